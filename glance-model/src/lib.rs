@@ -1,1 +1,23 @@
-//! To come.
+#![doc = include_str!("../README.md")]
+
+mod diff;
+mod filter;
+mod form;
+mod header;
+mod id;
+mod metadata;
+mod patch;
+mod property;
+mod record;
+mod status;
+
+pub use diff::{Change, Field, FieldValue, MetadataDiff};
+pub use filter::{DoNotReplicate, FilterError};
+pub use form::TargetForm;
+pub use header::{from_headers, to_headers, update_headers};
+pub use id::{ImageId, ParseImageIdError};
+pub use metadata::ImageMetadata;
+pub use patch::json_patch;
+pub use property::{BaseProperty, Scalar, Visibility};
+pub use record::{RecordError, V1Record, V2Record, to_v1_record, to_v2_record};
+pub use status::ImageStatus;

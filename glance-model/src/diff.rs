@@ -1,0 +1,404 @@
+//! What a target lacks of an image's metadata.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::{BaseProperty, DoNotReplicate, ImageMetadata, Scalar, Visibility};
+
+/// A part of an image's metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The status.
+    Status,
+    /// A base property.
+    Base(BaseProperty),
+    /// The tags, all of them.
+    Tags,
+    /// One additional property.
+    Property(String),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("status"),
+            Self::Base(property) => f.write_str(property.name()),
+            Self::Tags => f.write_str("tags"),
+            Self::Property(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The value of a [`Field`], in its own type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the types say it")]
+pub enum FieldValue {
+    Text(String),
+    Number(u64),
+    Flag(bool),
+    Tags(BTreeSet<String>),
+}
+
+impl From<Scalar<'_>> for FieldValue {
+    fn from(value: Scalar<'_>) -> Self {
+        match value {
+            Scalar::Text(text) => Self::Text(text.to_owned()),
+            Scalar::Number(number) => Self::Number(number),
+            Scalar::Flag(flag) => Self::Flag(flag),
+        }
+    }
+}
+
+impl fmt::Display for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => Scalar::Text(text).fmt(f),
+            Self::Number(number) => Scalar::Number(*number).fmt(f),
+            Self::Flag(flag) => Scalar::Flag(*flag).fmt(f),
+            Self::Tags(tags) => {
+                let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+                f.write_str(&tags.join(", "))
+            }
+        }
+    }
+}
+
+/// One field that the target lacks, or has differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// Which field it is.
+    pub field: Field,
+    /// What the source says.
+    pub source: FieldValue,
+    /// What the target says; `None` if it says nothing.
+    pub target: Option<FieldValue>,
+}
+
+impl Change {
+    /// The value that the target is to have. Tags are joined: those that only
+    /// the target has stay, as its additional properties do.
+    #[must_use]
+    pub fn wanted(&self) -> FieldValue {
+        match (&self.source, &self.target) {
+            (FieldValue::Tags(source), Some(FieldValue::Tags(target))) => {
+                FieldValue::Tags(source | target)
+            }
+            (source, _) => source.clone(),
+        }
+    }
+
+    /// Says whether a client can set the field.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        match &self.field {
+            Field::Status => false,
+            Field::Base(property) => property.is_writable(),
+            Field::Tags | Field::Property(_) => true,
+        }
+    }
+}
+
+/// What the source has of an image's metadata and the target lacks or has
+/// differently; as `_dict_diff` in `glance/cmd/replicator.py`, what only the
+/// target has does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetadataDiff {
+    changes: Vec<Change>,
+}
+
+impl MetadataDiff {
+    /// Compares an image with its copy, both in the form of the target
+    /// ([`TargetForm::of`](crate::TargetForm::of)).
+    ///
+    /// What servers set themselves (times, `virtual_size`, `os_hash_*`) is not
+    /// compared, and size and checksum only where both sides state them.
+    #[must_use]
+    pub fn between(
+        source: &ImageMetadata,
+        target: &ImageMetadata,
+        filter: &DoNotReplicate,
+    ) -> Self {
+        let mut diff = Self::default();
+        if source.status != target.status && !filter.contains("status") {
+            diff.push(
+                Field::Status,
+                FieldValue::Text(source.status.to_string()),
+                Some(FieldValue::Text(target.status.to_string())),
+            );
+        }
+        for &property in BaseProperty::ALL {
+            let (Some(wanted), found) = (source.get(property), target.get(property)) else {
+                continue;
+            };
+            let compared = property.is_writable() || (property.is_content() && found.is_some());
+            if compared
+                && !filter.contains(property.name())
+                && !same(property, source, target, wanted, found)
+            {
+                diff.push(
+                    Field::Base(property),
+                    wanted.into(),
+                    found.map(FieldValue::from),
+                );
+            }
+        }
+        if !source.tags.is_subset(&target.tags) && !filter.contains("tags") {
+            diff.push(
+                Field::Tags,
+                FieldValue::Tags(source.tags.clone()),
+                Some(FieldValue::Tags(target.tags.clone())),
+            );
+        }
+        if !filter.contains("properties") {
+            diff.properties(source, target, filter);
+        }
+        diff
+    }
+
+    fn properties(
+        &mut self,
+        source: &ImageMetadata,
+        target: &ImageMetadata,
+        filter: &DoNotReplicate,
+    ) {
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let wanted = source
+            .properties
+            .iter()
+            .map(|(name, value)| (name, value.clone()))
+            .chain(source.other.iter().map(|(name, value)| (name, text(value))));
+        for (name, wanted) in wanted {
+            let found = target
+                .properties
+                .get(name)
+                .cloned()
+                .or_else(|| target.other.get(name).map(text));
+            if found.as_ref() != Some(&wanted) && !filter.contains(name) {
+                self.push(
+                    Field::Property(name.clone()),
+                    FieldValue::Text(wanted),
+                    found.map(FieldValue::Text),
+                );
+            }
+        }
+    }
+
+    fn push(&mut self, field: Field, source: FieldValue, target: Option<FieldValue>) {
+        self.changes.push(Change {
+            field,
+            source,
+            target,
+        });
+    }
+
+    /// The differences: status, base properties, tags, additional properties.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Says whether the target has all that the source has.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The part of it that a client can write.
+    #[must_use]
+    pub fn writable(mut self) -> Self {
+        self.changes.retain(Change::is_writable);
+        self
+    }
+
+    /// Says whether size or checksum differ: of two active images, that they
+    /// are not the same image.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change.field, Field::Base(property) if property.is_content()))
+    }
+
+    /// Makes the changes in the target's metadata, as the target would.
+    #[must_use]
+    pub fn apply_to(&self, mut metadata: ImageMetadata) -> ImageMetadata {
+        for change in &self.changes {
+            match (&change.field, change.wanted()) {
+                (Field::Status, FieldValue::Text(text)) => {
+                    metadata.status = crate::ImageStatus::parse(&text);
+                }
+                (Field::Tags, FieldValue::Tags(tags)) => metadata.tags = tags,
+                (Field::Property(name), FieldValue::Text(text)) => {
+                    metadata.other.remove(name);
+                    metadata.properties.insert(name.clone(), text);
+                }
+                (Field::Base(property), value) => {
+                    let value = match &value {
+                        FieldValue::Text(text) => Scalar::Text(text),
+                        FieldValue::Number(number) => Scalar::Number(*number),
+                        FieldValue::Flag(flag) => Scalar::Flag(*flag),
+                        FieldValue::Tags(_) => continue,
+                    };
+                    metadata.set(*property, Some(value));
+                }
+                _ => {}
+            }
+        }
+        metadata
+    }
+}
+
+fn same(
+    property: BaseProperty,
+    source: &ImageMetadata,
+    target: &ImageMetadata,
+    wanted: Scalar<'_>,
+    found: Option<Scalar<'_>>,
+) -> bool {
+    if property == BaseProperty::Visibility {
+        let is_public = |of: Option<Visibility>| of.map(Visibility::is_public);
+        let vague = Some(Visibility::NotPublic);
+        if source.visibility == vague || target.visibility == vague {
+            return is_public(source.visibility) == is_public(target.visibility);
+        }
+    }
+    match (wanted, found) {
+        // Digests are compared as digits, whatever their case.
+        (Scalar::Text(a), Some(Scalar::Text(b))) if property.is_content() => {
+            a.eq_ignore_ascii_case(b)
+        }
+        _ => Some(wanted) == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ImageId, ImageStatus};
+
+    fn image() -> ImageMetadata {
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        ImageMetadata::new(id, ImageStatus::Active)
+    }
+
+    fn with(properties: &[(&str, &str)]) -> ImageMetadata {
+        let mut image = image();
+        for (name, value) in properties {
+            image.properties.insert((*name).into(), (*value).into());
+        }
+        image
+    }
+
+    fn diff(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
+        MetadataDiff::between(source, target, &DoNotReplicate::default())
+    }
+
+    /// `test_dict_diff` of the Python tool.
+    #[test]
+    fn only_what_the_source_has_and_the_target_lacks_matters() {
+        let a = with(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let b = with(&[("a", "1"), ("b", "2")]);
+        let c = with(&[("a", "1"), ("b", "1"), ("c", "3")]);
+        let d = with(&[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
+        assert!(diff(&a, &a).is_empty());
+        assert!(!diff(&a, &b).is_empty());
+        assert!(!diff(&a, &c).is_empty());
+        assert!(diff(&a, &d).is_empty());
+    }
+
+    #[test]
+    fn a_change_names_the_field_and_both_values() {
+        let mut source = with(&[("frog", "11")]);
+        source.min_disk = Some(3);
+        let mut target = image();
+        target.min_disk = Some(4);
+        let found = diff(&source, &target);
+        let [disk, frog] = found.changes() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(disk.field.to_string(), "min_disk");
+        assert_eq!(disk.target, Some(FieldValue::Number(4)));
+        assert_eq!(frog.field, Field::Property("frog".into()));
+        assert_eq!(
+            (frog.source.to_string(), &frog.target),
+            ("11".into(), &None)
+        );
+    }
+
+    #[test]
+    fn not_public_equals_every_visibility_but_public() {
+        use Visibility as V;
+        let see = |visibility| {
+            let mut image = image();
+            image.visibility = Some(visibility);
+            image
+        };
+        for other in [V::Private, V::Shared, V::Community, V::NotPublic] {
+            assert!(
+                diff(&see(V::NotPublic), &see(other)).is_empty(),
+                "{other:?}"
+            );
+            assert!(
+                diff(&see(other), &see(V::NotPublic)).is_empty(),
+                "{other:?}"
+            );
+        }
+        assert!(!diff(&see(V::NotPublic), &see(V::Public)).is_empty());
+        assert!(!diff(&see(V::Public), &see(V::NotPublic)).is_empty());
+        assert!(!diff(&see(V::Private), &see(V::Shared)).is_empty());
+    }
+
+    #[test]
+    fn what_servers_set_themselves_is_not_compared() {
+        let mut source = image();
+        source.updated_at = Some("2012-06-25T02:10:36Z".into());
+        source.virtual_size = Some(9);
+        source.hash_value = Some("ab".into());
+        source.checksum = Some("ab".into());
+        assert!(diff(&source, &image()).is_empty());
+    }
+
+    #[test]
+    fn content_is_compared_where_both_state_it_and_never_written() {
+        let mut source = image();
+        (source.size, source.checksum) = (Some(5), Some("AB".into()));
+        let mut target = source.clone();
+        target.checksum = Some("ab".into());
+        assert!(diff(&source, &target).is_empty());
+        target.checksum = Some("cd".into());
+        assert!(diff(&source, &target).is_of_content());
+        assert!(diff(&source, &target).writable().is_empty());
+    }
+
+    #[test]
+    fn tags_of_the_target_stay() {
+        let (mut source, mut target) = (image(), image());
+        source.tags = ["a", "b"].map(String::from).into();
+        target.tags = ["b", "c"].map(String::from).into();
+        let applied = diff(&source, &target).apply_to(target);
+        assert_eq!(applied.tags, ["a", "b", "c"].map(String::from).into());
+        assert!(diff(&source, &applied).is_empty());
+    }
+
+    #[test]
+    fn an_unknown_field_equals_the_property_it_became() {
+        let mut source = image();
+        source.other.insert("extra".into(), "some".into());
+        assert!(!diff(&source, &image()).is_empty());
+        assert!(diff(&source, &with(&[("extra", "some")])).is_empty());
+    }
+
+    #[test]
+    fn what_is_filtered_is_no_difference() {
+        let mut source = with(&[("frog", "1")]);
+        source.owner = Some("acme".into());
+        source.status = ImageStatus::Queued;
+        let filter = DoNotReplicate::parse("owner,frog,status").unwrap();
+        assert!(MetadataDiff::between(&source, &image(), &filter).is_empty());
+    }
+}

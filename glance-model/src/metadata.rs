@@ -1,0 +1,341 @@
+//! What is known of an image, in one form for both API versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::property::Kind;
+use crate::{BaseProperty, ImageId, ImageStatus, Scalar, Visibility};
+
+/// The MD5 of no bytes at all. v1 states no checksum for an empty image.
+const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// Everything that Glance says about an image, in the one canonical form that
+/// v1 and v2 records are read into.
+///
+/// `None` means that nothing is known, which is also what a null, an empty text
+/// or v1's word `None` becomes. Times are UTC in whole seconds where they could
+/// be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "`BaseProperty` says what each of them means")]
+pub struct ImageMetadata {
+    pub id: ImageId,
+    pub status: ImageStatus,
+    pub name: Option<String>,
+    pub disk_format: Option<String>,
+    pub container_format: Option<String>,
+    pub visibility: Option<Visibility>,
+    pub owner: Option<String>,
+    pub protected: Option<bool>,
+    pub hidden: Option<bool>,
+    pub min_disk: Option<u64>,
+    pub min_ram: Option<u64>,
+    pub size: Option<u64>,
+    pub virtual_size: Option<u64>,
+    pub checksum: Option<String>,
+    pub hash_algo: Option<String>,
+    pub hash_value: Option<String>,
+    pub created_at: Option<String>,
+    pub updated_at: Option<String>,
+    pub deleted_at: Option<String>,
+    pub tags: BTreeSet<String>,
+    /// Additional properties. Null and the empty text are the same.
+    pub properties: BTreeMap<String, String>,
+    /// Fields that no version of the API has, kept as they are. They are
+    /// compared and sent as additional properties.
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+impl ImageMetadata {
+    /// Starts the metadata of an image about which nothing else is known.
+    #[must_use]
+    pub fn new(id: ImageId, status: ImageStatus) -> Self {
+        Self {
+            id,
+            status,
+            name: None,
+            disk_format: None,
+            container_format: None,
+            visibility: None,
+            owner: None,
+            protected: None,
+            hidden: None,
+            min_disk: None,
+            min_ram: None,
+            size: None,
+            virtual_size: None,
+            checksum: None,
+            hash_algo: None,
+            hash_value: None,
+            created_at: None,
+            updated_at: None,
+            deleted_at: None,
+            tags: BTreeSet::new(),
+            properties: BTreeMap::new(),
+            other: BTreeMap::new(),
+        }
+    }
+
+    /// Says whether the image has its data and gives it out.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == ImageStatus::Active
+    }
+
+    /// The value of a base property.
+    #[must_use]
+    pub fn get(&self, property: BaseProperty) -> Option<Scalar<'_>> {
+        use BaseProperty as P;
+        match property {
+            P::Name => self.name.as_deref().map(Scalar::Text),
+            P::DiskFormat => self.disk_format.as_deref().map(Scalar::Text),
+            P::ContainerFormat => self.container_format.as_deref().map(Scalar::Text),
+            P::Visibility => self.visibility.map(|v| Scalar::Text(v.as_str())),
+            P::Owner => self.owner.as_deref().map(Scalar::Text),
+            P::Protected => self.protected.map(Scalar::Flag),
+            P::Hidden => self.hidden.map(Scalar::Flag),
+            P::MinDisk => self.min_disk.map(Scalar::Number),
+            P::MinRam => self.min_ram.map(Scalar::Number),
+            P::Size => self.size.map(Scalar::Number),
+            P::VirtualSize => self.virtual_size.map(Scalar::Number),
+            P::Checksum => self.checksum.as_deref().map(Scalar::Text),
+            P::HashAlgo => self.hash_algo.as_deref().map(Scalar::Text),
+            P::HashValue => self.hash_value.as_deref().map(Scalar::Text),
+            P::CreatedAt => self.created_at.as_deref().map(Scalar::Text),
+            P::UpdatedAt => self.updated_at.as_deref().map(Scalar::Text),
+            P::DeletedAt => self.deleted_at.as_deref().map(Scalar::Text),
+        }
+    }
+
+    /// Sets a base property from whatever form a server or a file gave it in.
+    ///
+    /// Returns whether the value was of the property's type; if it was not,
+    /// nothing has changed.
+    pub fn set(&mut self, property: BaseProperty, value: Option<Scalar<'_>>) -> bool {
+        let Some(value) = value.filter(|value| !is_null(property, *value)) else {
+            self.clear(property);
+            return true;
+        };
+        match property.kind() {
+            Kind::Number => as_number(value).map(|n| self.put_number(property, Some(n))),
+            Kind::Flag => as_flag(value).map(|flag| self.put_flag(property, Some(flag))),
+            Kind::Visibility => Visibility::parse(&value.to_string()).map(|visibility| {
+                self.visibility = Some(visibility);
+            }),
+            Kind::Time => {
+                self.put_text(property, Some(whole_seconds(&value.to_string())));
+                Some(())
+            }
+            Kind::Text => {
+                self.put_text(property, Some(value.to_string()));
+                Some(())
+            }
+        }
+        .is_some()
+    }
+
+    /// Forgets a base property.
+    pub fn clear(&mut self, property: BaseProperty) {
+        match property.kind() {
+            Kind::Number => self.put_number(property, None),
+            Kind::Flag => self.put_flag(property, None),
+            Kind::Visibility => self.visibility = None,
+            Kind::Time | Kind::Text => self.put_text(property, None),
+        }
+    }
+
+    fn put_text(&mut self, property: BaseProperty, value: Option<String>) {
+        use BaseProperty as P;
+        let place = match property {
+            P::Name => &mut self.name,
+            P::DiskFormat => &mut self.disk_format,
+            P::ContainerFormat => &mut self.container_format,
+            P::Owner => &mut self.owner,
+            P::Checksum => &mut self.checksum,
+            P::HashAlgo => &mut self.hash_algo,
+            P::HashValue => &mut self.hash_value,
+            P::CreatedAt => &mut self.created_at,
+            P::UpdatedAt => &mut self.updated_at,
+            P::DeletedAt => &mut self.deleted_at,
+            _ => return,
+        };
+        *place = value;
+    }
+
+    fn put_number(&mut self, property: BaseProperty, value: Option<u64>) {
+        use BaseProperty as P;
+        let place = match property {
+            P::MinDisk => &mut self.min_disk,
+            P::MinRam => &mut self.min_ram,
+            P::Size => &mut self.size,
+            P::VirtualSize => &mut self.virtual_size,
+            _ => return,
+        };
+        *place = value;
+    }
+
+    fn put_flag(&mut self, property: BaseProperty, value: Option<bool>) {
+        match property {
+            BaseProperty::Protected => self.protected = value,
+            BaseProperty::Hidden => self.hidden = value,
+            _ => {}
+        }
+    }
+
+    /// Levels what the API versions say differently of images without bytes: v1
+    /// reserves an image with size 0, and knows no checksum of nothing.
+    pub(crate) fn level(&mut self) {
+        if self.status == ImageStatus::Queued && self.size == Some(0) {
+            self.size = None;
+        }
+        if self.is_active() && self.size == Some(0) && self.checksum.is_none() {
+            self.checksum = Some(MD5_OF_NOTHING.to_owned());
+        }
+    }
+}
+
+fn is_null(property: BaseProperty, value: Scalar<'_>) -> bool {
+    match value {
+        Scalar::Text("") => true,
+        // Python's null, written as text by clients of v1.
+        Scalar::Text("None") => property != BaseProperty::Name,
+        _ => false,
+    }
+}
+
+fn as_number(value: Scalar<'_>) -> Option<u64> {
+    match value {
+        Scalar::Number(number) => Some(number),
+        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Flag(_) => None,
+    }
+}
+
+/// Reads a flag as Glance does: a text is true if it is one of these words, and
+/// false otherwise (`oslo_utils.strutils.bool_from_string`).
+fn as_flag(value: Scalar<'_>) -> Option<bool> {
+    match value {
+        Scalar::Flag(flag) => Some(flag),
+        Scalar::Number(number) => Some(number == 1),
+        Scalar::Text(text) => Some(matches!(
+            text.trim().to_ascii_lowercase().as_str(),
+            "true" | "1" | "yes" | "on" | "t" | "y"
+        )),
+    }
+}
+
+/// Reads v1's `2012-06-25T02:10:36.078914` and v2's `2012-06-25T02:10:36Z` into
+/// the latter. A time with another zone, or none at all, stays as it is.
+fn whole_seconds(text: &str) -> String {
+    let (Some(seconds), Some(rest)) = (text.get(..19), text.get(19..)) else {
+        return text.to_owned();
+    };
+    let fraction = rest.trim_end_matches('Z').trim_end_matches("+00:00");
+    let is_fraction = fraction.is_empty()
+        || fraction.strip_prefix('.').is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        });
+    let shape = "dddd-dd-ddTdd:dd:dd";
+    let is_time = shape.bytes().zip(seconds.bytes()).all(|(want, got)| {
+        (want == b'd' && got.is_ascii_digit()) || want == got || (want == b'T' && got == b' ')
+    });
+    if is_time && is_fraction {
+        format!("{}Z", seconds.replace(' ', "T"))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> ImageMetadata {
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        ImageMetadata::new(id, ImageStatus::Active)
+    }
+
+    #[test]
+    fn every_form_of_a_value_becomes_the_same() {
+        struct Case {
+            property: BaseProperty,
+            given: Scalar<'static>,
+            read: Option<Scalar<'static>>,
+        }
+        use BaseProperty as P;
+        use Scalar::{Flag, Number, Text};
+        let cases = [
+            (P::MinDisk, Text("5"), Some(Number(5))),
+            (P::MinDisk, Number(5), Some(Number(5))),
+            (P::MinDisk, Text("None"), None),
+            (P::Protected, Text("True"), Some(Flag(true))),
+            (P::Protected, Text("false"), Some(Flag(false))),
+            (P::Protected, Flag(true), Some(Flag(true))),
+            (P::Owner, Text(""), None),
+            (P::Owner, Text("None"), None),
+            (P::Name, Text("None"), Some(Text("None"))),
+            (P::Name, Number(42), Some(Text("42"))),
+            (P::Visibility, Text("Public"), Some(Text("public"))),
+            (
+                P::CreatedAt,
+                Text("2012-06-25T02:10:36.078914"),
+                Some(Text("2012-06-25T02:10:36Z")),
+            ),
+            (
+                P::CreatedAt,
+                Text("2012-06-25T02:10:36"),
+                Some(Text("2012-06-25T02:10:36Z")),
+            ),
+            (
+                P::CreatedAt,
+                Text("2012-06-25T02:10:36Z"),
+                Some(Text("2012-06-25T02:10:36Z")),
+            ),
+            (
+                P::CreatedAt,
+                Text("2012-06-25T02:10:36+02:00"),
+                Some(Text("2012-06-25T02:10:36+02:00")),
+            ),
+        ]
+        .map(|(property, given, read)| Case {
+            property,
+            given,
+            read,
+        });
+        for case in cases {
+            let mut image = image();
+            assert!(
+                image.set(case.property, Some(case.given)),
+                "{:?}",
+                case.given
+            );
+            assert_eq!(image.get(case.property), case.read, "{:?}", case.given);
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused_and_changes_nothing() {
+        let mut image = image();
+        image.min_ram = Some(7);
+        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("much"))));
+        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Flag(true))));
+        assert!(!image.set(BaseProperty::Visibility, Some(Scalar::Text("odd"))));
+        assert_eq!(image.min_ram, Some(7));
+    }
+
+    #[test]
+    fn what_is_set_is_got_and_what_is_cleared_is_gone() {
+        for property in BaseProperty::ALL {
+            let mut image = image();
+            let value = match property.kind() {
+                Kind::Number => Scalar::Number(3),
+                Kind::Flag => Scalar::Flag(true),
+                Kind::Visibility => Scalar::Text("shared"),
+                Kind::Text | Kind::Time => Scalar::Text("text"),
+            };
+            assert!(image.set(*property, Some(value)), "{property:?}");
+            assert_eq!(image.get(*property), Some(value), "{property:?}");
+            image.clear(*property);
+            assert_eq!(image.get(*property), None, "{property:?}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Base properties: their names, their types, and who may set them.
+
+use std::fmt;
+
+/// A value of a base property, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the types say it")]
+pub enum Scalar<'a> {
+    Text(&'a str),
+    Number(u64),
+    Flag(bool),
+}
+
+impl fmt::Display for Scalar<'_> {
+    /// Writes the form that v1 headers use: `True` and `False` for flags.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(true) => f.write_str("True"),
+            Self::Flag(false) => f.write_str("False"),
+        }
+    }
+}
+
+/// Who sees an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Visibility {
+    /// Everybody, in every listing.
+    Public,
+    /// Everybody who knows of it.
+    Community,
+    /// The owner, and the projects that are its members.
+    Shared,
+    /// The owner.
+    Private,
+    /// Not public. Images v1 knows no more than this (`is_public: false`), so
+    /// it equals each of the other three in a comparison.
+    NotPublic,
+}
+
+impl Visibility {
+    /// Reads a visibility of v2.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "public" => Some(Self::Public),
+            "community" => Some(Self::Community),
+            "shared" => Some(Self::Shared),
+            "private" => Some(Self::Private),
+            "not public" => Some(Self::NotPublic),
+            _ => None,
+        }
+    }
+
+    /// The word that v2 uses, or `not public`, which v2 has no word for.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Community => "community",
+            Self::Shared => "shared",
+            Self::Private => "private",
+            Self::NotPublic => "not public",
+        }
+    }
+
+    /// What v1 says of it.
+    #[must_use]
+    pub fn is_public(self) -> bool {
+        self == Self::Public
+    }
+
+    /// Reads v1's `is_public`.
+    #[must_use]
+    pub fn from_is_public(is_public: bool) -> Self {
+        if is_public {
+            Self::Public
+        } else {
+            Self::NotPublic
+        }
+    }
+}
+
+/// What a base property holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Flag,
+    Time,
+    Visibility,
+}
+
+macro_rules! base_properties {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $kind:ident),+ $(,)?) => {
+        /// A property that every image has, beside its id, status and tags.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum BaseProperty {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl BaseProperty {
+            /// All of them, in the order in which differences are reported.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in v2 records. v1 differs only in `is_public`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            pub(crate) fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+
+            /// Finds the property with that name in v2 records.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+base_properties! {
+    /// The name, which need not be unique.
+    Name "name" Text,
+    /// The format of the data, such as `qcow2`.
+    DiskFormat "disk_format" Text,
+    /// What the data is wrapped in, mostly `bare`.
+    ContainerFormat "container_format" Text,
+    /// Who sees it; v1's `is_public`.
+    Visibility "visibility" Visibility,
+    /// The id of the project that owns it.
+    Owner "owner" Text,
+    /// Whether deleting it is refused.
+    Protected "protected" Flag,
+    /// Whether listings leave it out (Images v2.7).
+    Hidden "os_hidden" Flag,
+    /// The disk that an instance needs, in GiB.
+    MinDisk "min_disk" Number,
+    /// The memory that an instance needs, in MiB.
+    MinRam "min_ram" Number,
+    /// The length of the data in bytes.
+    Size "size" Number,
+    /// The length of the disk that the data describes, in bytes.
+    VirtualSize "virtual_size" Number,
+    /// The MD5 of the data, in hexadecimal.
+    Checksum "checksum" Text,
+    /// The algorithm of `os_hash_value`, such as `sha512`.
+    HashAlgo "os_hash_algo" Text,
+    /// The digest of the data by `os_hash_algo`, in hexadecimal.
+    HashValue "os_hash_value" Text,
+    /// When the record was created.
+    CreatedAt "created_at" Time,
+    /// When the record was changed last.
+    UpdatedAt "updated_at" Time,
+    /// When the image was deleted.
+    DeletedAt "deleted_at" Time,
+}
+
+impl BaseProperty {
+    /// Says whether clients set it. The others are set by the server: "Image
+    /// API v2 refuses writes to these" (`glance/api/v2/images.py`,
+    /// `_readonly_properties`).
+    #[must_use]
+    pub fn is_writable(self) -> bool {
+        matches!(
+            self,
+            Self::Name
+                | Self::DiskFormat
+                | Self::ContainerFormat
+                | Self::Visibility
+                | Self::Owner
+                | Self::Protected
+                | Self::Hidden
+                | Self::MinDisk
+                | Self::MinRam
+        )
+    }
+
+    /// Says whether it belongs to the image's content, and so must agree
+    /// between two copies of one image, though it is never sent.
+    #[must_use]
+    pub fn is_content(self) -> bool {
+        matches!(self, Self::Size | Self::Checksum)
+    }
+}
+
+/// Says whether v2 keeps the name for itself, so that no additional property
+/// can have it (`glance/api/v2/images.py`, `_reserved_properties`, and the
+/// links and store fields that a server adds).
+pub(crate) fn is_reserved_in_v2(name: &str) -> bool {
+    BaseProperty::from_name(name).is_some()
+        || name.starts_with("os_glance_")
+        || matches!(
+            name,
+            "id" | "status"
+                | "tags"
+                | "deleted"
+                | "location"
+                | "locations"
+                | "direct_url"
+                | "self"
+                | "file"
+                | "schema"
+                | "stores"
+                | "is_public"
+                | "properties"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_back_to_its_property() {
+        for property in BaseProperty::ALL {
+            assert_eq!(BaseProperty::from_name(property.name()), Some(*property));
+        }
+    }
+}

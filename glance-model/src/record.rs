@@ -1,0 +1,503 @@
+//! Metadata as JSON: the image records of v2, and those of v1's listing, which
+//! are also what the Python tool writes into archives.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value, json};
+
+use crate::property::is_reserved_in_v2;
+use crate::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, Visibility};
+
+/// A record that describes no image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The id is missing, or is no UUID.
+    #[error("image record without a valid id: {found:?}")]
+    Id {
+        /// What stands in its place.
+        found: String,
+    },
+    /// The status is missing.
+    #[error("record of image {id} has no status")]
+    Status {
+        /// The image.
+        id: ImageId,
+    },
+    /// A base property has a value of another type.
+    #[error("image record has a {field} of {value:?}")]
+    Field {
+        /// The name of the property.
+        field: &'static str,
+        /// What stands in its place.
+        value: String,
+    },
+}
+
+/// A record of Images v2, to be read by serde.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct V2Record(pub ImageMetadata);
+
+/// A record of the listing of Images v1, to be read by serde.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct V1Record(pub ImageMetadata);
+
+impl From<V2Record> for ImageMetadata {
+    fn from(record: V2Record) -> Self {
+        record.0
+    }
+}
+
+impl From<V1Record> for ImageMetadata {
+    fn from(record: V1Record) -> Self {
+        record.0
+    }
+}
+
+impl<'de> Deserialize<'de> for V2Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_map(RecordVisitor(Builder::v2()))
+            .map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for V1Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_map(RecordVisitor(Builder::v1()))
+            .map(Self)
+    }
+}
+
+/// Writes the record that creates an image through v2 (`POST /v2/images`).
+///
+/// Only what a client may send is in it, and no nulls: one field too many makes
+/// the server refuse the whole request.
+#[must_use]
+pub fn to_v2_record(metadata: &ImageMetadata) -> Value {
+    let mut record = Map::new();
+    record.insert("id".into(), json!(metadata.id));
+    for property in BaseProperty::ALL.iter().filter(|p| p.is_writable()) {
+        let value = metadata.get(*property);
+        if let Some(value) = value.filter(|value| *value != Scalar::Text(NOT_PUBLIC)) {
+            record.insert(property.name().into(), scalar_to_json(value));
+        }
+    }
+    if !metadata.tags.is_empty() {
+        record.insert("tags".into(), json!(metadata.tags));
+    }
+    for (name, value) in &metadata.properties {
+        if !is_reserved_in_v2(name) {
+            record.insert(name.clone(), json!(value));
+        }
+    }
+    Value::Object(record)
+}
+
+/// v2 has no such visibility: without one, an image is `shared`, and without
+/// members that is what v1 calls not public.
+const NOT_PUBLIC: &str = "not public";
+
+/// Writes the record that v1's listing would show, null fields left out. Tags,
+/// `os_hidden`, `os_hash_*` and what `is_public` cannot say are not in it.
+#[must_use]
+pub fn to_v1_record(metadata: &ImageMetadata) -> Value {
+    let mut record = Map::new();
+    record.insert("id".into(), json!(metadata.id));
+    record.insert("status".into(), json!(metadata.status.as_str()));
+    record.insert(
+        "deleted".into(),
+        json!(metadata.status == ImageStatus::Deleted),
+    );
+    for property in BaseProperty::ALL {
+        let (name, value) = match (property, metadata.get(*property)) {
+            (BaseProperty::Hidden | BaseProperty::HashAlgo | BaseProperty::HashValue, _)
+            | (_, None) => continue,
+            (BaseProperty::Visibility, Some(value)) => (
+                "is_public",
+                json!(value == Scalar::Text(Visibility::Public.as_str())),
+            ),
+            (property, Some(value)) => (property.name(), scalar_to_json(value)),
+        };
+        record.insert(name.into(), value);
+    }
+    record.insert("properties".into(), json!(metadata.properties));
+    for (name, value) in &metadata.other {
+        record.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Value::Object(record)
+}
+
+fn scalar_to_json(value: Scalar<'_>) -> Value {
+    match value {
+        Scalar::Text(text) => json!(text),
+        Scalar::Number(number) => json!(number),
+        Scalar::Flag(flag) => json!(flag),
+    }
+}
+
+/// Collects the fields of a record, in whatever order and form they come.
+pub(crate) struct Builder {
+    nested_properties: bool,
+    id: Option<ImageId>,
+    found_id: String,
+    status: Option<ImageStatus>,
+    image: ImageMetadata,
+}
+
+impl Builder {
+    /// v1: additional properties stand in `properties`.
+    pub(crate) fn v1() -> Self {
+        Self::new(true)
+    }
+
+    /// v2: additional properties stand beside the others.
+    fn v2() -> Self {
+        Self::new(false)
+    }
+
+    fn new(nested_properties: bool) -> Self {
+        Self {
+            nested_properties,
+            id: None,
+            found_id: String::new(),
+            status: None,
+            image: ImageMetadata::new(ImageId::nil(), ImageStatus::Queued),
+        }
+    }
+
+    pub(crate) fn field(&mut self, name: &str, value: Json) -> Result<(), RecordError> {
+        if let Some(property) = BaseProperty::from_name(name) {
+            return self.base(property, &value);
+        }
+        match (name, value) {
+            ("id", value) => {
+                self.found_id = value.text().chars().take(100).collect();
+                self.id = ImageId::parse(&value.text()).ok();
+            }
+            ("status", Json::Text(status)) => self.status = Some(ImageStatus::parse(&status)),
+            ("is_public", value) => {
+                let mut flag = ImageMetadata::new(ImageId::nil(), ImageStatus::Queued);
+                if let Some(scalar) = value.scalar()
+                    && flag.set(BaseProperty::Protected, Some(scalar))
+                {
+                    self.image.visibility = flag.protected.map(Visibility::from_is_public);
+                }
+            }
+            ("tags", Json::Other(Value::Array(tags))) => {
+                self.image.tags = tags
+                    .into_iter()
+                    .filter_map(|tag| match tag {
+                        Value::String(tag) => Some(tag),
+                        _ => None,
+                    })
+                    .collect();
+            }
+            ("properties", Json::Other(Value::Object(properties))) if self.nested_properties => {
+                for (name, value) in properties {
+                    self.property(&name, &Json::from(value).text());
+                }
+            }
+            // Where it is stored and how it is reached is the server's affair,
+            // and may hold its credentials.
+            (name, _) if is_reserved_in_v2(name) => {}
+            (name, Json::Other(value)) => {
+                self.image.other.insert(name.to_owned(), value);
+            }
+            (name, value) if self.nested_properties => {
+                self.image.other.insert(name.to_owned(), value.into());
+            }
+            (name, value) => self.property(name, &value.text()),
+        }
+        Ok(())
+    }
+
+    fn base(&mut self, property: BaseProperty, value: &Json) -> Result<(), RecordError> {
+        let set = match value {
+            Json::Null => self.image.set(property, None),
+            value => value
+                .scalar()
+                .is_some_and(|scalar| self.image.set(property, Some(scalar))),
+        };
+        if set {
+            return Ok(());
+        }
+        Err(RecordError::Field {
+            field: property.name(),
+            value: value.text().chars().take(100).collect(),
+        })
+    }
+
+    pub(crate) fn property(&mut self, name: &str, value: &str) {
+        self.image
+            .properties
+            .insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn build(mut self) -> Result<ImageMetadata, RecordError> {
+        let id = self.id.ok_or(RecordError::Id {
+            found: self.found_id,
+        })?;
+        let Some(status) = self.status else {
+            return Err(RecordError::Status { id });
+        };
+        self.image.id = id;
+        self.image.status = status;
+        self.image.level();
+        Ok(self.image)
+    }
+}
+
+/// A JSON value; scalars are kept apart, since nearly all are such.
+#[derive(Clone, Debug)]
+pub(crate) enum Json {
+    Null,
+    Flag(bool),
+    Number(u64),
+    Text(String),
+    Other(Value),
+}
+
+impl Json {
+    fn scalar(&self) -> Option<Scalar<'_>> {
+        match self {
+            Self::Flag(flag) => Some(Scalar::Flag(*flag)),
+            Self::Number(number) => Some(Scalar::Number(*number)),
+            Self::Text(text) => Some(Scalar::Text(text)),
+            Self::Null | Self::Other(_) => None,
+        }
+    }
+
+    /// The text that a property has: null is empty, flags are Python's.
+    fn text(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Other(value) => value.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Flag(flag) => Scalar::Flag(*flag).to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(flag) => Self::Flag(flag),
+            Value::String(text) => Self::Text(text),
+            Value::Number(number) => number
+                .as_u64()
+                .map_or(Self::Other(number.into()), Self::Number),
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<Json> for Value {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Flag(flag) => flag.into(),
+            Json::Number(number) => number.into(),
+            Json::Text(text) => text.into(),
+            Json::Other(value) => value,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
+        Ok(Json::Flag(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Other(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Other(number.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Other(Value::Array(items)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = map.next_entry()? {
+            fields.insert(name, value);
+        }
+        Ok(Json::Other(Value::Object(fields)))
+    }
+}
+
+struct RecordVisitor(Builder);
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = ImageMetadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an image record (a JSON object)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<ImageMetadata, A::Error> {
+        while let Some((name, value)) = map.next_entry::<String, Json>()? {
+            self.0.field(&name, value).map_err(A::Error::custom)?;
+        }
+        self.0.build().map_err(A::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
+
+    fn v2(record: Value) -> Result<ImageMetadata, String> {
+        let record: Result<V2Record, _> = serde_json::from_value(record);
+        record.map(|record| record.0).map_err(|e| e.to_string())
+    }
+
+    fn v1(record: Value) -> Result<ImageMetadata, String> {
+        let record: Result<V1Record, _> = serde_json::from_value(record);
+        record.map(|record| record.0).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_same_image_reads_the_same_from_v1_and_v2() {
+        let from_v1 = v1(json!({
+            "id": ID, "name": "one", "status": "active", "size": 11,
+            "checksum": "5eb63bbbe01eeed093cb22bb8f5acdc3", "disk_format": "raw",
+            "container_format": "bare", "min_ram": 0, "min_disk": 0, "virtual_size": null,
+            "is_public": true, "protected": false, "owner": null, "deleted": false,
+            "created_at": "2026-11-22T23:34:26.078914",
+            "updated_at": "2026-11-22T23:34:26.265109", "deleted_at": null,
+            "properties": {"os_type": "linux", "empty": null},
+        }))
+        .unwrap();
+        let from_v2 = v2(json!({
+            "id": ID, "name": "one", "status": "active", "size": 11,
+            "checksum": "5eb63bbbe01eeed093cb22bb8f5acdc3", "disk_format": "raw",
+            "container_format": "bare", "min_ram": 0, "min_disk": 0, "virtual_size": null,
+            "visibility": "public", "protected": false, "owner": null, "tags": [],
+            "created_at": "2026-11-22T23:34:26Z", "updated_at": "2026-11-22T23:34:26Z",
+            "os_type": "linux", "empty": "", "self": "/v2/images/x", "file": "/v2/images/x/file",
+            "schema": "/v2/schemas/image", "stores": "main", "os_glance_import_task": "",
+            "direct_url": "rbd://secret", "locations": [{"url": "swift+https://user:key@host"}],
+        }))
+        .unwrap();
+        assert_eq!(from_v1, from_v2);
+    }
+
+    #[test]
+    fn a_record_without_a_usable_id_or_status_is_refused() {
+        for (name, record) in [
+            ("no id", json!({"status": "active"})),
+            (
+                "a path",
+                json!({"id": "../../etc/passwd", "status": "active"}),
+            ),
+            ("a number", json!({"id": 5, "status": "active"})),
+            ("no status", json!({"id": ID})),
+            ("a list", json!([1, 2])),
+            (
+                "a negative size",
+                json!({"id": ID, "status": "active", "size": -1}),
+            ),
+            (
+                "a list as name",
+                json!({"id": ID, "status": "active", "name": []}),
+            ),
+        ] {
+            assert!(v2(record.clone()).is_err(), "{name}");
+            assert!(v1(record).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_image_has_the_checksum_of_nothing_and_a_reserved_one_no_size() {
+        let empty = v1(json!({"id": ID, "status": "active", "size": 0, "checksum": null}));
+        assert_eq!(
+            empty.unwrap().checksum.as_deref(),
+            Some("d41d8cd98f00b204e9800998ecf8427e")
+        );
+        let reserved = v1(json!({"id": ID, "status": "queued", "size": 0}));
+        assert_eq!(reserved.unwrap().size, None);
+    }
+
+    #[test]
+    fn unknown_fields_survive_a_round_trip() {
+        let record = json!({
+            "id": ID, "status": "active", "deleted": false, "dontrepl": "banana", "odd": [1, {"a": 2}],
+            "properties": {"frog": "1"},
+        });
+        let image = v1(record.clone()).unwrap();
+        assert_eq!(to_v1_record(&image), record);
+    }
+
+    #[test]
+    fn a_new_record_holds_only_what_a_client_may_send() {
+        let mut image = v2(json!({
+            "id": ID, "status": "active", "size": 5, "checksum": "ab", "os_hash_algo": "sha512",
+            "os_hash_value": "cd", "created_at": "2026-11-22T23:34:26Z", "name": "one",
+            "visibility": "community", "os_hidden": true, "tags": ["t"], "frog": "1",
+        }))
+        .unwrap();
+        image
+            .properties
+            .insert("size".into(), "a v1 property".into());
+        assert_eq!(
+            to_v2_record(&image),
+            json!({
+                "id": ID, "name": "one", "visibility": "community", "os_hidden": true,
+                "tags": ["t"], "frog": "1",
+            })
+        );
+        image.visibility = Some(Visibility::NotPublic);
+        assert_eq!(to_v2_record(&image).get("visibility"), None);
+    }
+}
