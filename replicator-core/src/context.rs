@@ -1,0 +1,69 @@
+//! What every part of a run shares: where events go, and whether to stop.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::port::{Event, EventSink, NoEvents, PortError};
+
+/// The events and the cancellation of one run. Clones belong to the same run.
+#[derive(Clone)]
+pub struct RunContext {
+    events: Arc<dyn EventSink>,
+    cancellation: CancellationToken,
+}
+
+impl RunContext {
+    /// Starts a run that reports to `events`.
+    #[must_use]
+    pub fn new(events: Arc<dyn EventSink>) -> Self {
+        Self {
+            events,
+            cancellation: CancellationToken::new(),
+        }
+    }
+
+    /// Starts a run that nobody watches.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new(Arc::new(NoEvents))
+    }
+
+    /// Ends the run: what is under way is broken off, nothing new begins.
+    pub fn cancel(&self) {
+        self.cancellation.cancel();
+    }
+
+    /// Says whether the run was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation.is_cancelled()
+    }
+
+    /// Reports an event.
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+
+    /// Waits for a future, unless the run is cancelled first.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Cancelled`] if it was.
+    pub async fn until_cancelled<F: Future>(&self, future: F) -> Result<F::Output, PortError> {
+        self.cancellation
+            .run_until_cancelled(future)
+            .await
+            .ok_or(PortError::Cancelled)
+    }
+}
+
+impl fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunContext")
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! What the core asks of the outside: the vocabulary that adapters speak.
+
+mod data;
+mod error;
+mod event;
+mod source;
+mod target;
+
+pub use data::{ImageData, ImageDataStream};
+pub use error::{FailureKind, Operation, PortError};
+pub use event::{Event, EventSink, NoEvents, SkipReason};
+pub use source::{ImageSource, ImageStream};
+pub use target::ImageTarget;

@@ -1,0 +1,110 @@
+//! What a port says when it fails.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use glance_model::ImageId;
+
+/// A port failed; only what a use case acts on is told apart.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PortError {
+    /// The image does not exist, or is not visible to the caller.
+    #[error("image {id} not found")]
+    NotFound {
+        /// The image.
+        id: ImageId,
+    },
+    /// The id is taken: by an image that may be invisible to the caller, or by
+    /// one that was deleted.
+    #[error("the id of image {id} is taken")]
+    AlreadyExists {
+        /// The image.
+        id: ImageId,
+    },
+    /// The run was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// Any other failure, explained by its source.
+    #[error("failed to {operation}")]
+    Adapter {
+        /// What was being done.
+        operation: Operation,
+        /// What sort of failure it is.
+        kind: FailureKind,
+        /// The adapter's own error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// What a caller can do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// May go away by itself: a broken connection, a server that is busy or
+    /// restarting. A server may say how long to wait.
+    Transient {
+        /// What the server asked for (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// The server does not know the caller, or does not let it do this.
+    Denied,
+    /// The image was refused: trying again would end the same way.
+    Refused,
+    /// The end is out of reach, full, or not what it was taken for: no other
+    /// image would fare better.
+    Unusable,
+}
+
+impl PortError {
+    /// Wraps an adapter's error.
+    pub fn adapter(
+        operation: Operation,
+        kind: FailureKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Adapter {
+            operation,
+            kind,
+            source: source.into(),
+        }
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Adapter { kind, .. } => *kind,
+            Self::NotFound { .. } | Self::AlreadyExists { .. } | Self::Cancelled => {
+                FailureKind::Refused
+            }
+        }
+    }
+}
+
+/// What a port was doing; completes the sentence "failed to ...".
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of the operations say it")]
+pub enum Operation {
+    ListImages,
+    FindImage(ImageId),
+    ReadData(ImageId),
+    CreateImage(ImageId),
+    WriteData(ImageId),
+    UpdateMetadata(ImageId),
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListImages => f.write_str("list images"),
+            Self::FindImage(id) => write!(f, "find image {id}"),
+            Self::ReadData(id) => write!(f, "read the data of image {id}"),
+            Self::CreateImage(id) => write!(f, "create image {id}"),
+            Self::WriteData(id) => write!(f, "write the data of image {id}"),
+            Self::UpdateMetadata(id) => write!(f, "update the metadata of image {id}"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What happens in a run, as it happens.
+
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Both ends have been listed, and this much is to be done.
+    Planned {
+        /// How many images need work.
+        images: u64,
+        /// How many bytes of image data will be copied.
+        total_bytes: u64,
+    },
+    /// The data of an image is about to be copied.
+    TransferStarted {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+        /// How long its data is.
+        total_bytes: u64,
+    },
+    /// Some data has arrived from the source.
+    Transferred {
+        /// The image.
+        id: ImageId,
+        /// How much since the last such event.
+        delta_bytes: u64,
+    },
+    /// A transfer failed and starts afresh.
+    Retrying {
+        /// The image.
+        id: ImageId,
+        /// How many times it has been tried.
+        attempts: u32,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// An image was copied, with its data.
+    Copied {
+        /// The image.
+        id: ImageId,
+        /// How long its data is.
+        total_bytes: u64,
+    },
+    /// The metadata of an image was written without its data.
+    RecordCreated {
+        /// The image.
+        id: ImageId,
+    },
+    /// Metadata that differed was updated.
+    MetadataUpdated {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+        /// What was changed.
+        diff: MetadataDiff,
+    },
+    /// The target took the metadata, but did not keep all of it.
+    MetadataNotKept {
+        /// The image.
+        id: ImageId,
+        /// What differs all the same.
+        diff: MetadataDiff,
+    },
+    /// An image was left alone.
+    Skipped {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// An image failed; the others go on.
+    Failed {
+        /// The image.
+        id: ImageId,
+        /// Its name, where it is known.
+        name: Option<String>,
+        /// The error and its causes, in one line.
+        error: String,
+    },
+}
+
+/// Why an image was left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The source has no data to copy: it is not active there.
+    SourceStatus(ImageStatus),
+    /// The target has an image of that id that is not active, so that it cannot
+    /// be updated.
+    TargetStatus(ImageStatus),
+    /// Only metadata was asked for, and the target does not have the image.
+    MetadataOnly,
+    /// The archive has no data for it.
+    NoData,
+}
+
+/// Receives the events of a run. It is called from many tasks and must not
+/// block.
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// Drops every event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn emit(&self, _: Event) {}
+}

@@ -1,0 +1,62 @@
+//! Where images go.
+
+use async_trait::async_trait;
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+
+use super::{ImageData, ImageSource, PortError};
+
+/// Writes images: a Glance endpoint, or an image archive on disk. What is there
+/// already is read through [`ImageSource`].
+#[async_trait]
+pub trait ImageTarget: ImageSource {
+    /// What the target can hold of an image's metadata.
+    fn form(&self) -> TargetForm;
+
+    /// Finds one image.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the target cannot say.
+    async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError>;
+
+    /// Writes an image with its data, and returns what the target says of it
+    /// then. The metadata is in the target's [`form`](Self::form).
+    ///
+    /// Until the caller has compared the digests, the image is not published:
+    /// its visibility, protection and hiding may have to be set afterwards by
+    /// [`update_metadata`](Self::update_metadata). A record without data that is
+    /// there already (`existing`) is used.
+    ///
+    /// If `data` ends in an error, or this future is dropped, the image is not
+    /// left looking complete, and a later call can write it again. (Save on a
+    /// target with v1 alone, where a broken upload uses up the id.)
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::AlreadyExists`] if the id is taken.
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+        data: ImageData,
+    ) -> Result<ImageMetadata, PortError>;
+
+    /// Creates a record without data, as Glance's `queued` images are.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::AlreadyExists`] if the id is taken.
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError>;
+
+    /// Makes the writable changes of a diff, and returns what the target says
+    /// of the image then.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::NotFound`] if the image is gone.
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError>;
+}
