@@ -1,0 +1,80 @@
+//! The lab: real Glance servers on loopback, kept by the scripts in `xtask/lab`.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::shell::{self, Outcome};
+
+/// Runs a command of the lab.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    shell::run(script("lab").args(arguments))
+}
+
+/// Starts every server that is down, and removes the images of all.
+pub(crate) fn up_and_empty() -> Outcome {
+    shell::run(script("lab").args(["up", "--fresh"]))
+}
+
+/// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`
+/// and so on, and in `GLANCE_LAB_FRESH` the script that empties the servers it is given.
+pub(crate) fn environment() -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let mut variables = parse(&shell::output(script("lab").arg("env"))?);
+    variables.push((
+        "GLANCE_LAB_FRESH".to_owned(),
+        path("fresh").display().to_string(),
+    ));
+    Ok(variables)
+}
+
+fn parse(lines: &str) -> Vec<(String, String)> {
+    lines
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn script(name: &str) -> Command {
+    let mut command = Command::new(path(name));
+    command.current_dir(shell::root());
+    command
+}
+
+fn path(name: &str) -> PathBuf {
+    shell::root().join("xtask/lab").join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_tests_are_given_every_server_and_the_script_that_empties_them() {
+        let names: Vec<String> = environment()
+            .unwrap()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let servers = [
+            "TODAY_ONE",
+            "TODAY_TWO",
+            "LEGACY_ONE",
+            "LEGACY_TWO",
+            "V1_ONE",
+            "V1_TWO",
+        ];
+        let expected: Vec<String> = servers
+            .iter()
+            .chain(&["FRESH"])
+            .map(|name| format!("GLANCE_LAB_{name}"))
+            .collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn unknown_server_is_refused() {
+        let arguments = ["up", "today-three"].map(str::to_owned);
+        assert!(run(&arguments).is_err());
+    }
+}

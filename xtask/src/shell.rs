@@ -1,0 +1,123 @@
+//! Runs other programs at the root of the workspace, echoed as one would type them.
+
+use std::env;
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a task comes to: its error is shown to whoever started it.
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+
+/// Returns the root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// Returns a cargo command at the root of the workspace: the cargo that runs this task.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Tells whether cargo has the subcommand `name`.
+pub(crate) fn has_cargo(name: &str) -> bool {
+    cargo(&[name, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Echoes a command, runs it, and fails if it does.
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    echo(command);
+    let status = command
+        .status()
+        .map_err(|error| cannot_run(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{}: {status}", line(command)).into())
+    }
+}
+
+/// Runs a command and returns what it writes to its standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| cannot_run(command, &error))?;
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(format!("{}: {}", line(command), output.status).into())
+    }
+}
+
+/// Prints a command as one would type it.
+pub(crate) fn echo(command: &Command) {
+    println!("$ {}", line(command));
+}
+
+fn cannot_run(command: &Command, error: &io::Error) -> String {
+    format!("cannot run {}: {error}", line(command))
+}
+
+/// The command as typed: the program by its name, the variables that were set in front.
+fn line(command: &Command) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (name, value) in command.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        words.push(format!("{}={}", name.to_string_lossy(), quoted(&value)));
+    }
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    words.push(quoted(&name.to_string_lossy()));
+    words.extend(
+        command
+            .get_args()
+            .map(|word| quoted(&word.to_string_lossy())),
+    );
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains([' ', '\'', '"', '$', '*']) {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    } else {
+        word.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_is_echoed_as_typed() {
+        let mut command = Command::new("/usr/bin/cargo");
+        command
+            .args(["doc", "a b", "it's"])
+            .env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(
+            line(&command),
+            r"RUSTDOCFLAGS='-D warnings' cargo doc 'a b' 'it'\''s'"
+        );
+    }
+
+    #[test]
+    fn failing_command_is_an_error_that_names_it() {
+        let error = run(&mut cargo(&["no-such-subcommand"])).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cargo no-such-subcommand: exit status"),
+            "{error}"
+        );
+        assert!(!has_cargo("no-such-subcommand"));
+        assert!(has_cargo("tree"));
+    }
+}
