@@ -7,6 +7,10 @@ today_install() {
     local env=$lab/today-env
     cmp -s "$here/today.txt" "$env/installed" && return
     echo 'lab: installing Glance 33.0.0'
+    if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; then
+        echo "lab: $python is not Python 3.11 or newer with venv: set GLANCE_LAB_PYTHON" >&2
+        return 1
+    fi
     rm -rf "$env" "$lab/today.sqlite"
     "$python" -m venv "$env"
     "$env/bin/pip" install -q --disable-pip-version-check -r "$here/today.txt"

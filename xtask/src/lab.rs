@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::shell::{self, Outcome};
 
@@ -14,6 +14,20 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 /// Starts every server that is down, and removes the images of all.
 pub(crate) fn up_and_empty() -> Outcome {
     shell::run(script("lab").args(["up", "--fresh"]))
+}
+
+/// Stops every server.
+pub(crate) fn down() -> Outcome {
+    shell::run(script("lab").arg("down"))
+}
+
+/// Tells whether every server answers.
+pub(crate) fn is_up() -> bool {
+    script("lab")
+        .arg("status")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`

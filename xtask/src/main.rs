@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ci;
+mod demo;
 mod lab;
 mod layers;
 mod live;
 mod shell;
+mod tidy;
 
 /// The project's own tasks.
 #[derive(Parser)]
@@ -20,6 +23,14 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Check and test everything, as CI does
+    Ci {
+        /// Leave out the documentation and the live suite: what runs before each commit
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Run the embedded example: two Glance servers and the commands between them
+    Demo,
     /// Start, stop, empty or show real Glance servers: up, down, fresh, status, env
     ///
     /// `up [--fresh]`, `down [--wipe]`, `fresh` and `status` take names of servers, all
@@ -33,13 +44,19 @@ enum Task {
     Layers,
     /// Run the live suites against the lab, which is started where it is down
     Live,
+    /// Check what no other tool checks: module docs, manifests, file lengths, links
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().task {
+        Task::Ci { fast: false } => ci::full(),
+        Task::Ci { fast: true } => ci::fast(),
+        Task::Demo => demo::run_demo(),
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),
         Task::Live => live::run(),
+        Task::Tidy => tidy::check(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

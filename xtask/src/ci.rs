@@ -1,0 +1,162 @@
+//! Everything that a change must pass, in one run: what CI does, and what a developer does.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use crate::shell::{Outcome, cargo, has_cargo, run};
+use crate::{lab, layers, live, tidy};
+
+/// The libraries, each of which others link alone and without features.
+const LIBRARIES: [&str; 4] = [
+    "glance-model",
+    "glance-client",
+    "replicator-core",
+    "replicator-fs",
+];
+
+type Step = (&'static str, fn() -> Outcome);
+
+const FAST: [Step; 6] = [
+    ("format", || run(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("tidy", tidy::check),
+    ("layers", layers::check),
+    ("clippy", clippy),
+    ("libraries alone", libraries_alone),
+    ("tests", tests),
+];
+
+const SLOW: [Step; 3] = [
+    ("docs", docs),
+    ("cargo-deny", deny),
+    ("live", live_with_lab),
+];
+
+/// Runs every step.
+pub(crate) fn full() -> Outcome {
+    run_steps(FAST.iter().chain(&SLOW))
+}
+
+/// Runs the steps that need neither the lab nor the documentation.
+pub(crate) fn fast() -> Outcome {
+    run_steps(FAST.iter())
+}
+
+/// Runs steps up to the first that fails, and prints what each has taken.
+fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>) -> Outcome {
+    let mut done = Vec::new();
+    let mut outcome = Ok(());
+    for (name, step) in steps {
+        println!("\n=== {name}");
+        let started = Instant::now();
+        outcome = step().map_err(|error| failed(name, &*error));
+        done.push((*name, started.elapsed(), outcome.is_ok()));
+        if outcome.is_err() {
+            break;
+        }
+    }
+    println!("\n{}", summary(&done));
+    outcome
+}
+
+fn failed(name: &str, error: &dyn Error) -> Box<dyn Error> {
+    format!("{name}: {error}").into()
+}
+
+fn summary(steps: &[(&str, Duration, bool)]) -> String {
+    let mut lines: Vec<String> = steps
+        .iter()
+        .map(|(name, took, passed)| {
+            let verdict = if *passed { "passed" } else { "FAILED" };
+            format!("{verdict}  {:>6.1} s  {name}", took.as_secs_f64())
+        })
+        .collect();
+    let total: Duration = steps.iter().map(|(_, took, _)| *took).sum();
+    lines.push(format!("total   {:>6.1} s", total.as_secs_f64()));
+    lines.join("\n")
+}
+
+fn clippy() -> Outcome {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+    ];
+    run(cargo(&arguments).args(["-D", "warnings"]))
+}
+
+fn libraries_alone() -> Outcome {
+    LIBRARIES
+        .iter()
+        .try_for_each(|library| run(&mut cargo(&["check", "--package", library])))
+}
+
+/// Without features, since the feature `live` adds tests that need the lab; what tests of a
+/// crate need of its own features, it asks for itself.
+fn tests() -> Outcome {
+    if !has_cargo("nextest") {
+        return run(&mut cargo(&["test", "--workspace"]));
+    }
+    run(&mut cargo(&["nextest", "run", "--workspace"]))?;
+    run(&mut cargo(&["test", "--workspace", "--doc"]))
+}
+
+fn docs() -> Outcome {
+    let arguments = ["doc", "--workspace", "--no-deps", "--all-features"];
+    run(cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn deny() -> Outcome {
+    if has_cargo("deny") {
+        return run(&mut cargo(&["deny", "check"]));
+    }
+    println!("NOT CHECKED: licences and advisories, because cargo-deny is not installed");
+    Ok(())
+}
+
+/// Leaves the lab as it was found: stopped, if it did not run before.
+fn live_with_lab() -> Outcome {
+    let was_up = lab::is_up();
+    let outcome = live::run();
+    if was_up {
+        return outcome;
+    }
+    outcome.and(lab::down())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_after_a_failed_one_are_not_run() {
+        fn fails() -> Outcome {
+            Err("no".into())
+        }
+        fn is_not_reached() -> Outcome {
+            panic!("a step was run after one that failed");
+        }
+        let steps: [Step; 3] = [
+            ("first", || Ok(())),
+            ("second", fails),
+            ("third", is_not_reached),
+        ];
+        assert_eq!(
+            run_steps(steps.iter()).unwrap_err().to_string(),
+            "second: no"
+        );
+    }
+
+    #[test]
+    fn summary_tells_what_each_step_has_taken() {
+        let steps = [
+            ("format", Duration::from_millis(1250), true),
+            ("tests", Duration::from_secs(90), false),
+        ];
+        assert_eq!(
+            summary(&steps),
+            "passed     1.2 s  format\nFAILED    90.0 s  tests\ntotal     91.2 s"
+        );
+    }
+}

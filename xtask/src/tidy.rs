@@ -1,0 +1,106 @@
+//! What no other tool checks: module docs, leftovers, file lengths, manifests, links.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::shell::{Outcome, root};
+
+mod links;
+mod manifest;
+mod source;
+
+/// What every crate that others may link, or read about, has beside its manifest.
+const DOCUMENTS: [&str; 2] = ["README.md", "CHANGELOG.md"];
+
+/// Checks every file of the workspace, and lists all problems at once.
+pub(crate) fn check() -> Outcome {
+    let root = root();
+    let mut files = Vec::new();
+    list_files(&root, &mut files)?;
+    let mut problems = Vec::new();
+    for path in &files {
+        let name = path
+            .strip_prefix(&root)
+            .unwrap_or(path)
+            .display()
+            .to_string();
+        let found = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => source::problems(&name, &fs::read_to_string(path)?),
+            Some("md") => links::problems(path, &fs::read_to_string(path)?),
+            Some("toml") if name.ends_with("/Cargo.toml") => {
+                let crate_dir = path.parent().unwrap_or(&root);
+                let mut found = manifest::problems(&fs::read_to_string(path)?);
+                found.extend(missing_documents(crate_dir));
+                found
+            }
+            _ => Vec::new(),
+        };
+        problems.extend(
+            found
+                .into_iter()
+                .map(|problem| format!("{name}: {problem}")),
+        );
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n").into())
+    }
+}
+
+/// Collects the files below a directory, but those of tools: hidden ones and `target`.
+fn list_files(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == "target" || name.to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            list_files(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(())
+}
+
+/// The tasks themselves are no product: they have no users to write for.
+fn missing_documents(crate_dir: &Path) -> Vec<String> {
+    if crate_dir.ends_with("xtask") {
+        return Vec::new();
+    }
+    DOCUMENTS
+        .iter()
+        .filter(|name| !crate_dir.join(name).is_file())
+        .map(|name| format!("the crate has no {name}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crate_without_its_documents_is_a_problem_and_the_tasks_are_exempt() {
+        let sources = root().join("xtask/src");
+        let expected = [
+            "the crate has no README.md",
+            "the crate has no CHANGELOG.md",
+        ];
+        assert_eq!(missing_documents(&sources), expected);
+        assert_eq!(missing_documents(&root().join("xtask")), [""; 0]);
+    }
+
+    #[test]
+    fn hidden_files_and_build_output_are_not_listed() {
+        let mut files = Vec::new();
+        list_files(&root(), &mut files).unwrap();
+        let below = |name: &str| files.iter().any(|path| path.starts_with(root().join(name)));
+        assert!(below("xtask"), "{files:?}");
+        assert!(!below("target"));
+        assert!(!below(".git"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Checks of one Markdown file: every relative link leads to a file that is there.
+
+use std::path::Path;
+
+/// Lists the links of the file at `path` that lead nowhere.
+pub(super) fn problems(path: &Path, text: &str) -> Vec<String> {
+    let dir = path.parent().unwrap_or(path);
+    targets(text)
+        .filter(|target| is_relative_path(target))
+        .filter(|target| {
+            !dir.join(target.split('#').next().unwrap_or(target))
+                .exists()
+        })
+        .map(|target| format!("the link to {target} leads nowhere"))
+        .collect()
+}
+
+/// The targets of inline links and of link definitions, outside of code.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    let prose = text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    });
+    prose.flat_map(|line| {
+        let inline = line.split('`').step_by(2).flat_map(|part| {
+            part.split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split([')', ' ']).next())
+        });
+        let definition = line
+            .starts_with('[')
+            .then(|| line.split_once("]: "))
+            .flatten();
+        inline.chain(definition.map(|(_, target)| target.trim()))
+    })
+}
+
+/// Not a link to another site, within the page, or to an item of Rust.
+fn is_relative_path(target: &str) -> bool {
+    !(target.is_empty() || target.contains(':') || target.starts_with('#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::root;
+
+    fn broken(text: &str) -> Vec<String> {
+        problems(&root().join("xtask/lab/README.md"), text)
+    }
+
+    #[test]
+    fn links_that_lead_somewhere_pass() {
+        let text = "[a](lab) and [`b`](../src/main.rs#main)\n[c](https://example.org/x)\n\
+                    [d](#here), [`e`](crate::Thing)\n[f]: ../Cargo.toml\n";
+        assert_eq!(broken(text), [""; 0]);
+    }
+
+    #[test]
+    fn code_holds_no_links() {
+        assert_eq!(
+            broken("`[a](nowhere)`\n```text\n[a](nowhere)\n```\n"),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn link_that_leads_nowhere_is_a_problem() {
+        for text in [
+            "[`a`](nowhere.md)",
+            "x [a](nowhere.md#part) y",
+            "[a]: nowhere.md",
+            "```\n```\n[a](nowhere.md \"title\")",
+        ] {
+            let problems = broken(text);
+            assert_eq!(problems.len(), 1, "{text:?}");
+            assert!(problems[0].contains("nowhere.md"), "{problems:?}");
+        }
+    }
+}
