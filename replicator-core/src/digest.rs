@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ::digest::DynDigest;
+use ::digest::Digest;
 
 /// An algorithm that a Glance may state digests in (`hashing_algorithm`, any of
 /// Python's `hashlib`; the default is `sha512`).
@@ -66,7 +66,28 @@ impl DigestAlgorithm {
 }
 
 /// A digest in the making.
-pub struct Digester(Box<dyn DynDigest + Send>);
+pub struct Digester(Box<dyn State>);
+
+/// What `digest::DynDigest` is, save that clones can change threads.
+trait State: Send {
+    fn update(&mut self, data: &[u8]);
+    fn copy(&self) -> Box<dyn State>;
+    fn finish(self: Box<Self>) -> Vec<u8>;
+}
+
+impl<D: Digest + Clone + Send + 'static> State for D {
+    fn update(&mut self, data: &[u8]) {
+        Digest::update(self, data);
+    }
+
+    fn copy(&self) -> Box<dyn State> {
+        Box::new(self.clone())
+    }
+
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        self.finalize().to_vec()
+    }
+}
 
 impl Digester {
     /// Takes in more data.
@@ -78,10 +99,16 @@ impl Digester {
     #[must_use]
     pub fn finish(self) -> String {
         use fmt::Write as _;
-        self.0.finalize().iter().fold(String::new(), |mut hex, b| {
+        self.0.finish().iter().fold(String::new(), |mut hex, b| {
             let _ = write!(hex, "{b:02x}");
             hex
         })
+    }
+}
+
+impl Clone for Digester {
+    fn clone(&self) -> Self {
+        Self(self.0.copy())
     }
 }
 

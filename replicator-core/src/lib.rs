@@ -1,12 +1,34 @@
 #![doc = include_str!("../README.md")]
 
+mod compare;
 mod context;
 mod digest;
+mod flow;
+mod merge;
+mod plan;
 mod port;
+mod proof;
+mod replicate;
+mod report;
+mod retry;
+mod size;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transfer;
+mod verb;
 
+pub use compare::{Compared, Comparison, Difference, compare};
 pub use context::RunContext;
 pub use digest::{DigestAlgorithm, Digester};
+pub use merge::{End, ListingError};
+pub use plan::{Action, Plan, PlannedImage, Reason, plan};
 pub use port::{
     Event, EventSink, FailureKind, ImageData, ImageDataStream, ImageSource, ImageStream,
     ImageTarget, NoEvents, Operation, PortError, SkipReason,
 };
+pub use proof::Proof;
+pub use replicate::{DataPolicy, ReplicateOptions, replicate};
+pub use report::{Failure, ImageError, Outcome, Report};
+pub use retry::RetryPolicy;
+pub use size::{TotalSize, size};
+pub use verb::Verb;

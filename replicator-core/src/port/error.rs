@@ -23,6 +23,15 @@ pub enum PortError {
         /// The image.
         id: ImageId,
     },
+    /// The end has the image, but what it holds of it cannot be used. In a
+    /// listing it stands for that image, and the listing goes on.
+    #[error("image {id} is damaged")]
+    Damaged {
+        /// The image.
+        id: ImageId,
+        /// What is wrong with it.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The run was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -71,14 +80,21 @@ impl PortError {
         }
     }
 
+    /// Says whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind(), FailureKind::Transient { .. })
+    }
+
     /// What can be done about it.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Adapter { kind, .. } => *kind,
-            Self::NotFound { .. } | Self::AlreadyExists { .. } | Self::Cancelled => {
-                FailureKind::Refused
-            }
+            Self::NotFound { .. }
+            | Self::AlreadyExists { .. }
+            | Self::Damaged { .. }
+            | Self::Cancelled => FailureKind::Refused,
         }
     }
 }

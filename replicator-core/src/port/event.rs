@@ -1,6 +1,10 @@
 //! What happens in a run, as it happens.
 
+use std::sync::Arc;
+
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+
+use crate::report::{Failure, ImageError};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]
@@ -33,8 +37,8 @@ pub enum Event {
         id: ImageId,
         /// How many times it has been tried.
         attempts: u32,
-        /// Why, in one line.
-        reason: String,
+        /// What went wrong.
+        error: Arc<ImageError>,
     },
     /// An image was copied, with its data.
     Copied {
@@ -70,14 +74,7 @@ pub enum Event {
         reason: SkipReason,
     },
     /// An image failed; the others go on.
-    Failed {
-        /// The image.
-        id: ImageId,
-        /// Its name, where it is known.
-        name: Option<String>,
-        /// The error and its causes, in one line.
-        error: String,
-    },
+    Failed(Failure),
 }
 
 /// Why an image was left alone.
@@ -89,6 +86,8 @@ pub enum SkipReason {
     /// The target has an image of that id that is not active, so that it cannot
     /// be updated.
     TargetStatus(ImageStatus),
+    /// The status is all that differs. It is never set.
+    OnlyStatusDiffers(ImageStatus),
     /// Only metadata was asked for, and the target does not have the image.
     MetadataOnly,
     /// The archive has no data for it.

@@ -6,7 +6,8 @@ use glance_model::{ImageId, ImageMetadata};
 
 use super::{ImageData, PortError};
 
-/// The images of an end. After an error the stream ends.
+/// The images of an end. After an error the stream ends, unless the error is
+/// [`PortError::Damaged`], which concerns one image.
 pub type ImageStream = BoxStream<'static, Result<ImageMetadata, PortError>>;
 
 /// Reads images: a Glance endpoint, or an image archive on disk.

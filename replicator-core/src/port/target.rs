@@ -19,6 +19,17 @@ pub trait ImageTarget: ImageSource {
     /// [`PortError::Adapter`] if the target cannot say.
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError>;
 
+    /// Opens what is kept of the data of an image whose writing broke off, from
+    /// its first byte; `None` if nothing is.
+    ///
+    /// To go on from there, hash it, and give
+    /// [`write_image`](Self::write_image) data that begins where it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if what is kept cannot be read.
+    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError>;
+
     /// Writes an image with its data, and returns what the target says of it
     /// then. The metadata is in the target's [`form`](Self::form).
     ///

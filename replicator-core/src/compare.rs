@@ -1,0 +1,119 @@
+//! What the copies at a target lack.
+
+use glance_model::{DoNotReplicate, ImageId, ImageMetadata, MetadataDiff};
+
+use crate::context::RunContext;
+use crate::merge::{End, ListingError, MergedListing};
+use crate::port::{ImageSource, ImageTarget, PortError};
+
+/// What is different about one image.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The source has it, active, and the target does not.
+    Missing,
+    /// The target has it differently.
+    Diff(MetadataDiff),
+    /// One of the ends holds something that cannot be used.
+    Damaged {
+        /// Which end.
+        end: End,
+        /// What is wrong.
+        error: PortError,
+    },
+}
+
+/// An image that differs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Compared {
+    /// Its id.
+    pub id: ImageId,
+    /// Its name at the source.
+    pub name: Option<String>,
+    /// What is different.
+    pub difference: Difference,
+}
+
+/// Goes through two ends, from difference to difference. Memory does not grow
+/// with their number.
+#[expect(
+    missing_debug_implementations,
+    reason = "it is a cursor over two streams"
+)]
+pub struct Comparison<'a> {
+    ctx: &'a RunContext,
+    listing: MergedListing,
+    target: &'a dyn ImageTarget,
+    filter: &'a DoNotReplicate,
+    compared: u64,
+}
+
+/// Compares two ends by what they state of their images, one way: what only the
+/// target has does not matter.
+#[must_use]
+pub fn compare<'a>(
+    ctx: &'a RunContext,
+    source: &dyn ImageSource,
+    target: &'a dyn ImageTarget,
+    filter: &'a DoNotReplicate,
+) -> Comparison<'a> {
+    Comparison {
+        ctx,
+        listing: MergedListing::new(source.images(), target.images()),
+        target,
+        filter,
+        compared: 0,
+    }
+}
+
+impl Comparison<'_> {
+    /// How many images of the source have been compared.
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
+    /// The next difference, in order of ids.
+    ///
+    /// # Errors
+    ///
+    /// [`ListingError`] if one of the ends cannot be listed in whole and in order.
+    pub async fn next(&mut self) -> Result<Option<Compared>, ListingError> {
+        while let Some(pair) = self.listing.next(self.ctx).await? {
+            let Some(source) = pair.source else { continue };
+            self.compared += 1;
+            let (name, difference) = match (source, pair.target) {
+                (Err(error), _) => (None, Some(damaged(End::Source, error))),
+                (Ok(source), Some(Err(error))) => (source.name, Some(damaged(End::Target, error))),
+                (Ok(source), None) => {
+                    let missing = source.is_active().then_some(Difference::Missing);
+                    (source.name, missing)
+                }
+                (Ok(source), Some(Ok(target))) => {
+                    let name = source.name.clone();
+                    (name, self.diff(source, target))
+                }
+            };
+            if let Some(difference) = difference {
+                return Ok(Some(Compared {
+                    id: pair.id,
+                    name,
+                    difference,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn diff(&self, source: ImageMetadata, target: ImageMetadata) -> Option<Difference> {
+        let form = self.target.form();
+        let source = form.of(self.filter.apply(source));
+        let diff = MetadataDiff::between(&source, &form.of(target), self.filter);
+        (!diff.is_empty()).then_some(Difference::Diff(diff))
+    }
+}
+
+fn damaged(end: End, error: PortError) -> Difference {
+    Difference::Damaged { end, error }
+}

@@ -1,0 +1,294 @@
+//! Image data on its way from source to target: metered, hashed, and its last
+//! chunk held back until the rest is known to be right.
+
+mod hashing;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use glance_model::ImageMetadata;
+
+use self::hashing::Hashing;
+use crate::context::RunContext;
+use crate::digest::DigestAlgorithm;
+use crate::port::{Event, FailureKind, ImageData, ImageDataStream, ImageSource, PortError};
+use crate::proof::stated_digest;
+use crate::report::ImageError;
+use crate::retry::RetryPolicy;
+
+/// Why the data stopped, for whoever sees only that the target's request broke.
+#[derive(Clone, Default)]
+pub(crate) struct Fault(Arc<Mutex<Option<ImageError>>>);
+
+impl Fault {
+    fn set(&self, error: ImageError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    pub(crate) fn take(&self) -> Option<ImageError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What was opened, and what is known of how it should end.
+pub(crate) struct Flow {
+    ctx: RunContext,
+    source: Arc<dyn ImageSource>,
+    image: ImageMetadata,
+    retry: RetryPolicy,
+    fault: Fault,
+    /// The digest to be reached.
+    stated: Option<Stated>,
+    hashing: Hashing,
+    len_bytes: Option<u64>,
+    chunks: ImageDataStream,
+    /// How many bytes of the image have been read and hashed.
+    at_bytes: u64,
+    failures: u32,
+    held: Option<Bytes>,
+}
+
+struct Stated {
+    algorithm: String,
+    value: String,
+}
+
+impl Flow {
+    /// Opens an image at the source, behind what the target has kept of it.
+    ///
+    /// Returns the data that the target is to write; how it was proven is known
+    /// once it has ended.
+    pub(crate) async fn open(
+        ctx: &RunContext,
+        source: &Arc<dyn ImageSource>,
+        image: &ImageMetadata,
+        kept: Option<ImageData>,
+        retry: &RetryPolicy,
+        fault: &Fault,
+    ) -> Result<ImageData, ImageError> {
+        let (algorithm, stated) = match stated_digest(image) {
+            Some((algorithm, name, value)) => (
+                algorithm,
+                Some(Stated {
+                    algorithm: name.to_owned(),
+                    value: value.to_owned(),
+                }),
+            ),
+            None => (DigestAlgorithm::Md5, None),
+        };
+        let mut hashing = Hashing::start(algorithm);
+        let mut at_bytes = 0;
+        if let Some(kept) = kept {
+            at_bytes = hashing.take_in(kept).await.map_err(ImageError::Target)?;
+        }
+        if image.size.is_some_and(|size| at_bytes > size) {
+            (hashing, at_bytes) = (Hashing::start(algorithm), 0);
+        }
+        let data = open_at(source, image, at_bytes).await?;
+        if data.offset_bytes != at_bytes {
+            // The source gives all or nothing, so the target starts anew, too.
+            (hashing, at_bytes) = (Hashing::start(algorithm), 0);
+        }
+        let rest = data.len_bytes.map(|rest| at_bytes + rest);
+        if let (Some(stated), Some(found)) = (image.size, rest)
+            && stated != found
+        {
+            return Err(ImageError::Length { stated, found });
+        }
+        let flow = Self {
+            ctx: ctx.clone(),
+            source: Arc::clone(source),
+            image: image.clone(),
+            retry: retry.clone(),
+            fault: fault.clone(),
+            stated,
+            hashing,
+            len_bytes: image.size.or(rest),
+            chunks: data.chunks,
+            at_bytes,
+            failures: 0,
+            held: None,
+        };
+        Ok(flow.into_data())
+    }
+
+    fn into_data(self) -> ImageData {
+        let (offset, len) = (self.at_bytes, self.len_bytes);
+        let chunks = stream::try_unfold(Some(self), async |flow| {
+            let Some(mut flow) = flow else {
+                return Ok(None);
+            };
+            match flow.next().await {
+                Ok(Some(chunk)) => Ok(Some((chunk, Some(flow)))),
+                // The last chunk, or none at all: proven.
+                Ok(None) => Ok(flow.held.take().map(|last| (last, None))),
+                Err(error) => {
+                    let broken = PortError::adapter(
+                        crate::Operation::ReadData(flow.image.id.clone()),
+                        FailureKind::Refused,
+                        "the data from the source broke off or is wrong",
+                    );
+                    flow.fault.set(error);
+                    Err(broken)
+                }
+            }
+        });
+        ImageData::new(len.map(|len| len - offset), chunks.boxed()).with_offset(offset)
+    }
+
+    /// The next chunk that may go out. `None` once everything has been read and
+    /// found right: then what is held back may go, too.
+    async fn next(&mut self) -> Result<Option<Bytes>, ImageError> {
+        loop {
+            let chunk = self.read().await?;
+            let Some(chunk) = chunk else {
+                self.check().await?;
+                return Ok(None);
+            };
+            self.at_bytes += chunk.len() as u64;
+            if let Some(stated) = self.len_bytes
+                && self.at_bytes > stated
+            {
+                let found = self.at_bytes;
+                return Err(ImageError::Length { stated, found });
+            }
+            self.hashing.update(chunk.clone()).await;
+            self.ctx.emit(Event::Transferred {
+                id: self.image.id.clone(),
+                delta_bytes: chunk.len() as u64,
+            });
+            if let Some(before) = self.held.replace(chunk) {
+                return Ok(Some(before));
+            }
+        }
+    }
+
+    /// Reads a chunk; a source that breaks off is opened again at the byte
+    /// reached, and the target notices nothing.
+    async fn read(&mut self) -> Result<Option<Bytes>, ImageError> {
+        loop {
+            let next = self.ctx.until_cancelled(self.chunks.next()).await;
+            let error = match next.map_err(ImageError::Source)? {
+                Some(Ok(chunk)) if chunk.is_empty() => continue,
+                Some(Ok(chunk)) => {
+                    self.failures = 0;
+                    return Ok(Some(chunk));
+                }
+                None => return Ok(None),
+                Some(Err(error)) => error,
+            };
+            self.reopen(error).await?;
+        }
+    }
+
+    async fn reopen(&mut self, error: PortError) -> Result<(), ImageError> {
+        let mut error = ImageError::Source(error);
+        loop {
+            if !error.is_transient() {
+                return Err(error);
+            }
+            self.failures += 1;
+            let Some(delay) = self.retry.delay(self.failures, retry_after(&error)) else {
+                return Err(error);
+            };
+            let again = async {
+                tokio::time::sleep(delay).await;
+                open_at(&self.source, &self.image, self.at_bytes).await
+            };
+            let again = self.ctx.until_cancelled(again).await;
+            match again.map_err(ImageError::Source)? {
+                Ok(data) if data.offset_bytes == self.at_bytes => {
+                    self.chunks = data.chunks;
+                    return Ok(());
+                }
+                Ok(data) => match self.skip(data).await {
+                    Ok(chunks) => {
+                        self.chunks = chunks;
+                        return Ok(());
+                    }
+                    Err(failed) => error = failed,
+                },
+                Err(failed) => error = failed,
+            }
+        }
+    }
+
+    /// Reads what was read before, for nothing: its digest must be the same.
+    async fn skip(&mut self, data: ImageData) -> Result<ImageDataStream, ImageError> {
+        let mut chunks = data.chunks;
+        let mut again = self.hashing.same_algorithm();
+        let mut left = self.at_bytes.saturating_sub(data.offset_bytes);
+        let mut rest = Bytes::new();
+        while left > 0 {
+            let next = self.ctx.until_cancelled(chunks.next()).await;
+            let chunk = match next.map_err(ImageError::Source)? {
+                Some(chunk) => chunk.map_err(ImageError::Source)?,
+                None => {
+                    return Err(ImageError::Length {
+                        stated: self.at_bytes,
+                        found: self.at_bytes - left,
+                    });
+                }
+            };
+            let known = left.min(chunk.len() as u64);
+            left -= known;
+            let known = usize::try_from(known).unwrap_or(usize::MAX);
+            again.update(chunk.slice(..known)).await;
+            rest = chunk.slice(known..);
+        }
+        let (found, stated) = (again.finish().await, self.hashing.so_far().await);
+        if found != stated {
+            return Err(ImageError::SourceDigest {
+                algorithm: "digest of the part read before".to_owned(),
+                stated,
+                found,
+            });
+        }
+        Ok(stream::iter((!rest.is_empty()).then_some(Ok(rest)))
+            .chain(chunks)
+            .boxed())
+    }
+
+    async fn check(&mut self) -> Result<(), ImageError> {
+        if let Some(stated) = self.len_bytes
+            && self.at_bytes != stated
+        {
+            let found = self.at_bytes;
+            return Err(ImageError::Length { stated, found });
+        }
+        let Some(stated) = &self.stated else {
+            return Ok(());
+        };
+        let found = self.hashing.so_far().await;
+        if !found.eq_ignore_ascii_case(&stated.value) {
+            return Err(ImageError::SourceDigest {
+                algorithm: stated.algorithm.clone(),
+                stated: stated.value.clone(),
+                found,
+            });
+        }
+        Ok(())
+    }
+}
+
+async fn open_at(
+    source: &Arc<dyn ImageSource>,
+    image: &ImageMetadata,
+    at_bytes: u64,
+) -> Result<ImageData, ImageError> {
+    if at_bytes > 0 && image.size == Some(at_bytes) {
+        // Nothing is left to ask for, and a range of nothing is an error.
+        return Ok(ImageData::from_bytes(Bytes::new()).with_offset(at_bytes));
+    }
+    let data = source.image_data(&image.id, at_bytes).await;
+    data.map_err(ImageError::Source)?
+        .ok_or(ImageError::DataLost)
+}
+
+pub(crate) fn retry_after(error: &ImageError) -> Option<std::time::Duration> {
+    match error.port()?.kind() {
+        FailureKind::Transient { retry_after } => retry_after,
+        _ => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Two ordered listings, side by side.
+
+use std::fmt;
+
+use futures_util::TryStreamExt as _;
+use glance_model::{ImageId, ImageMetadata};
+
+use crate::context::RunContext;
+use crate::port::{ImageStream, PortError};
+
+/// One of the two sides of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where images come from.
+    Source,
+    /// Where they go.
+    Target,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
+}
+
+/// The images of an end could not be listed, so nothing was planned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListingError {
+    /// The end failed.
+    #[error("the {end} could not be listed")]
+    Failed {
+        /// Which of them.
+        end: End,
+        /// How.
+        source: PortError,
+    },
+    /// The end does not list its images in ascending order of ids, so that
+    /// images could be missed.
+    #[error("the {end} lists image {id} after image {after}, out of order")]
+    OutOfOrder {
+        /// Which of them.
+        end: End,
+        /// The image that came too late.
+        id: ImageId,
+        /// The one before.
+        after: ImageId,
+    },
+}
+
+/// What the two ends have under one id.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) id: ImageId,
+    pub(crate) source: Option<Listed>,
+    pub(crate) target: Option<Listed>,
+}
+
+/// An image, or the error that stands for a damaged one.
+pub(crate) type Listed = Result<ImageMetadata, PortError>;
+
+/// Merges two listings like a sorted merge join: constant memory for any number
+/// of images. Both are read at the same time.
+pub(crate) struct MergedListing {
+    source: Side,
+    target: Side,
+}
+
+struct Side {
+    end: End,
+    stream: ImageStream,
+    head: Option<(ImageId, Listed)>,
+    last: Option<ImageId>,
+    is_done: bool,
+}
+
+impl MergedListing {
+    pub(crate) fn new(source: ImageStream, target: ImageStream) -> Self {
+        Self {
+            source: Side::new(End::Source, source),
+            target: Side::new(End::Target, target),
+        }
+    }
+
+    /// The next id that either end has.
+    pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
+        let (source, target) = tokio::join!(self.source.fill(ctx), self.target.fill(ctx));
+        source?;
+        target?;
+        let id = match (&self.source.head, &self.target.head) {
+            (Some((source, _)), Some((target, _))) => source.min(target).clone(),
+            (Some((id, _)), None) | (None, Some((id, _))) => id.clone(),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Pair {
+            source: self.source.take(&id),
+            target: self.target.take(&id),
+            id,
+        }))
+    }
+}
+
+impl Side {
+    fn new(end: End, stream: ImageStream) -> Self {
+        Self {
+            end,
+            stream,
+            head: None,
+            last: None,
+            is_done: false,
+        }
+    }
+
+    async fn fill(&mut self, ctx: &RunContext) -> Result<(), ListingError> {
+        if self.head.is_some() || self.is_done {
+            return Ok(());
+        }
+        let end = self.end;
+        let next = ctx
+            .until_cancelled(self.stream.try_next())
+            .await
+            .and_then(|next| next);
+        let (id, listed) = match next {
+            Ok(None) => {
+                self.is_done = true;
+                return Ok(());
+            }
+            Ok(Some(image)) => (image.id.clone(), Ok(image)),
+            Err(PortError::Damaged { id, source }) => {
+                (id.clone(), Err(PortError::Damaged { id, source }))
+            }
+            Err(source) => return Err(ListingError::Failed { end, source }),
+        };
+        if let Some(after) = self.last.replace(id.clone()).filter(|last| *last >= id) {
+            return Err(ListingError::OutOfOrder { end, id, after });
+        }
+        self.head = Some((id, listed));
+        Ok(())
+    }
+
+    fn take(&mut self, id: &ImageId) -> Option<Listed> {
+        self.head
+            .take_if(|(head, _)| head == id)
+            .map(|(_, listed)| listed)
+    }
+}

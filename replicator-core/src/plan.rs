@@ -1,0 +1,246 @@
+//! What a run will do: two ordered listings merged into actions with reasons.
+
+use std::sync::Arc;
+
+use glance_model::{DoNotReplicate, ImageMetadata, ImageStatus, MetadataDiff};
+
+use crate::context::RunContext;
+use crate::merge::{ListingError, MergedListing, Pair};
+use crate::port::{Event, ImageSource, ImageTarget, SkipReason};
+use crate::replicate::{DataPolicy, ReplicateOptions};
+use crate::report::{Failure, ImageError};
+use crate::verb::Verb;
+
+/// What is to be done, image by image. Memory grows with the work to be done
+/// only.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The images that need work, in order of ids.
+    pub images: Vec<PlannedImage>,
+    /// Images that cannot be replicated, which is known already.
+    pub failures: Vec<Failure>,
+    /// How many images need nothing.
+    pub unchanged: u64,
+    /// How many images are left alone; an [`Event::Skipped`] said why.
+    pub skipped: u64,
+}
+
+/// One image that needs work.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlannedImage {
+    /// What the target is to say of it, in the target's form.
+    pub image: ImageMetadata,
+    /// What the target has of it.
+    pub existing: Option<ImageMetadata>,
+    /// What is to be done.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What is to be done with an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Copy its data and metadata.
+    Copy,
+    /// Write its metadata, without data.
+    CreateRecord,
+    /// Update metadata that differs.
+    UpdateMetadata(MetadataDiff),
+}
+
+/// Why something is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The target does not have the image.
+    Missing,
+    /// The target has a record of it, but not its data.
+    DataMissing,
+    /// The metadata differs.
+    MetadataDiffers,
+}
+
+impl Plan {
+    /// How much image data is to be copied, as far as sizes are known.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.images.iter().map(PlannedImage::bytes_to_copy).sum()
+    }
+}
+
+impl PlannedImage {
+    /// How much image data is to be copied for it.
+    #[must_use]
+    pub fn bytes_to_copy(&self) -> u64 {
+        match self.action {
+            Action::Copy => self.image.size.unwrap_or(0),
+            Action::CreateRecord | Action::UpdateMetadata(_) => 0,
+        }
+    }
+}
+
+/// Lists both ends and says what is to be done. Nothing is changed.
+///
+/// # Errors
+///
+/// [`ListingError`] if one of them cannot be listed in whole and in order.
+pub async fn plan(
+    ctx: &RunContext,
+    verb: Verb,
+    source: &dyn ImageSource,
+    target: &dyn ImageTarget,
+    options: &ReplicateOptions,
+) -> Result<Plan, ListingError> {
+    let mut listing = MergedListing::new(source.images(), target.images());
+    let mut plan = Plan::default();
+    while let Some(pair) = listing.next(ctx).await? {
+        plan.add(ctx, verb, target, options, pair);
+    }
+    Ok(plan)
+}
+
+enum Decision {
+    Do(Box<PlannedImage>),
+    Unchanged,
+    Skip(SkipReason),
+    Fail(ImageError),
+}
+
+impl Plan {
+    fn add(
+        &mut self,
+        ctx: &RunContext,
+        verb: Verb,
+        target: &dyn ImageTarget,
+        options: &ReplicateOptions,
+        pair: Pair,
+    ) {
+        let Some(source) = pair.source else { return };
+        let (source, existing) = match (source, pair.target.transpose()) {
+            (Ok(source), Ok(existing)) => (source, existing),
+            (Err(error), _) => {
+                return self.fail(ctx, pair.id, None, ImageError::Source(error));
+            }
+            (Ok(source), Err(error)) => {
+                return self.fail(ctx, pair.id, source.name, ImageError::Target(error));
+            }
+        };
+        let form = target.form();
+        let image = form.of(options.do_not_replicate.apply(source));
+        let existing = existing.map(|existing| form.of(existing));
+        let skipped = image.clone();
+        match decide(
+            verb,
+            options.data,
+            &options.do_not_replicate,
+            image,
+            existing,
+        ) {
+            Decision::Do(planned) => self.images.push(*planned),
+            Decision::Unchanged => self.unchanged += 1,
+            Decision::Skip(reason) => {
+                self.skipped += 1;
+                let image = Box::new(skipped);
+                ctx.emit(Event::Skipped { image, reason });
+            }
+            Decision::Fail(error) => self.fail(ctx, skipped.id, skipped.name, error),
+        }
+    }
+
+    fn fail(
+        &mut self,
+        ctx: &RunContext,
+        id: glance_model::ImageId,
+        name: Option<String>,
+        error: ImageError,
+    ) {
+        let failure = Failure {
+            id,
+            name,
+            error: Arc::new(error),
+        };
+        ctx.emit(Event::Failed(failure.clone()));
+        self.failures.push(failure);
+    }
+}
+
+fn decide(
+    verb: Verb,
+    data: DataPolicy,
+    filter: &DoNotReplicate,
+    image: ImageMetadata,
+    existing: Option<ImageMetadata>,
+) -> Decision {
+    let has_data = image.is_active();
+    let copy = |image, existing, reason| {
+        Decision::Do(Box::new(PlannedImage {
+            image,
+            existing,
+            action: Action::Copy,
+            reason,
+        }))
+    };
+    let Some(existing) = existing else {
+        return if has_data && data == DataPolicy::Copy {
+            copy(image, None, Reason::Missing)
+        } else if verb.keeps_records() {
+            Decision::Do(Box::new(PlannedImage {
+                image,
+                existing: None,
+                action: Action::CreateRecord,
+                reason: Reason::Missing,
+            }))
+        } else if has_data {
+            Decision::Skip(SkipReason::MetadataOnly)
+        } else {
+            Decision::Skip(verb.no_data(&image))
+        };
+    };
+
+    let diff = MetadataDiff::between(&image, &existing, filter);
+    if existing.is_active() {
+        if has_data && diff.is_of_content() {
+            return Decision::Fail(ImageError::DifferentContent(diff));
+        }
+        let is_equal = diff.is_empty();
+        let status = existing.status.clone();
+        return match diff.writable() {
+            diff if !diff.is_empty() => update(image, existing, diff),
+            _ if is_equal => Decision::Unchanged,
+            _ => Decision::Skip(SkipReason::OnlyStatusDiffers(status)),
+        };
+    }
+    if existing.status.is_burnt() {
+        return Decision::Fail(ImageError::BurntId(existing.status));
+    }
+    let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();
+    if has_data && can_take_data && data == DataPolicy::Copy {
+        return copy(image, Some(existing), Reason::DataMissing);
+    }
+    if verb.keeps_records() {
+        // An active image without its data, as the archive lists it.
+        let diff = if has_data { diff.writable() } else { diff };
+        return if diff.is_empty() {
+            Decision::Unchanged
+        } else {
+            update(image, existing, diff)
+        };
+    }
+    if !has_data && existing.status == image.status {
+        return Decision::Skip(verb.no_data(&image));
+    }
+    Decision::Skip(SkipReason::TargetStatus(existing.status))
+}
+
+fn update(image: ImageMetadata, existing: ImageMetadata, diff: MetadataDiff) -> Decision {
+    Decision::Do(Box::new(PlannedImage {
+        image,
+        existing: Some(existing),
+        action: Action::UpdateMetadata(diff),
+        reason: Reason::MetadataDiffers,
+    }))
+}

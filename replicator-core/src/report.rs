@@ -1,0 +1,190 @@
+//! What became of a run.
+
+use std::sync::Arc;
+
+use glance_model::{ImageId, ImageStatus, MetadataDiff};
+
+use crate::port::{FailureKind, PortError};
+use crate::proof::Proof;
+
+/// What a run did. It names each image that it worked on, and counts the others.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// The images that were written, in the order in which they were finished.
+    pub done: Vec<(ImageId, Outcome)>,
+    /// The images that failed.
+    pub failures: Vec<Failure>,
+    /// How many images needed nothing.
+    pub unchanged: u64,
+    /// How many images were left alone.
+    pub skipped: u64,
+    /// How many images were planned and not begun or not finished, since the run
+    /// was cancelled or the target became unusable.
+    pub not_done: u64,
+}
+
+/// How an image was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With its data.
+    Copied {
+        /// How long its data is.
+        total_bytes: u64,
+        /// How its content is known to be right.
+        proof: Proof,
+    },
+    /// Without data.
+    RecordCreated,
+    /// Its metadata was updated.
+    MetadataUpdated,
+}
+
+/// An image that failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The image.
+    pub id: ImageId,
+    /// Its name, where it is known.
+    pub name: Option<String>,
+    /// Why.
+    pub error: Arc<ImageError>,
+}
+
+/// Why one image could not be replicated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The source failed.
+    #[error("the source failed")]
+    Source(#[source] PortError),
+    /// The target failed.
+    #[error("the target failed")]
+    Target(#[source] PortError),
+    /// The source has no data for it, though it says that it has.
+    #[error("the source has lost the data of the image")]
+    DataLost,
+    /// The source's data is not as long as the source says.
+    #[error("the source gives {found} bytes, and its record says {stated}")]
+    Length {
+        /// What the record says.
+        stated: u64,
+        /// What was read, at least.
+        found: u64,
+    },
+    /// The source's data does not have the digest that the source states.
+    #[error("the data from the source has the {algorithm} {found}, and its record says {stated}")]
+    SourceDigest {
+        /// The algorithm.
+        algorithm: String,
+        /// What the record says.
+        stated: String,
+        /// What was read.
+        found: String,
+    },
+    /// The target does not say of its copy what the source says.
+    #[error("the target states the {property} {target}, and the source {source_value}")]
+    TargetDiffers {
+        /// What is compared: `size`, `checksum`, or the name of an algorithm.
+        property: String,
+        /// What the source says.
+        source_value: String,
+        /// What the target says.
+        target: String,
+    },
+    /// Both ends have an active image of that id, and they are not the same.
+    #[error("the target has another image of that id: {}", describe(.0))]
+    DifferentContent(MetadataDiff),
+    /// The id is used up on the target.
+    #[error("the id is used up on the target, where the image is {0}")]
+    BurntId(ImageStatus),
+}
+
+impl ImageError {
+    /// Says whether the content of the image is wrong, rather than that it could
+    /// not be copied.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Length { .. }
+                | Self::SourceDigest { .. }
+                | Self::TargetDiffers { .. }
+                | Self::DifferentContent(_)
+        )
+    }
+
+    pub(crate) fn port(&self) -> Option<&PortError> {
+        match self {
+            Self::Source(error) | Self::Target(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self.port(), Some(PortError::Cancelled))
+    }
+
+    pub(crate) fn is_transient(&self) -> bool {
+        self.port().is_some_and(PortError::is_transient)
+    }
+
+    /// Says whether the other images would fail in the same way.
+    pub(crate) fn is_of_the_end(&self) -> bool {
+        self.port()
+            .is_some_and(|error| error.kind() == FailureKind::Unusable)
+    }
+}
+
+fn describe(diff: &MetadataDiff) -> String {
+    let texts: Vec<String> = diff
+        .changes()
+        .iter()
+        .filter(|change| !change.is_writable())
+        .map(|change| {
+            let target = change.target.as_ref().map(ToString::to_string);
+            let target = target.as_deref().unwrap_or("undefined");
+            format!("its {} is {target}, not {}", change.field, change.source)
+        })
+        .collect();
+    texts.join(", ")
+}
+
+impl Report {
+    /// How many images were copied with their data.
+    #[must_use]
+    pub fn copied(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::Copied { .. }))
+    }
+
+    /// How many bytes of image data were copied.
+    #[must_use]
+    pub fn copied_bytes(&self) -> u64 {
+        let bytes = |outcome: &Outcome| match outcome {
+            Outcome::Copied { total_bytes, .. } => *total_bytes,
+            _ => 0,
+        };
+        self.done.iter().map(|(_, outcome)| bytes(outcome)).sum()
+    }
+
+    /// How many records were written without data.
+    #[must_use]
+    pub fn records_created(&self) -> u64 {
+        self.count(|outcome| *outcome == Outcome::RecordCreated)
+    }
+
+    /// How many images had their metadata updated.
+    #[must_use]
+    pub fn updated(&self) -> u64 {
+        self.count(|outcome| *outcome == Outcome::MetadataUpdated)
+    }
+
+    fn count(&self, is_it: impl Fn(&Outcome) -> bool) -> u64 {
+        self.done
+            .iter()
+            .filter(|(_, outcome)| is_it(outcome))
+            .count() as u64
+    }
+}

@@ -1,0 +1,68 @@
+//! When to try again.
+
+use std::time::Duration;
+
+/// How often, and after what time, something that failed is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// How many times after the first.
+    pub retries: u32,
+    /// How long to wait before the first of them; doubled for each further one.
+    pub first_delay: Duration,
+    /// The longest wait, unless a server asks for a longer one.
+    pub max_delay: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 5,
+            first_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How long to wait after `failed` failures in a row, or `None` to give up.
+    ///
+    /// Half of the wait is random, so that many clients do not return at once.
+    pub(crate) fn delay(&self, failed: u32, retry_after: Option<Duration>) -> Option<Duration> {
+        if failed > self.retries {
+            return None;
+        }
+        let doubled = 2_u32.saturating_pow(failed.saturating_sub(1));
+        let longest = self.first_delay.saturating_mul(doubled).min(self.max_delay);
+        let delay = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+        Some(retry_after.map_or(delay, |asked| asked.max(delay)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_then_end() {
+        let policy = RetryPolicy {
+            retries: 3,
+            first_delay: Duration::from_secs(4),
+            max_delay: Duration::from_secs(10),
+        };
+        for (failed, low, high) in [(1, 2, 4), (2, 4, 8), (3, 5, 10)] {
+            let delay = policy.delay(failed, None).unwrap().as_secs_f64();
+            assert!(
+                (f64::from(low)..=f64::from(high)).contains(&delay),
+                "{delay}"
+            );
+        }
+        assert_eq!(policy.delay(4, None), None);
+    }
+
+    #[test]
+    fn what_the_server_asks_for_is_obeyed() {
+        let asked = Duration::from_secs(100);
+        assert_eq!(RetryPolicy::default().delay(1, Some(asked)), Some(asked));
+    }
+}

@@ -1,0 +1,42 @@
+//! How much image data an end has.
+
+use futures_util::TryStreamExt as _;
+
+use crate::context::RunContext;
+use crate::merge::{End, ListingError};
+use crate::port::{ImageSource, PortError};
+
+/// The sum over the active images of an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TotalSize {
+    /// How many there are.
+    pub images: u64,
+    /// How long their data is together.
+    pub total_bytes: u64,
+}
+
+/// Sums up the active images of an end.
+///
+/// # Errors
+///
+/// [`ListingError`] if it cannot be listed.
+pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSize, ListingError> {
+    let mut total = TotalSize::default();
+    let mut images = source.images();
+    loop {
+        let next = ctx.until_cancelled(images.try_next()).await;
+        match next.and_then(|next| next) {
+            Ok(None) => return Ok(total),
+            Ok(Some(image)) if image.is_active() => {
+                total.images += 1;
+                total.total_bytes += image.size.unwrap_or(0);
+            }
+            Ok(Some(_)) | Err(PortError::Damaged { .. }) => {}
+            Err(source) => {
+                let end = End::Source;
+                return Err(ListingError::Failed { end, source });
+            }
+        }
+    }
+}

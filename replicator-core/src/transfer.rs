@@ -1,0 +1,140 @@
+//! One image: open, meter, hash, hold back, write, prove, publish.
+
+use std::sync::Arc;
+
+use glance_model::{ImageMetadata, ImageStatus, MetadataDiff};
+
+use crate::context::RunContext;
+use crate::flow::{Fault, Flow, retry_after};
+use crate::port::{Event, ImageSource, ImageTarget};
+use crate::proof::{Proof, compare_stated, stated_digest};
+use crate::replicate::ReplicateOptions;
+use crate::report::{ImageError, Outcome};
+
+/// Copies one image with its data, as often as it takes.
+pub(crate) struct Transfer<'a> {
+    pub(crate) ctx: &'a RunContext,
+    pub(crate) source: &'a Arc<dyn ImageSource>,
+    pub(crate) target: &'a Arc<dyn ImageTarget>,
+    pub(crate) options: &'a ReplicateOptions,
+    pub(crate) image: &'a ImageMetadata,
+}
+
+impl Transfer<'_> {
+    /// Copies the image; `existing` is what the target has of it already.
+    pub(crate) async fn run(&self, existing: Option<ImageMetadata>) -> Result<Outcome, ImageError> {
+        self.ctx.emit(Event::TransferStarted {
+            image: Box::new(self.image.clone()),
+            total_bytes: self.image.size.unwrap_or(0),
+        });
+        let mut existing = existing;
+        let mut attempts = 0;
+        let stated = loop {
+            let error = match self.write(existing.as_ref()).await {
+                Ok(stated) => break stated,
+                Err(error) => error,
+            };
+            attempts += 1;
+            if !error.is_transient() {
+                return Err(error);
+            }
+            let Some(delay) = self.options.retry.delay(attempts, retry_after(&error)) else {
+                return Err(error);
+            };
+            self.ctx.emit(Event::Retrying {
+                id: self.image.id.clone(),
+                attempts,
+                error: Arc::new(error),
+            });
+            tokio::time::sleep(delay).await;
+            match self.find().await? {
+                // The answer was lost, the image was not.
+                Some(found) if found.is_active() => break found,
+                Some(found) if found.status.is_burnt() => {
+                    return Err(ImageError::BurntId(found.status));
+                }
+                found => existing = found.filter(|found| found.status == ImageStatus::Queued),
+            }
+        };
+        let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
+        compare_stated(self.image, &stated, total_bytes)?;
+        self.publish(stated).await?;
+        let proof = match stated_digest(self.image) {
+            Some(_) => Proof::Verified,
+            None => Proof::Unverifiable,
+        };
+        Ok(Outcome::Copied { total_bytes, proof })
+    }
+
+    async fn write(&self, existing: Option<&ImageMetadata>) -> Result<ImageMetadata, ImageError> {
+        let kept = self.target.partial_data(&self.image.id).await;
+        let kept = kept.map_err(ImageError::Target)?;
+        let fault = Fault::default();
+        let retry = &self.options.retry;
+        let data = Flow::open(self.ctx, self.source, self.image, kept, retry, &fault).await?;
+        let written = self.target.write_image(self.image, existing, data).await;
+        // If the data was at fault, the target's error only says that it broke.
+        written.map_err(|error| fault.take().unwrap_or(ImageError::Target(error)))
+    }
+
+    /// Asks the target what it has; it may have been out of reach a moment ago.
+    async fn find(&self) -> Result<Option<ImageMetadata>, ImageError> {
+        let mut failed = 0;
+        loop {
+            let error = match self.target.find_image(&self.image.id).await {
+                Ok(found) => return Ok(found),
+                Err(error) => ImageError::Target(error),
+            };
+            failed += 1;
+            let delay = self.options.retry.delay(failed, retry_after(&error));
+            match delay.filter(|_| error.is_transient()) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Sets what had to wait until the content was proven, and what else the
+    /// target does not say yet.
+    async fn publish(&self, stated: ImageMetadata) -> Result<(), ImageError> {
+        let lacks = |stated: ImageMetadata| {
+            let stated = self.target.form().of(stated);
+            let filter = &self.options.do_not_replicate;
+            MetadataDiff::between(self.image, &stated, filter).writable()
+        };
+        let diff = lacks(stated.clone());
+        if diff.is_empty() {
+            return Ok(());
+        }
+        let updated = update_metadata(self.target, &stated, &diff, self.options).await?;
+        let diff = lacks(updated);
+        if !diff.is_empty() {
+            let id = self.image.id.clone();
+            self.ctx.emit(Event::MetadataNotKept { id, diff });
+        }
+        Ok(())
+    }
+}
+
+/// Updates metadata, again if the target is out of reach: an update says the
+/// same however often it is sent.
+pub(crate) async fn update_metadata(
+    target: &Arc<dyn ImageTarget>,
+    current: &ImageMetadata,
+    diff: &MetadataDiff,
+    options: &ReplicateOptions,
+) -> Result<ImageMetadata, ImageError> {
+    let mut failed = 0;
+    loop {
+        let error = match target.update_metadata(current, diff).await {
+            Ok(updated) => return Ok(updated),
+            Err(error) => ImageError::Target(error),
+        };
+        failed += 1;
+        let delay = options.retry.delay(failed, retry_after(&error));
+        match delay.filter(|_| error.is_transient()) {
+            Some(delay) => tokio::time::sleep(delay).await,
+            None => return Err(error),
+        }
+    }
+}
