@@ -1,0 +1,241 @@
+//! What every source and every target must do, whatever it is made of. Adapters
+//! run it in their own tests, on fakes and on real servers.
+//!
+//! Each function writes images of its own, with fresh ids, so that they can share
+//! one end. A function panics where the contract is broken.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "these are tests: a broken contract is to panic"
+)]
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+
+use super::{active_image, random_id};
+use crate::port::{FailureKind, ImageData, ImageTarget, Operation, PortError};
+
+/// Whether a write that broke off can be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenWrite {
+    /// Yes, as v2 and archives have it.
+    CanBeRepeated,
+    /// No: a target with v1 alone uses up the id.
+    BurnsTheId,
+}
+
+/// All of it.
+pub async fn target(target: &dyn ImageTarget, broken_write: BrokenWrite) {
+    written_image_reads_back(target).await;
+    empty_image_is_active(target).await;
+    data_is_read_from_an_offset(target).await;
+    images_are_listed_once_and_in_order(target).await;
+    taken_id_is_refused(target).await;
+    unknown_image_is_not_found(target).await;
+    record_has_no_data_and_takes_it_later(target).await;
+    updated_metadata_is_equal(target).await;
+    broken_data_leaves_no_image(target, broken_write).await;
+    dropped_write_leaves_no_image(target).await;
+}
+
+/// 300,000 bytes that repeat nowhere near a chunk's length.
+fn some_data() -> Bytes {
+    (0_u32..75_000)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect()
+}
+
+async fn write(target: &dyn ImageTarget, data: &Bytes) -> ImageMetadata {
+    let image = target.form().of(active_image(data));
+    let chunks: Vec<_> = data.chunks(10_000).map(|c| Ok(data.slice_ref(c))).collect();
+    let stream = ImageData::new(Some(data.len() as u64), stream::iter(chunks));
+    let written = target.write_image(&image, None, stream).await.unwrap();
+    assert_eq!(written.status, ImageStatus::Active);
+    image
+}
+
+async fn read(target: &dyn ImageTarget, id: &ImageId, offset_bytes: u64) -> (u64, Bytes) {
+    let data = target.image_data(id, offset_bytes).await.unwrap().unwrap();
+    let (start, len) = (data.offset_bytes, data.len_bytes);
+    let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
+    let bytes = Bytes::from(chunks.concat());
+    assert!(len.is_none_or(|len| len == bytes.len() as u64), "{len:?}");
+    (start, bytes)
+}
+
+/// An image that was written is active, with what was written.
+pub async fn written_image_reads_back(target: &dyn ImageTarget) {
+    let data = some_data();
+    let image = write(target, &data).await;
+    let found = target.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.status, ImageStatus::Active);
+    assert_eq!(found.size, Some(data.len() as u64));
+    assert!(found.checksum.is_none() || found.checksum == image.checksum);
+    assert_eq!(read(target, &image.id, 0).await, (0, data));
+}
+
+/// An image of no bytes is an image.
+pub async fn empty_image_is_active(target: &dyn ImageTarget) {
+    let image = write(target, &Bytes::new()).await;
+    let found = target.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.size, Some(0));
+    assert_eq!(read(target, &image.id, 0).await, (0, Bytes::new()));
+}
+
+/// Data is opened at a byte, or at the beginning, and says which.
+pub async fn data_is_read_from_an_offset(target: &dyn ImageTarget) {
+    let data = some_data();
+    let image = write(target, &data).await;
+    let (start, bytes) = read(target, &image.id, 123_456).await;
+    assert!(start == 123_456 || start == 0, "{start}");
+    let start = usize::try_from(start).unwrap();
+    assert_eq!(bytes, data.slice(start..));
+}
+
+/// Listings are in ascending order of ids, each image once.
+pub async fn images_are_listed_once_and_in_order(target: &dyn ImageTarget) {
+    let mut written = Vec::new();
+    for _ in 0..7 {
+        written.push(write(target, &Bytes::from_static(b"x")).await.id);
+    }
+    let ids: Vec<ImageId> = target
+        .images()
+        .map_ok(|image| image.id)
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+    for id in written {
+        assert!(ids.contains(&id), "{id} is not listed");
+    }
+}
+
+/// The id of an image that is there is not written again.
+pub async fn taken_id_is_refused(target: &dyn ImageTarget) {
+    let image = write(target, &Bytes::from_static(b"first")).await;
+    let again = ImageData::from_bytes(&b"other"[..]);
+    let error = target.write_image(&image, None, again).await.unwrap_err();
+    assert!(
+        matches!(error, PortError::AlreadyExists { .. }),
+        "{error:?}"
+    );
+    let (_, data) = read(target, &image.id, 0).await;
+    assert_eq!(data, &b"first"[..]);
+}
+
+/// What is not there is not found.
+pub async fn unknown_image_is_not_found(target: &dyn ImageTarget) {
+    let id = random_id();
+    assert_eq!(target.find_image(&id).await.unwrap(), None);
+    let error = target.image_data(&id, 0).await.unwrap_err();
+    assert!(matches!(error, PortError::NotFound { .. }), "{error:?}");
+}
+
+/// A record without data has none to read, and data can be put into it.
+pub async fn record_has_no_data_and_takes_it_later(target: &dyn ImageTarget) {
+    let data = some_data();
+    let image = target.form().of(active_image(&data));
+    target.create_record(&image).await.unwrap();
+    let record = target.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(record.status, ImageStatus::Queued);
+    assert!(target.image_data(&image.id, 0).await.unwrap().is_none());
+    let stream = ImageData::from_bytes(data.clone());
+    let written = target.write_image(&image, Some(&record), stream).await;
+    assert_eq!(written.unwrap().status, ImageStatus::Active);
+    assert_eq!(read(target, &image.id, 0).await, (0, data));
+}
+
+/// After an update nothing differs any more, and what was not named stays.
+pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
+    let filter = DoNotReplicate::default();
+    let mut image = active_image(b"x");
+    image.properties.insert("stays".into(), "here".into());
+    image.properties.insert("changes".into(), "old".into());
+    let image = target.form().of(image);
+    let data = ImageData::from_bytes(&b"x"[..]);
+    let current = target.write_image(&image, None, data).await.unwrap();
+    let mut wanted = image.clone();
+    wanted.name = Some("größer, 日本 \"quoted\"".into());
+    wanted.min_ram = Some(77);
+    wanted.properties.insert("changes".into(), "new".into());
+    wanted.properties.insert("empty".into(), String::new());
+    wanted.tags.insert("a tag".into());
+    let wanted = target.form().of(wanted);
+    let diff = MetadataDiff::between(&wanted, &target.form().of(current.clone()), &filter);
+    let updated = target.update_metadata(&current, &diff).await.unwrap();
+    let found = target.find_image(&image.id).await.unwrap().unwrap();
+    for now in [updated, found] {
+        let left = MetadataDiff::between(&wanted, &target.form().of(now.clone()), &filter);
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(
+            now.properties.get("stays").map(String::as_str),
+            Some("here")
+        );
+    }
+}
+
+/// Data that breaks off never becomes an image.
+pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget, broken_write: BrokenWrite) {
+    let data = some_data();
+    let image = target.form().of(active_image(&data));
+    let kind = FailureKind::Refused;
+    let error = PortError::adapter(Operation::ReadData(image.id.clone()), kind, "on demand");
+    let half = data.slice(..data.len() / 2);
+    let chunks = stream::iter([Ok(half), Err(error)]);
+    let broken = ImageData::new(Some(data.len() as u64), chunks);
+    target.write_image(&image, None, broken).await.unwrap_err();
+    let found = settled(target, &image.id).await;
+    assert!(
+        found.as_ref().is_none_or(|found| !found.is_active()),
+        "{found:?}"
+    );
+    if broken_write == BrokenWrite::CanBeRepeated {
+        let whole = ImageData::from_bytes(data.clone());
+        let found = found.filter(|found| found.status == ImageStatus::Queued);
+        let written = target.write_image(&image, found.as_ref(), whole).await;
+        assert_eq!(written.unwrap().status, ImageStatus::Active);
+        assert_eq!(read(target, &image.id, 0).await, (0, data));
+    }
+}
+
+/// Nor does data whose writing is given up.
+pub async fn dropped_write_leaves_no_image(target: &dyn ImageTarget) {
+    let data = some_data();
+    let image = target.form().of(active_image(&data));
+    let half = data.slice(..data.len() / 2);
+    let (reached, mut was_reached) = tokio::sync::mpsc::channel::<()>(1);
+    let chunks = stream::iter([Ok(half)]).chain(
+        async move {
+            let _ = reached.send(()).await;
+            std::future::pending().await
+        }
+        .into_stream(),
+    );
+    let endless = ImageData::new(Some(data.len() as u64), chunks);
+    tokio::select! {
+        written = target.write_image(&image, None, endless) => panic!("{written:?}"),
+        _ = was_reached.recv() => {}
+    }
+    let found = settled(target, &image.id).await;
+    assert!(
+        found.as_ref().is_none_or(|found| !found.is_active()),
+        "{found:?}"
+    );
+}
+
+/// A server needs a moment to notice that an upload broke off.
+async fn settled(target: &dyn ImageTarget, id: &ImageId) -> Option<ImageMetadata> {
+    for _ in 0..100 {
+        let found = target.find_image(id).await.unwrap();
+        if found
+            .as_ref()
+            .is_none_or(|found| found.status != ImageStatus::Saving)
+        {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    target.find_image(id).await.unwrap()
+}

@@ -1,0 +1,163 @@
+//! A port that fails on demand.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+
+use crate::port::{
+    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
+};
+
+/// What goes wrong. Numbers of times count down.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Faults {
+    /// Data breaks off after so many bytes, so many times.
+    pub broken_reads: (u64, u32),
+    /// The data of this image can never be read.
+    pub unreadable: Option<ImageId>,
+    /// This byte of every image is wrong.
+    pub flipped_byte: Option<u64>,
+    /// Data can be read from its beginning only.
+    pub no_range: bool,
+    /// So many writes fail before anything is stored.
+    pub failed_writes: u32,
+    /// So many writes are stored, and an error is answered.
+    pub lost_answers: u32,
+}
+
+/// Wraps a port, and fails as told.
+#[derive(Debug)]
+pub struct Faulty<P> {
+    inner: P,
+    faults: Mutex<Faults>,
+}
+
+impl<P> Faulty<P> {
+    /// Makes `inner` fail.
+    pub fn new(inner: P, faults: Faults) -> Self {
+        Self {
+            inner,
+            faults: Mutex::new(faults),
+        }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn transient(operation: Operation) -> PortError {
+    let kind = FailureKind::Transient { retry_after: None };
+    PortError::adapter(operation, kind, "on demand")
+}
+
+fn count_down(times: &mut u32) -> bool {
+    let some = *times > 0;
+    *times = times.saturating_sub(1);
+    some
+}
+
+#[async_trait]
+impl<P: ImageSource> ImageSource for Faulty<P> {
+    fn images(&self) -> ImageStream {
+        self.inner.images()
+    }
+
+    async fn image_data(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        let faults = self.with(|faults| faults.clone());
+        if faults.unreadable.as_ref() == Some(id) {
+            return Err(transient(Operation::ReadData(id.clone())));
+        }
+        let from = if faults.no_range { 0 } else { offset_bytes };
+        let Some(mut data) = self.inner.image_data(id, from).await? else {
+            return Ok(None);
+        };
+        let mut at = from;
+        if let Some(wrong) = faults.flipped_byte {
+            data.chunks = data
+                .chunks
+                .map(move |chunk| {
+                    let chunk = chunk?;
+                    let start = at;
+                    at += chunk.len() as u64;
+                    let mut bytes = chunk.to_vec();
+                    let place = wrong
+                        .checked_sub(start)
+                        .and_then(|at| usize::try_from(at).ok());
+                    if let Some(byte) = place.and_then(|at| bytes.get_mut(at)) {
+                        *byte ^= 1;
+                    }
+                    Ok(Bytes::from(bytes))
+                })
+                .boxed();
+        }
+        let (after_bytes, _) = faults.broken_reads;
+        if self.with(|faults| count_down(&mut faults.broken_reads.1)) {
+            let error = transient(Operation::ReadData(id.clone()));
+            let mut left = after_bytes;
+            data.chunks = data
+                .chunks
+                .take_while(move |chunk| {
+                    let len = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                    let keep = left >= len;
+                    left = left.saturating_sub(len);
+                    std::future::ready(keep)
+                })
+                .chain(stream::iter([Err(error)]))
+                .boxed();
+        }
+        Ok(Some(data))
+    }
+}
+
+#[async_trait]
+impl<P: ImageTarget> ImageTarget for Faulty<P> {
+    fn form(&self) -> TargetForm {
+        self.inner.form()
+    }
+
+    async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        self.inner.find_image(id).await
+    }
+
+    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
+        self.inner.partial_data(id).await
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+        data: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        let failed = transient(Operation::WriteData(metadata.id.clone()));
+        if self.with(|faults| count_down(&mut faults.failed_writes)) {
+            return Err(failed);
+        }
+        let written = self.inner.write_image(metadata, existing, data).await?;
+        if self.with(|faults| count_down(&mut faults.lost_answers)) {
+            return Err(failed);
+        }
+        Ok(written)
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        self.inner.create_record(metadata).await
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        self.inner.update_metadata(current, diff).await
+    }
+}

@@ -1,0 +1,169 @@
+//! Images in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
+
+use crate::digest::DigestAlgorithm;
+use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, PortError};
+
+/// Metadata, and data where there is any.
+type Image = (ImageMetadata, Option<Bytes>);
+
+/// A source and a target in memory, as strict as a Glance with Images v2. Clones
+/// share their images.
+#[derive(Clone, Debug)]
+pub struct MemoryImages {
+    images: Arc<Mutex<BTreeMap<ImageId, Image>>>,
+    form: TargetForm,
+}
+
+impl Default for MemoryImages {
+    fn default() -> Self {
+        Self {
+            images: Arc::default(),
+            form: TargetForm::V2 { hidden: true },
+        }
+    }
+}
+
+impl MemoryImages {
+    /// Holds metadata in another form than that of v2.
+    #[must_use]
+    pub fn with_form(mut self, form: TargetForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Puts an image there as it is.
+    pub fn insert(&self, image: ImageMetadata, data: Option<Bytes>) {
+        self.lock().insert(image.id.clone(), (image, data));
+    }
+
+    /// The images that are there, in order of ids.
+    #[must_use]
+    pub fn all(&self) -> Vec<ImageMetadata> {
+        self.lock()
+            .values()
+            .map(|(image, _)| image.clone())
+            .collect()
+    }
+
+    /// The data of an image.
+    #[must_use]
+    pub fn data(&self, id: &ImageId) -> Option<Bytes> {
+        self.lock().get(id).and_then(|(_, data)| data.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ImageId, Image>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        let mut images = self.lock();
+        if images.contains_key(&metadata.id) {
+            let id = metadata.id.clone();
+            return Err(PortError::AlreadyExists { id });
+        }
+        let mut record = metadata.clone();
+        record.status = ImageStatus::Queued;
+        (record.size, record.checksum) = (None, None);
+        (record.hash_algo, record.hash_value) = (None, None);
+        images.insert(record.id.clone(), (record, None));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ImageSource for MemoryImages {
+    fn images(&self) -> ImageStream {
+        stream::iter(self.all().into_iter().map(Ok)).boxed()
+    }
+
+    async fn image_data(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        let images = self.lock();
+        let Some((_, data)) = images.get(id) else {
+            return Err(PortError::NotFound { id: id.clone() });
+        };
+        let from = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
+        Ok(data.clone().map(|data| {
+            let rest = data.slice(from.min(data.len())..);
+            let chunks: Vec<_> = rest.chunks(4096).map(|c| Ok(rest.slice_ref(c))).collect();
+            ImageData::new(Some(rest.len() as u64), stream::iter(chunks)).with_offset(offset_bytes)
+        }))
+    }
+}
+
+#[async_trait]
+impl ImageTarget for MemoryImages {
+    fn form(&self) -> TargetForm {
+        self.form
+    }
+
+    async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        Ok(self.lock().get(id).map(|(image, _)| image.clone()))
+    }
+
+    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+        Ok(None)
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+        data: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        if existing.is_none() {
+            let mut unpublished = metadata.clone();
+            if unpublished.visibility == Some(Visibility::Public) {
+                unpublished.visibility = Some(Visibility::Private);
+            }
+            self.create(&unpublished)?;
+        }
+        let chunks: Vec<Bytes> = data.chunks.try_collect().await?;
+        let data = Bytes::from(chunks.concat());
+        let mut md5 = DigestAlgorithm::Md5.digester();
+        md5.update(&data);
+        let mut images = self.lock();
+        let Some((image, place)) = images.get_mut(&metadata.id) else {
+            let id = metadata.id.clone();
+            return Err(PortError::NotFound { id });
+        };
+        if place.is_some() {
+            let id = metadata.id.clone();
+            return Err(PortError::AlreadyExists { id });
+        }
+        image.status = ImageStatus::Active;
+        image.size = Some(data.len() as u64);
+        image.checksum = Some(md5.finish());
+        *place = Some(data);
+        Ok(image.clone())
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        self.create(metadata)
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        let mut images = self.lock();
+        let Some((image, _)) = images.get_mut(&current.id) else {
+            let id = current.id.clone();
+            return Err(PortError::NotFound { id });
+        };
+        *image = diff.clone().writable().apply_to(image.clone());
+        Ok(image.clone())
+    }
+}
