@@ -1,0 +1,425 @@
+//! An archive as an end of a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::vec;
+
+use async_trait::async_trait;
+use futures_util::stream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::ArchiveError;
+use crate::atomic;
+use crate::layout::{Entry, Layout};
+use crate::metadata_file::{self, len_of_regular_file};
+use crate::partial_file::PartialFile;
+use crate::transfer::{self, Writer, finish};
+
+/// How many metadata files are read at a time while listing.
+const BATCH: usize = 100;
+
+/// A directory of images: `<id>` is the metadata of an image, `<id>.img` its
+/// data.
+///
+/// An image is complete exactly when its metadata file is there and its data has
+/// the length that it says. One that says `active` and has no data is shown as
+/// `queued`: there is nothing to read, and something to complete. A listing
+/// gives [`PortError::Damaged`] for one whose data has another length, or whose
+/// metadata cannot be read; it can be written again.
+#[derive(Clone, Debug)]
+pub struct ImageArchive(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    layout: Layout,
+    /// Who is writing which image in this process.
+    turns: Mutex<BTreeMap<ImageId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl ImageArchive {
+    /// Opens an archive that exists.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Missing`], [`ArchiveError::NotADirectory`], or
+    /// [`ArchiveError::Read`] if the directory may not be read.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ArchiveError> {
+        let path = path.into();
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_dir() => return Err(ArchiveError::NotADirectory { path }),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ArchiveError::Missing { path });
+            }
+            Err(e) => return Err(ArchiveError::read(&path)(e)),
+        }
+        fs::read_dir(&path).map_err(ArchiveError::read(&path))?;
+        Ok(Self(Arc::new(Inner {
+            layout: Layout::new(path),
+            turns: Mutex::default(),
+        })))
+    }
+
+    /// Opens an archive to write to, and creates its directory if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NotADirectory`], or [`ArchiveError::Write`] if the
+    /// directory cannot be created or no file can be made in it.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, ArchiveError> {
+        let path = path.into();
+        if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            return Err(ArchiveError::NotADirectory { path });
+        }
+        fs::create_dir_all(&path).map_err(ArchiveError::write(&path))?;
+        atomic::check_writable(&path)?;
+        Self::open(path)
+    }
+
+    /// Where the archive is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.layout.directory()
+    }
+
+    /// Finds the images that a transfer broke off left behind, in order of ids:
+    /// those with data and no metadata, and those with partial data.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the directory cannot be read.
+    pub async fn unfinished(&self) -> Result<Vec<ImageId>, PortError> {
+        let scan = self.run(&Operation::ListImages, Inner::scan).await?;
+        let is_image = |id: &ImageId| scan.images.binary_search(id).is_ok();
+        let mut unfinished = scan.data;
+        unfinished.retain(|id| !is_image(id));
+        unfinished.extend(scan.partial);
+        unfinished.sort_unstable();
+        unfinished.dedup();
+        Ok(unfinished)
+    }
+
+    async fn read(
+        &self,
+        path: PathBuf,
+        offset_bytes: u64,
+        id: &ImageId,
+    ) -> Result<Option<ImageData>, PortError> {
+        let operation = Operation::ReadData(id.clone());
+        let reader = self
+            .run(&operation, move |_| transfer::open(path, offset_bytes))
+            .await?;
+        Ok(reader.map(|reader| reader.into_data(operation)))
+    }
+
+    /// Works on files on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: &Operation,
+        work: impl FnOnce(&Inner) -> Result<T, ArchiveError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let inner = Arc::clone(&self.0);
+        finish(tokio::task::spawn_blocking(move || work(&inner)), operation).await
+    }
+}
+
+#[async_trait]
+impl ImageSource for ImageArchive {
+    fn images(&self) -> ImageStream {
+        let archive = self.clone();
+        stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
+            let archive = archive.clone();
+            async move {
+                let work = |inner: &Inner| {
+                    let mut ids = match ids {
+                        Some(ids) => ids,
+                        None => inner.scan()?.images.into_iter(),
+                    };
+                    Ok((inner.batch(&mut ids), ids))
+                };
+                let (batch, ids) = archive.run(&Operation::ListImages, work).await?;
+                let batch = (!batch.is_empty()).then(|| stream::iter(batch));
+                Ok(batch.map(|batch| (batch, Some(ids))))
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    async fn image_data(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        let metadata = self.0.layout.metadata(id);
+        let found = self
+            .run(&Operation::ReadData(id.clone()), move |_| {
+                len_of_regular_file(&metadata)
+            })
+            .await?;
+        if found.is_none() {
+            return Err(PortError::NotFound { id: id.clone() });
+        }
+        self.read(self.0.layout.data(id), offset_bytes, id).await
+    }
+}
+
+#[async_trait]
+impl ImageTarget for ImageArchive {
+    fn form(&self) -> TargetForm {
+        TargetForm::Whole
+    }
+
+    async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        let operation = Operation::FindImage(id.clone());
+        let wanted = id.clone();
+        let found = self.run(&operation, move |inner| Ok(inner.shown(&wanted)));
+        match found.await? {
+            Ok(found) => Ok(found.map(|found| found.image)),
+            Err(error) => Err(error.damages(id.clone())),
+        }
+    }
+
+    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
+        // A write whose future was dropped may still be at it.
+        drop(self.0.turn(id).await);
+        let kept = self.read(self.0.layout.partial(id), 0, id).await?;
+        Ok(kept.filter(|data| data.len_bytes != Some(0)))
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        _existing: Option<&ImageMetadata>,
+        mut data: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        let id = metadata.id.clone();
+        let operation = Operation::WriteData(id.clone());
+        let data_path = self.0.layout.data(&id);
+        let offset_bytes = data.offset_bytes;
+        let turn = self.0.turn(&id).await;
+        let opened = self
+            .run(&operation, {
+                let id = id.clone();
+                move |inner| {
+                    let path = inner.layout.partial(&id);
+                    let partial = PartialFile::open(path, offset_bytes, turn)?;
+                    // Looked at under the lock, so that it stays so.
+                    if inner.is_complete(&id) {
+                        partial.remove()?;
+                        return Ok(None);
+                    }
+                    Ok(Some(partial))
+                }
+            })
+            .await?;
+        let Some(partial) = opened else {
+            return Err(PortError::AlreadyExists { id });
+        };
+        let mut writer = Writer::new(partial, offset_bytes, operation.clone());
+        let mut failure = None;
+        while let Some(chunk) = data.chunks.next().await {
+            match chunk {
+                Ok(chunk) => writer = writer.push(chunk).await?,
+                Err(e) => {
+                    failure = Some(e);
+                    break;
+                }
+            }
+            if metadata.size.is_some_and(|size| writer.end_bytes() > size) {
+                break;
+            }
+        }
+        let len_bytes = writer.end_bytes();
+        let partial = writer.settle().await?;
+        if let Some(failure) = failure {
+            self.run(&operation, move |_| partial.keep()).await?;
+            return Err(failure);
+        }
+        if let Some(expected_bytes) = metadata.size.filter(|size| *size != len_bytes) {
+            return self
+                .run(&operation, move |_| {
+                    if len_bytes > expected_bytes {
+                        partial.remove()?;
+                    } else {
+                        partial.keep()?;
+                    }
+                    Err(ArchiveError::DataLength {
+                        path: data_path,
+                        len_bytes,
+                        expected_bytes,
+                    })
+                })
+                .await;
+        }
+        let mut whole = metadata.clone();
+        whole.status = ImageStatus::Active;
+        whole.size = Some(len_bytes);
+        self.run(&operation, move |inner| {
+            let _published = partial.publish(&data_path)?;
+            inner.write(&whole)
+        })
+        .await
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        let id = metadata.id.clone();
+        let operation = Operation::CreateImage(id.clone());
+        let turn = self.0.turn(&id).await;
+        let metadata = metadata.clone();
+        let created = self
+            .run(&operation, move |inner| {
+                let _turn = turn;
+                // What cannot be read is no image.
+                if matches!(inner.shown(&metadata.id), Ok(Some(_))) {
+                    return Ok(false);
+                }
+                inner.write(&metadata).map(|_| true)
+            })
+            .await?;
+        if created {
+            Ok(())
+        } else {
+            Err(PortError::AlreadyExists { id })
+        }
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        let id = current.id.clone();
+        let operation = Operation::UpdateMetadata(id.clone());
+        let turn = self.0.turn(&id).await;
+        let diff = diff.clone().writable();
+        let updated = self
+            .run(&operation, move |inner| {
+                let _turn = turn;
+                // Not what was listed, whose status may be another than the file's.
+                let path = inner.layout.metadata(&id);
+                let Some(metadata) = metadata_file::read(&path, &id)? else {
+                    return Ok(None);
+                };
+                inner.write(&diff.apply_to(metadata)).map(Some)
+            })
+            .await?;
+        updated.ok_or_else(|| PortError::NotFound {
+            id: current.id.clone(),
+        })
+    }
+}
+
+/// What the names of the files say.
+#[derive(Debug, Default)]
+struct Scan {
+    /// The images that have metadata, in order.
+    images: Vec<ImageId>,
+    data: Vec<ImageId>,
+    partial: Vec<ImageId>,
+}
+
+/// An image as the archive shows it.
+#[derive(Debug)]
+struct Shown {
+    image: ImageMetadata,
+    /// What is wrong with its data.
+    damage: Option<ArchiveError>,
+}
+
+impl Inner {
+    /// Waits until nobody else in this process writes an image.
+    async fn turn(&self, id: &ImageId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(id.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    fn scan(&self) -> Result<Scan, ArchiveError> {
+        let directory = self.layout.directory();
+        let failed = || ArchiveError::read(directory);
+        let mut scan = Scan::default();
+        for entry in fs::read_dir(directory).map_err(failed())? {
+            match Entry::of(&entry.map_err(failed())?.file_name()) {
+                Entry::Metadata(id) => scan.images.push(id),
+                Entry::Data(id) => scan.data.push(id),
+                Entry::Partial(id) => scan.partial.push(id),
+                Entry::Other => {}
+            }
+        }
+        scan.images.sort_unstable();
+        Ok(scan)
+    }
+
+    /// Reads the next images of a listing; none if it has come to its end.
+    fn batch(&self, ids: &mut vec::IntoIter<ImageId>) -> Vec<Result<ImageMetadata, PortError>> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(id) = ids.next()
+        {
+            batch.extend(match self.shown(&id) {
+                // It was there a moment ago.
+                Ok(None) => None,
+                Ok(Some(Shown {
+                    damage: None,
+                    image,
+                })) => Some(Ok(image)),
+                Ok(Some(Shown {
+                    damage: Some(error),
+                    ..
+                }))
+                | Err(error) => Some(Err(error.damages(id))),
+            });
+        }
+        batch
+    }
+
+    fn is_complete(&self, id: &ImageId) -> bool {
+        matches!(self.shown(id), Ok(Some(shown)) if shown.image.is_active())
+    }
+
+    fn shown(&self, id: &ImageId) -> Result<Option<Shown>, ArchiveError> {
+        let Some(mut image) = metadata_file::read(&self.layout.metadata(id), id)? else {
+            return Ok(None);
+        };
+        let mut damage = None;
+        if image.is_active() {
+            let path = self.layout.data(id);
+            match len_of_regular_file(&path) {
+                // As a dump without data leaves it: there is just nothing to load.
+                Ok(None) => image.status = ImageStatus::Queued,
+                Ok(Some(len_bytes)) => {
+                    if let Some(expected_bytes) = image.size.filter(|size| *size != len_bytes) {
+                        damage = Some(ArchiveError::DataLength {
+                            path,
+                            len_bytes,
+                            expected_bytes,
+                        });
+                    }
+                }
+                Err(error) => damage = Some(error),
+            }
+        }
+        if damage.is_some() {
+            image.status = ImageStatus::Queued;
+        }
+        Ok(Some(Shown { image, damage }))
+    }
+
+    /// Writes a metadata file, and returns what the archive shows then.
+    fn write(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, ArchiveError> {
+        let json = metadata_file::to_json(metadata);
+        atomic::write_metadata(&self.layout, &metadata.id, &json)?;
+        let shown = self.shown(&metadata.id)?;
+        // Gone again already: somebody else's doing, and theirs to explain.
+        Ok(shown.map_or_else(|| metadata.clone(), |shown| shown.image))
+    }
+}

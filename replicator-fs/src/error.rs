@@ -1,0 +1,94 @@
+//! What goes wrong with an archive.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use glance_model::ImageId;
+use replicator_core::{FailureKind, Operation, PortError};
+
+/// An archive, or a file in it, cannot be used. Each error names the path.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of the fields say it")]
+pub enum ArchiveError {
+    /// There is nothing at the path.
+    #[error("the archive {} does not exist", path.display())]
+    Missing { path: PathBuf },
+    /// The path leads to something else.
+    #[error("the archive {} is not a directory", path.display())]
+    NotADirectory { path: PathBuf },
+    /// The operating system does not let it be read.
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// The operating system does not let it be written.
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// A directory, a symbolic link or a device bears the name of an image.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    /// A metadata file is larger than any metadata.
+    #[error("{} has {len_bytes} bytes, too many for image metadata", path.display())]
+    TooLarge { path: PathBuf, len_bytes: u64 },
+    /// A metadata file does not hold the metadata of an image.
+    #[error("{} holds no image metadata", path.display())]
+    Metadata {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    /// A metadata file is that of another image than its name says.
+    #[error("{} holds the metadata of another image, {found}", path.display())]
+    OtherImage { path: PathBuf, found: ImageId },
+    /// The data is not as long as the metadata says.
+    #[error("{} has {len_bytes} bytes, its image has {expected_bytes}", path.display())]
+    DataLength {
+        path: PathBuf,
+        len_bytes: u64,
+        expected_bytes: u64,
+    },
+    /// The image is being written by somebody else.
+    #[error("{} is being written by another process", path.display())]
+    Busy { path: PathBuf },
+    /// Data was to be appended beyond what there is.
+    #[error("{} has {len_bytes} bytes and cannot be continued at byte {offset_bytes}", path.display())]
+    Gap {
+        path: PathBuf,
+        len_bytes: u64,
+        offset_bytes: u64,
+    },
+}
+
+impl ArchiveError {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Read { path, source }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Write { path, source }
+    }
+
+    /// What a use case is told of an image that cannot be used as it is.
+    pub(crate) fn damages(self, id: ImageId) -> PortError {
+        PortError::Damaged {
+            id,
+            source: self.into(),
+        }
+    }
+
+    /// What a use case is told of work that failed.
+    pub(crate) fn during(self, operation: Operation) -> PortError {
+        let kind = match &self {
+            // What stops one image from being written stops them all: the disk
+            // is full or read-only, the directory is gone or not ours.
+            Self::Missing { .. } | Self::NotADirectory { .. } | Self::Write { .. } => {
+                FailureKind::Unusable
+            }
+            Self::Read { .. } if operation == Operation::ListImages => FailureKind::Unusable,
+            // Goes away once the data is sent from a byte that is there.
+            Self::Gap { .. } => FailureKind::Transient { retry_after: None },
+            _ => FailureKind::Refused,
+        };
+        PortError::adapter(operation, kind, self)
+    }
+}

@@ -1,0 +1,104 @@
+//! Which file of an archive is what.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use glance_model::ImageId;
+
+const DATA_SUFFIX: &str = ".img";
+const PARTIAL_SUFFIX: &str = ".img.partial";
+
+/// What a file of an archive is, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// `<id>`: the metadata of an image.
+    Metadata(ImageId),
+    /// `<id>.img`: its data.
+    Data(ImageId),
+    /// `.<id>.img.partial`: data that has yet to become whole.
+    Partial(ImageId),
+    /// No business of ours.
+    Other,
+}
+
+impl Entry {
+    pub(crate) fn of(name: &OsStr) -> Self {
+        let Some(name) = name.to_str() else {
+            return Self::Other;
+        };
+        let id = |text: Option<&str>| text.and_then(|text| ImageId::parse(text).ok());
+        if let Some(id) = id(Some(name)) {
+            Self::Metadata(id)
+        } else if let Some(id) = id(name.strip_suffix(DATA_SUFFIX)) {
+            Self::Data(id)
+        } else if let Some(id) = id(name
+            .strip_prefix('.')
+            .and_then(|name| name.strip_suffix(PARTIAL_SUFFIX)))
+        {
+            Self::Partial(id)
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Where the files of an archive are.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    directory: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn metadata(&self, id: &ImageId) -> PathBuf {
+        self.directory.join(id.as_str())
+    }
+
+    pub(crate) fn data(&self, id: &ImageId) -> PathBuf {
+        self.directory.join(format!("{id}{DATA_SUFFIX}"))
+    }
+
+    pub(crate) fn partial(&self, id: &ImageId) -> PathBuf {
+        self.directory.join(format!(".{id}{PARTIAL_SUFFIX}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_known_by_its_name() {
+        let id = ImageId::parse("6D55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        let layout = Layout::new("archive".into());
+        for (path, entry) in [
+            (layout.metadata(&id), Entry::Metadata(id.clone())),
+            (layout.data(&id), Entry::Data(id.clone())),
+            (layout.partial(&id), Entry::Partial(id)),
+        ] {
+            assert_eq!(Entry::of(path.file_name().unwrap()), entry, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_images() {
+        for name in [
+            "kjdfhf",
+            "6d55dd55053a4765b7bcb30df0ea3861",
+            "6d55dd55-053a-4765-b7bc-b30df0ea3861.qcow2",
+            ".6d55dd55-053a-4765-b7bc-b30df0ea3861.tmp1a2b3c",
+            ".img",
+            ".img.partial",
+            "lost+found",
+        ] {
+            assert_eq!(Entry::of(OsStr::new(name)), Entry::Other, "{name}");
+        }
+    }
+}
