@@ -1,0 +1,178 @@
+//! What holds for any image: codings lead back, filters and diffs behave, and no
+//! input makes them panic.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use glance_model::{
+    BaseProperty, DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Scalar,
+    TargetForm, V1Record, V2Record, Visibility, from_headers, json_patch, to_headers, to_v1_record,
+    to_v2_record, update_headers,
+};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
+const FORMS: [TargetForm; 4] = [
+    TargetForm::Whole,
+    TargetForm::V1,
+    TargetForm::V2 { hidden: true },
+    TargetForm::V2 { hidden: false },
+];
+
+prop_compose! {
+    fn image()(
+        name in option::of(".{1,12}"),
+        owner in option::of("[a-z0-9]{1,32}"),
+        visibility in option::of(prop_oneof![
+            Just(Visibility::Public), Just(Visibility::Community), Just(Visibility::Shared),
+            Just(Visibility::Private), Just(Visibility::NotPublic),
+        ]),
+        (protected, hidden) in any::<(Option<bool>, Option<bool>)>(),
+        (min_disk, min_ram, size) in any::<(Option<u32>, Option<u32>, Option<u64>)>(),
+        checksum in option::of("[0-9a-f]{32}"),
+        active in any::<bool>(),
+        tags in btree_set(".{0,6}", 0..4),
+        properties in btree_map("[a-z_][a-zA-Z0-9_:. -]{0,8}", ".{0,12}", 0..5),
+    ) -> ImageMetadata {
+        let status = if active { ImageStatus::Active } else { ImageStatus::Queued };
+        let mut image = ImageMetadata::new(ImageId::parse(ID).unwrap(), status);
+        image.name = name;
+        image.owner = owner;
+        image.visibility = visibility;
+        image.protected = protected;
+        image.hidden = hidden;
+        image.min_disk = min_disk.map(u64::from);
+        image.min_ram = min_ram.map(u64::from);
+        image.size = size.filter(|size| *size > 0);
+        image.checksum = checksum;
+        image.tags = tags;
+        image.properties = properties;
+        image
+    }
+}
+
+fn between(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
+    MetadataDiff::between(source, target, &DoNotReplicate::default())
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,10}".prop_map(Value::from),
+        Just(json!(ID)),
+        Just(json!("active")),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::hash_map(
+                prop_oneof![
+                    ".{0,6}",
+                    Just("id".to_owned()),
+                    Just("status".to_owned()),
+                    Just("size".to_owned()),
+                    Just("tags".to_owned()),
+                    Just("properties".to_owned()),
+                ],
+                inner,
+                0..6
+            )
+            .prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_v1_record_leads_back_to_what_v1_can_say(image in image()) {
+        let held = TargetForm::V1.of(image);
+        let record: V1Record = serde_json::from_value(to_v1_record(&held)).unwrap();
+        prop_assert_eq!(record.0, held);
+    }
+
+    #[test]
+    fn a_v2_record_leads_back_to_what_a_client_may_send(image in image()) {
+        let mut held = TargetForm::V2 { hidden: true }.of(image);
+        held.visibility = held.visibility.filter(|v| *v != Visibility::NotPublic);
+        let mut sent = to_v2_record(&held);
+        sent["status"] = json!(held.status.as_str());
+        let record: V2Record = serde_json::from_value(sent).unwrap();
+        (held.size, held.checksum) = (None, None);
+        prop_assert_eq!(record.0, held);
+    }
+
+    #[test]
+    fn headers_lead_back_to_what_v1_can_say(image in image()) {
+        let mut held = TargetForm::V1.of(image);
+        held.status = ImageStatus::Active;
+        if held.size == Some(0) { held.checksum = None; }
+        let headers = to_headers(&held);
+        let read = from_headers(headers.iter().map(|(name, value)| (&**name, &**value))).unwrap();
+        prop_assert_eq!(read, held);
+    }
+
+    #[test]
+    fn nothing_differs_from_itself_in_any_form(image in image()) {
+        for form in FORMS {
+            let held = form.of(image.clone());
+            prop_assert!(between(&held, &held).is_empty());
+            prop_assert_eq!(form.of(held.clone()), held);
+        }
+    }
+
+    #[test]
+    fn a_diff_that_is_applied_is_gone(source in image(), target in image()) {
+        let diff = between(&source, &target);
+        let applied = diff.apply_to(target.clone());
+        prop_assert!(between(&source, &applied).is_empty());
+        // One way: what only the target has stays.
+        for (name, value) in &target.properties {
+            let kept = source.properties.get(name).unwrap_or(value);
+            prop_assert_eq!(applied.properties.get(name), Some(kept));
+        }
+        prop_assert!(applied.tags.is_superset(&target.tags));
+    }
+
+    #[test]
+    fn what_is_filtered_is_neither_sent_nor_different(source in image(), target in image()) {
+        let filter = DoNotReplicate::parse(
+            "name owner visibility protected os_hidden min_disk min_ram tags properties status size checksum",
+        ).unwrap();
+        prop_assert!(MetadataDiff::between(&source, &target, &filter).is_empty());
+        let filtered = filter.apply(source.clone());
+        prop_assert_eq!(to_v2_record(&filtered), json!({"id": ID}));
+        prop_assert_eq!(filtered.size, source.size);
+    }
+
+    #[test]
+    fn a_patch_has_an_operation_for_each_writable_change(source in image(), target in image()) {
+        let diff = between(&source, &target).writable();
+        let patch = json_patch(&diff);
+        prop_assert_eq!(patch.as_array().unwrap().len(), diff.changes().len());
+        let headers = update_headers(&between(&TargetForm::V1.of(source), &TargetForm::V1.of(target)));
+        for (name, _) in headers {
+            prop_assert!(name.starts_with("x-image-meta-"), "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_json_makes_a_record_panic(value in any_json()) {
+        let _ = serde_json::from_value::<V1Record>(value.clone());
+        let _ = serde_json::from_value::<V2Record>(value);
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_panic(text in ".{0,60}", name in ".{0,20}") {
+        let _ = ImageId::parse(&text);
+        let _ = DoNotReplicate::parse(&text);
+        let _ = from_headers([("x-image-meta-id", ID), (&name, &text)]);
+        let mut image = ImageMetadata::new(ImageId::parse(ID).unwrap(), ImageStatus::parse(&text));
+        for property in BaseProperty::ALL {
+            image.set(*property, Some(Scalar::Text(&text)));
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! What is planned for each state of an image at the two ends, and what reaches
+//! the ports then.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
+use mockall::mock;
+use replicator_core::testing::{MemoryImages, active_image, random_id};
+use replicator_core::{
+    Action, DataPolicy, Event, EventSink, ImageData, ImageError, ImageSource, ImageStream,
+    ImageTarget, ListingError, Plan, PortError, ReplicateOptions, RunContext, SkipReason, Verb,
+    plan, replicate, size,
+};
+
+// mockall cannot mock an async method that takes an optional reference, so the
+// target's methods are mocked in owned form.
+mock! {
+    End {
+        fn write(&self, image: ImageMetadata) -> ImageMetadata;
+        fn update(&self, current: ImageMetadata, diff: MetadataDiff) -> ImageMetadata;
+        fn create(&self, image: ImageMetadata);
+    }
+
+    #[async_trait]
+    impl ImageSource for End {
+        fn images(&self) -> ImageStream;
+        async fn image_data(&self, id: &ImageId, offset_bytes: u64) -> Result<Option<ImageData>, PortError>;
+    }
+}
+
+#[async_trait]
+impl ImageTarget for MockEnd {
+    fn form(&self) -> TargetForm {
+        TargetForm::V2 { hidden: true }
+    }
+
+    async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        Ok(None)
+    }
+
+    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+        Ok(None)
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        _: Option<&ImageMetadata>,
+        _: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        Ok(self.write(metadata.clone()))
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        self.create(metadata.clone());
+        Ok(())
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        Ok(self.update(current.clone(), diff.clone()))
+    }
+}
+
+#[derive(Default)]
+struct Recorded(Mutex<Vec<Event>>);
+
+impl EventSink for Recorded {
+    fn emit(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Recorded {
+    fn skipped(&self) -> Vec<SkipReason> {
+        let reason = |event: &Event| match event {
+            Event::Skipped { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(reason).collect()
+    }
+}
+
+fn image(status: ImageStatus) -> ImageMetadata {
+    let id = ImageId::parse("5dcddce0-cba5-4f18-9cf4-9853c7b207a6").unwrap();
+    let mut image = ImageMetadata::new(id, status);
+    image.size = Some(4);
+    image
+}
+
+/// Plans for one image; the word says what came out.
+async fn planned(
+    verb: Verb,
+    data: DataPolicy,
+    source: ImageMetadata,
+    target: Option<ImageMetadata>,
+) -> String {
+    let (from, to) = (MemoryImages::default(), MemoryImages::default());
+    let to = to.with_form(if verb == Verb::Dump {
+        TargetForm::Whole
+    } else {
+        TargetForm::V2 { hidden: true }
+    });
+    from.insert(source, None);
+    if let Some(target) = target {
+        to.insert(target, None);
+    }
+    let mut options = ReplicateOptions::default();
+    options.data = data;
+    let events = Arc::new(Recorded::default());
+    let ctx = RunContext::new(events.clone());
+    let plan = plan(&ctx, verb, &from, &to, &options).await.unwrap();
+    match (&plan.images[..], &plan.failures[..], &events.skipped()[..]) {
+        ([one], [], []) => match &one.action {
+            Action::Copy => format!("copy: {:?}", one.reason),
+            Action::CreateRecord => "record".to_owned(),
+            Action::UpdateMetadata(diff) => {
+                let fields: Vec<_> = diff.changes().iter().map(|c| c.field.to_string()).collect();
+                format!("update {}", fields.join(" "))
+            }
+            other => format!("{other:?}"),
+        },
+        ([], [failure], []) => format!("fail: {}", failure.error),
+        ([], [], [reason]) => format!("skip: {reason:?}"),
+        ([], [], []) => format!("unchanged: {}", plan.unchanged),
+        _ => format!("{plan:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_pair_of_states_has_its_action() {
+    use DataPolicy::{Copy, MetadataOnly};
+    use Verb::{Dump, Livecopy, Load};
+    let active = || image(ImageStatus::Active);
+    let queued = || image(ImageStatus::Queued);
+    let with = |status, name: &str| {
+        let mut image = image(status);
+        image.name = Some(name.to_owned());
+        image
+    };
+    let other_data = || {
+        let mut image = active();
+        image.size = Some(5);
+        image
+    };
+    let differs = "fail: the target has another image of that id: its size is 5, not 4";
+    let cases = [
+        ("missing", Livecopy, Copy, active(), None, "copy: Missing"),
+        ("missing", Dump, Copy, active(), None, "copy: Missing"),
+        ("missing", Load, Copy, active(), None, "copy: Missing"),
+        (
+            "missing, no data",
+            Livecopy,
+            Copy,
+            queued(),
+            None,
+            "skip: SourceStatus(Queued)",
+        ),
+        ("missing, no data", Dump, Copy, queued(), None, "record"),
+        (
+            "missing, no data",
+            Load,
+            Copy,
+            queued(),
+            None,
+            "skip: NoData",
+        ),
+        (
+            "missing, -m",
+            Livecopy,
+            MetadataOnly,
+            active(),
+            None,
+            "skip: MetadataOnly",
+        ),
+        ("missing, -m", Dump, MetadataOnly, active(), None, "record"),
+        (
+            "missing, -m",
+            Load,
+            MetadataOnly,
+            active(),
+            None,
+            "skip: MetadataOnly",
+        ),
+        (
+            "equal",
+            Livecopy,
+            Copy,
+            active(),
+            Some(active()),
+            "unchanged: 1",
+        ),
+        (
+            "differs",
+            Livecopy,
+            Copy,
+            with(ImageStatus::Active, "a"),
+            Some(active()),
+            "update name",
+        ),
+        (
+            "differs",
+            Dump,
+            Copy,
+            with(ImageStatus::Active, "a"),
+            Some(active()),
+            "update name",
+        ),
+        (
+            "differs, -m",
+            Load,
+            MetadataOnly,
+            with(ImageStatus::Active, "a"),
+            Some(active()),
+            "update name",
+        ),
+        (
+            "target has more",
+            Livecopy,
+            Copy,
+            active(),
+            Some(with(ImageStatus::Active, "b")),
+            "unchanged: 1",
+        ),
+        (
+            "source deactivated",
+            Livecopy,
+            Copy,
+            image(ImageStatus::Deactivated),
+            Some(active()),
+            "skip: OnlyStatusDiffers(Active)",
+        ),
+        (
+            "source queued, and more",
+            Livecopy,
+            Copy,
+            with(ImageStatus::Queued, "a"),
+            Some(active()),
+            "update name",
+        ),
+        (
+            "no data there",
+            Livecopy,
+            Copy,
+            active(),
+            Some(queued()),
+            "copy: DataMissing",
+        ),
+        (
+            "no data there",
+            Load,
+            Copy,
+            active(),
+            Some(queued()),
+            "copy: DataMissing",
+        ),
+        (
+            "no data there",
+            Dump,
+            Copy,
+            active(),
+            Some(queued()),
+            "copy: DataMissing",
+        ),
+        (
+            "no data there, -m",
+            Dump,
+            MetadataOnly,
+            with(ImageStatus::Active, "a"),
+            Some(queued()),
+            "update name",
+        ),
+        (
+            "no data there, -m",
+            Livecopy,
+            MetadataOnly,
+            active(),
+            Some(queued()),
+            "skip: TargetStatus(Queued)",
+        ),
+        (
+            "no data on either",
+            Livecopy,
+            Copy,
+            queued(),
+            Some(queued()),
+            "skip: SourceStatus(Queued)",
+        ),
+        (
+            "no data on either",
+            Dump,
+            Copy,
+            queued(),
+            Some(queued()),
+            "unchanged: 1",
+        ),
+        (
+            "archived as queued",
+            Dump,
+            Copy,
+            image(ImageStatus::Deactivated),
+            Some(queued()),
+            "update status",
+        ),
+        (
+            "being written",
+            Livecopy,
+            Copy,
+            active(),
+            Some(image(ImageStatus::Saving)),
+            "skip: TargetStatus(Saving)",
+        ),
+        (
+            "deactivated there",
+            Livecopy,
+            Copy,
+            active(),
+            Some(image(ImageStatus::Deactivated)),
+            "skip: TargetStatus(Deactivated)",
+        ),
+        (
+            "burnt",
+            Livecopy,
+            Copy,
+            active(),
+            Some(image(ImageStatus::Killed)),
+            "fail: the id is used up on the target, where the image is killed",
+        ),
+        (
+            "other data",
+            Livecopy,
+            Copy,
+            active(),
+            Some(other_data()),
+            differs,
+        ),
+        (
+            "other data",
+            Dump,
+            Copy,
+            active(),
+            Some(other_data()),
+            differs,
+        ),
+    ];
+    for (name, verb, data, source, target, expected) in cases {
+        let found = planned(verb, data, source, target).await;
+        assert_eq!(found, expected, "{verb:?} {data:?}: {name}");
+    }
+}
+
+fn listing(images: Vec<ImageMetadata>) -> MockEnd {
+    let mut end = MockEnd::new();
+    end.expect_images()
+        .return_once(move || stream::iter(images.into_iter().map(Ok)).boxed());
+    end
+}
+
+#[tokio::test]
+async fn metadata_only_never_opens_image_data() {
+    // No expectation on `image_data`: a call would panic.
+    let (mut there, here) = (image(ImageStatus::Active), image(ImageStatus::Active));
+    there.name = Some("new".into());
+    let source = listing(vec![there, active_image(b"missing")]);
+    let mut target = listing(vec![here]);
+    target
+        .expect_update()
+        .times(1)
+        .returning(|current, diff| diff.apply_to(current));
+    let mut options = ReplicateOptions::default();
+    options.data = DataPolicy::MetadataOnly;
+    let ctx = RunContext::silent();
+    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+        .await
+        .unwrap();
+    let report = replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
+    assert_eq!((report.updated(), report.skipped), (1, 1));
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_only_lists() {
+    let images: Vec<_> = (0..3).map(|_| active_image(b"x")).collect();
+    let sorted = || {
+        let mut images = images.clone();
+        images.sort_by(|a, b| a.id.cmp(&b.id));
+        listing(images)
+    };
+    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
+    let (source, target) = (sorted(), sorted());
+    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options).await;
+    assert_eq!(planned.unwrap().unchanged, 3);
+}
+
+#[tokio::test]
+async fn a_listing_out_of_order_is_an_error_never_a_plan() {
+    let mut images = [active_image(b"x"), active_image(b"y")];
+    images.sort_by(|a, b| b.id.cmp(&a.id));
+    let twice = [images[0].clone(), images[0].clone()];
+    for bad in [images.to_vec(), twice.to_vec()] {
+        for bad_source in [true, false] {
+            let (bad, good) = (listing(bad.clone()), listing(vec![]));
+            let (source, target) = if bad_source { (bad, good) } else { (good, bad) };
+            let options = ReplicateOptions::default();
+            let ctx = RunContext::silent();
+            let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options);
+            let error = planned.await.unwrap_err();
+            assert!(
+                matches!(error, ListingError::OutOfOrder { .. }),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_image_fails_and_the_others_go_on() {
+    let (mut first, mut last) = (random_id(), random_id());
+    if first > last {
+        std::mem::swap(&mut first, &mut last);
+    }
+    let good = ImageMetadata::new(last, ImageStatus::Active);
+    let mut source = MockEnd::new();
+    let id = first.clone();
+    source.expect_images().return_once(move || {
+        let source = "not JSON".into();
+        stream::iter([Err(PortError::Damaged { id, source }), Ok(good)]).boxed()
+    });
+    let options = ReplicateOptions::default();
+    let target = listing(vec![]);
+    let ctx = RunContext::silent();
+    let planned = plan(&ctx, Verb::Load, &source, &target, &options);
+    let Plan {
+        images, failures, ..
+    } = planned.await.unwrap();
+    assert_eq!(images.len(), 1);
+    assert_eq!(failures[0].id, first);
+    assert!(matches!(*failures[0].error, ImageError::Source(_)));
+}
+
+#[tokio::test]
+async fn size_counts_active_images_only() {
+    let images = MemoryImages::default();
+    for (status, size) in [
+        (ImageStatus::Active, 100),
+        (ImageStatus::Deleted, 200),
+        (ImageStatus::Active, 300),
+    ] {
+        let mut image = ImageMetadata::new(random_id(), status);
+        image.size = Some(size);
+        images.insert(image, None);
+    }
+    let total = size(&RunContext::silent(), &images).await.unwrap();
+    assert_eq!((total.images, total.total_bytes), (2, 400));
+}
+
+#[tokio::test]
+async fn an_image_is_private_until_it_is_proven() {
+    let data = Bytes::from_static(b"some data");
+    let mut public = active_image(&data);
+    public.visibility = Some(Visibility::Public);
+    let source = MemoryImages::default();
+    source.insert(public.clone(), Some(data));
+    let mut target = listing(vec![]);
+    let mut order = mockall::Sequence::new();
+    target
+        .expect_write()
+        .times(1)
+        .in_sequence(&mut order)
+        .returning(|mut stated| {
+            stated.visibility = Some(Visibility::Private);
+            stated
+        });
+    target
+        .expect_update()
+        .times(1)
+        .in_sequence(&mut order)
+        .withf(|_, diff| matches!(diff.changes(), [one] if one.source.to_string() == "public"))
+        .returning(|current, diff| diff.apply_to(current));
+    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
+    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+        .await
+        .unwrap();
+    let report = replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    assert_eq!(report.copied(), 1);
+}

@@ -1,0 +1,235 @@
+//! What becomes of images whose copying goes wrong.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use glance_model::{ImageMetadata, ImageStatus};
+use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
+use replicator_core::{
+    Event, EventSink, ImageError, ImageSource, ImageTarget, Outcome, Proof, ReplicateOptions,
+    Report, RetryPolicy, RunContext, Verb, plan, replicate,
+};
+
+fn quick() -> ReplicateOptions {
+    let mut retry = RetryPolicy::default();
+    retry.first_delay = Duration::from_millis(1);
+    let mut options = ReplicateOptions::default();
+    options.retry = retry;
+    options
+}
+
+async fn livecopy(
+    source: impl ImageSource + 'static,
+    target: impl ImageTarget + 'static,
+) -> Report {
+    let (ctx, options) = (RunContext::silent(), quick());
+    let plan = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+        .await
+        .unwrap();
+    replicate(&ctx, Arc::new(source), Arc::new(target), plan, &options).await
+}
+
+fn data(len: usize) -> Bytes {
+    (0..len).map(|n| (n % 251) as u8).collect()
+}
+
+/// Images of that many bytes, and the faults with which they are read.
+fn source(lens: &[usize], faults: Faults) -> (MemoryImages, Faulty<MemoryImages>) {
+    let images = MemoryImages::default();
+    for len in lens {
+        let data = data(*len);
+        images.insert(active_image(&data), Some(data));
+    }
+    (images.clone(), Faulty::new(images, faults))
+}
+
+fn faults(change: impl FnOnce(&mut Faults)) -> Faults {
+    let mut faults = Faults::default();
+    change(&mut faults);
+    faults
+}
+
+fn assert_same(source: &MemoryImages, target: &MemoryImages) {
+    for image in source.all() {
+        let (from, to) = (source.data(&image.id), target.data(&image.id));
+        assert!(from.is_some() && from == to, "{}", image.id);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_off_is_read_on_within_one_upload() {
+    for no_range in [false, true] {
+        let (images, source) = source(
+            &[100_000],
+            faults(|f| {
+                f.broken_reads = (20_000, 4);
+                f.no_range = no_range;
+            }),
+        );
+        let target = MemoryImages::default();
+        let report = livecopy(source, target.clone()).await;
+        let [(_, outcome)] = &report.done[..] else {
+            panic!("no_range {no_range}: {report:?}")
+        };
+        let (total_bytes, proof) = (100_000, Proof::Verified);
+        assert_eq!(*outcome, Outcome::Copied { total_bytes, proof });
+        assert_same(&images, &target);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_byte_never_becomes_an_image() {
+    for at in [0, 50_000, 99_999] {
+        let (_, source) = source(&[100_000], faults(|f| f.flipped_byte = Some(at)));
+        let target = MemoryImages::default();
+        let report = livecopy(source, target.clone()).await;
+        let error = &report.failures[0].error;
+        assert!(
+            matches!(**error, ImageError::SourceDigest { .. }),
+            "{error:?}"
+        );
+        assert!(error.is_of_content());
+        let left: Vec<ImageMetadata> = target.all();
+        assert!(left.iter().all(|image| image.status == ImageStatus::Queued));
+        // The record is good for the next try.
+        let (again, source) = self::source(&[], Faults::default());
+        let mut image = left[0].clone();
+        (image.status, image.size) = (ImageStatus::Active, Some(100_000));
+        again.insert(image, Some(data(100_000)));
+        assert_eq!(livecopy(source, target.clone()).await.copied(), 1);
+        assert_same(&again, &target);
+    }
+}
+
+#[tokio::test]
+async fn data_of_another_length_than_stated_never_becomes_an_image() {
+    for stated in [99_999_u64, 100_001] {
+        let images = MemoryImages::default();
+        let mut image = active_image(&data(100_000));
+        (image.size, image.checksum) = (Some(stated), None);
+        images.insert(image, Some(data(100_000)));
+        let target = MemoryImages::default();
+        let report = livecopy(images, target.clone()).await;
+        let error = &report.failures[0].error;
+        assert!(matches!(**error, ImageError::Length { .. }), "{error:?}");
+        assert!(target.all().iter().all(|image| !image.is_active()));
+    }
+}
+
+#[tokio::test]
+async fn one_bad_image_does_not_stop_the_others() {
+    let lens: Vec<usize> = (1..=20).map(|n| n * 100).collect();
+    let (images, _) = source(&lens, Faults::default());
+    let bad = images.all()[7].id.clone();
+    let source = Faulty::new(images, faults(|f| f.unreadable = Some(bad.clone())));
+    let target = MemoryImages::default();
+    let report = livecopy(source, target.clone()).await;
+    assert_eq!(report.copied(), 19);
+    assert_eq!(report.failures.len(), 1);
+    assert_eq!(report.failures[0].id, bad);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_repeated_and_one_that_was_stored_is_not() {
+    for fault in [
+        faults(|f| f.failed_writes = 2),
+        faults(|f| f.lost_answers = 1),
+    ] {
+        let (images, source) = source(&[10_000], Faults::default());
+        let target = MemoryImages::default();
+        let report = livecopy(source, Faulty::new(target.clone(), fault)).await;
+        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        assert_eq!(report.copied(), 1);
+        assert_same(&images, &target);
+    }
+}
+
+#[tokio::test]
+async fn what_never_works_is_given_up_after_the_retries() {
+    let (_, source) = source(&[10], Faults::default());
+    let never = faults(|f| f.failed_writes = u32::MAX);
+    let report = livecopy(source, Faulty::new(MemoryImages::default(), never)).await;
+    let error = &report.failures[0].error;
+    assert!(matches!(**error, ImageError::Target(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn data_that_the_source_lost_is_a_failure() {
+    let images = MemoryImages::default();
+    images.insert(active_image(b"lost"), None);
+    let report = livecopy(images, MemoryImages::default()).await;
+    assert!(matches!(*report.failures[0].error, ImageError::DataLost));
+}
+
+#[tokio::test]
+async fn the_largest_image_goes_first() {
+    struct Started(Mutex<Vec<u64>>);
+    impl EventSink for Started {
+        fn emit(&self, event: Event) {
+            if let Event::TransferStarted { total_bytes, .. } = event {
+                self.0.lock().unwrap().push(total_bytes);
+            }
+        }
+    }
+    let started = Arc::new(Started(Mutex::default()));
+    let ctx = RunContext::new(started.clone());
+    let (_, source) = source(&[10, 1000, 100], Faults::default());
+    let target = MemoryImages::default();
+    let mut options = quick();
+    options.transfers = 1.try_into().unwrap();
+    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+        .await
+        .unwrap();
+    assert_eq!(planned.total_bytes(), 1110);
+    replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
+    assert_eq!(*started.0.lock().unwrap(), [1000, 100, 10]);
+}
+
+#[tokio::test]
+async fn a_cancelled_run_says_what_it_has_not_done() {
+    struct CancelAtFirst(Mutex<Option<RunContext>>);
+    impl EventSink for CancelAtFirst {
+        fn emit(&self, event: Event) {
+            if let Event::Transferred { .. } = event
+                && let Some(ctx) = self.0.lock().unwrap().take()
+            {
+                ctx.cancel();
+            }
+        }
+    }
+    let sink = Arc::new(CancelAtFirst(Mutex::new(None)));
+    let ctx = RunContext::new(sink.clone());
+    *sink.0.lock().unwrap() = Some(ctx.clone());
+    let (images, source) = source(&[10_000; 8], Faults::default());
+    let target = MemoryImages::default();
+    let options = quick();
+    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+        .await
+        .unwrap();
+    let report = replicate(
+        &ctx,
+        Arc::new(source),
+        Arc::new(target.clone()),
+        planned,
+        &options,
+    )
+    .await;
+    assert_eq!(report.copied() + report.not_done, 8);
+    assert!(
+        report.not_done > 0 && report.failures.is_empty(),
+        "{report:?}"
+    );
+    assert!(
+        target.all().iter().all(|image| {
+            !image.is_active() || target.data(&image.id) == images.data(&image.id)
+        })
+    );
+    // The next run finishes.
+    assert_eq!(
+        livecopy(images.clone(), target.clone()).await.copied(),
+        report.not_done
+    );
+    assert_same(&images, &target);
+}
