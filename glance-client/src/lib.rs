@@ -1,1 +1,23 @@
-//! To come.
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod auth;
+mod body;
+mod client;
+mod config;
+mod endpoint;
+mod error;
+mod http;
+mod paging;
+#[cfg(feature = "replicator")]
+mod ports;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use api::ApiVersion;
+pub use auth::{AuthToken, InvalidToken, TokenSource};
+pub use body::{Download, Upload};
+pub use client::GlanceClient;
+pub use config::{ApiChoice, ClientConfig};
+pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,67 @@
+//! Images v2: paths and coding.
+
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, V2Record, json_patch, to_v2_record};
+use http::{HeaderName, HeaderValue, Method, header};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::http::Request;
+use crate::paging::Page;
+
+/// Says how long an upload is, so that the server counts it against quotas in
+/// time (since Glance 31; before, it is ignored).
+const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size");
+
+#[derive(Deserialize)]
+pub(crate) struct Listing {
+    images: Vec<V2Record>,
+    next: Option<IgnoredAny>,
+}
+
+impl From<Listing> for Page {
+    fn from(listing: Listing) -> Self {
+        Self {
+            images: listing.images.into_iter().map(|record| record.0).collect(),
+            is_last: listing.next.is_none(),
+        }
+    }
+}
+
+pub(crate) fn list(limit: u32, filter: &str, marker: Option<&ImageId>) -> Request {
+    let mut path = format!("/v2/images?limit={limit}&sort_key=id&sort_dir=asc{filter}");
+    if let Some(marker) = marker {
+        path.push_str("&marker=");
+        path.push_str(marker.as_str());
+    }
+    Request::get(path)
+}
+
+pub(crate) fn show(id: &ImageId) -> Request {
+    Request::get(format!("/v2/images/{id}"))
+}
+
+pub(crate) fn create(metadata: &ImageMetadata) -> Request {
+    Request::new(Method::POST, "/v2/images").json("application/json", &to_v2_record(metadata))
+}
+
+pub(crate) fn update(id: &ImageId, diff: &MetadataDiff) -> Request {
+    Request::new(Method::PATCH, format!("/v2/images/{id}")).json(
+        "application/openstack-images-v2.1-json-patch",
+        &json_patch(diff),
+    )
+}
+
+pub(crate) fn download(id: &ImageId) -> Request {
+    Request::get(format!("/v2/images/{id}/file"))
+}
+
+pub(crate) fn upload(id: &ImageId, len_bytes: Option<u64>) -> Request {
+    let request = Request::new(Method::PUT, format!("/v2/images/{id}/file")).header(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    match len_bytes {
+        Some(len_bytes) => request.header(IMAGE_SIZE, len_bytes),
+        None => request,
+    }
+}

@@ -1,0 +1,82 @@
+//! Tokens, and where they come from.
+
+use std::fmt;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture};
+use http::HeaderValue;
+
+/// A token of Keystone. It never shows in logs, errors or its `Debug` form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthToken(HeaderValue);
+
+/// A text that cannot be sent as a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token has characters in it that no token has")]
+pub struct InvalidToken;
+
+impl AuthToken {
+    /// Takes the text of a token.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidToken`] if there are blanks or other than visible ASCII
+    /// characters in it, or none at all.
+    pub fn new(text: &str) -> Result<Self, InvalidToken> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidToken);
+        }
+        let mut value = HeaderValue::from_str(text).map_err(|_| InvalidToken)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    pub(crate) fn header_value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for AuthToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Gives out the token that requests are sent with.
+pub trait TokenSource: Send + Sync {
+    /// The token for a request that is about to be sent; `None` sends none.
+    fn token(&self) -> BoxFuture<'_, Option<AuthToken>>;
+
+    /// A new token in place of one that a server answered 401 to, or `None` if
+    /// there is none to be had. It is asked once a request.
+    fn renew<'a>(&'a self, rejected: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>>;
+}
+
+/// A token that stays the same, or none.
+impl TokenSource for Option<AuthToken> {
+    fn token(&self) -> BoxFuture<'_, Option<AuthToken>> {
+        future::ready(self.clone()).boxed()
+    }
+
+    fn renew<'a>(&'a self, _: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>> {
+        future::ready(None).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_does_not_show() {
+        let token = AuthToken::new("gAAAAABsecret").unwrap();
+        assert_eq!(format!("{token:?}"), "***");
+    }
+
+    #[test]
+    fn what_cannot_be_in_a_header_is_no_token() {
+        for text in ["", "a b", "a\n", "a\r\nx-evil: 1", "t\u{f6}ken"] {
+            assert_eq!(AuthToken::new(text), Err(InvalidToken), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How a client reaches its Glance.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{AuthToken, Endpoint, TokenSource};
+
+/// Which version of the Image API is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiChoice {
+    /// v2 where the server offers it, else v1.
+    #[default]
+    Auto,
+    /// v1; an error where the server does not offer it.
+    V1,
+    /// v2; an error where the server does not offer it.
+    V2,
+}
+
+/// How a client reaches its Glance.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Where the Glance is.
+    pub endpoint: Endpoint,
+    /// Where the token of each request comes from.
+    pub tokens: Arc<dyn TokenSource>,
+    /// Which version of the API is spoken.
+    pub api: ApiChoice,
+    /// How long connecting may take, TLS included.
+    pub connect_timeout: Duration,
+    /// How long the server may neither send nor take a byte.
+    pub stall_timeout: Duration,
+    /// How long the server may take to answer when it has all of an upload.
+    pub answer_timeout: Duration,
+    /// How many images a page of a listing has at most. Servers cut it to their
+    /// own limit, mostly 1000.
+    pub page_limit: u32,
+}
+
+impl ClientConfig {
+    /// Starts from the defaults: no token, whatever version there is, 10 s to
+    /// connect, 60 s for a stall, 10 minutes for the answer to an upload.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            tokens: Arc::new(None),
+            api: ApiChoice::Auto,
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(600),
+            page_limit: 1000,
+        }
+    }
+
+    /// Sends every request with this token.
+    #[must_use]
+    pub fn with_token(mut self, token: AuthToken) -> Self {
+        self.tokens = Arc::new(Some(token));
+        self
+    }
+
+    /// Speaks this version of the API.
+    #[must_use]
+    pub fn with_api(mut self, api: ApiChoice) -> Self {
+        self.api = api;
+        self
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("endpoint", &self.endpoint)
+            .field("api", &self.api)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("stall_timeout", &self.stall_timeout)
+            .field("answer_timeout", &self.answer_timeout)
+            .field("page_limit", &self.page_limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! Where a Glance is: `host:port`, or a URL.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+/// The address of a Glance, without the version of its API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(String);
+
+/// A text that is no address of a Glance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no Glance endpoint: {problem} (write HOST:PORT or http(s)://HOST[:PORT][/PATH])"
+)]
+pub struct ParseEndpointError {
+    /// What was read, cut to 200 characters, without a password.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: EndpointProblem,
+}
+
+/// What is wrong with the address of a Glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointProblem {
+    /// There is no port, and no scheme that implies one.
+    #[error("it has no port")]
+    NoPort,
+    /// The port is no number between 1 and 65535.
+    #[error("the port is no number from 1 to 65535")]
+    Port,
+    /// There is no host.
+    #[error("it has no host")]
+    NoHost,
+    /// The host is neither a name nor an IP address; IPv6 stands in brackets.
+    #[error("the host is neither a name nor an IP address")]
+    Host,
+    /// The scheme is neither `http` nor `https`.
+    #[error("it is neither http nor https")]
+    Scheme,
+    /// It has a user name or a password, which Glance does not take.
+    #[error("it has a user name in it")]
+    UserInfo,
+    /// It has a query or a fragment.
+    #[error("it has a query or a fragment")]
+    Query,
+}
+
+impl Endpoint {
+    /// Reads `host:port`, which means plain HTTP, or a URL. IPv6 addresses stand
+    /// in brackets. A `/v1` or `/v2` at the end is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseEndpointError`] if it is neither.
+    pub fn parse(text: &str) -> Result<Self, ParseEndpointError> {
+        parse(text).map_err(|problem| ParseEndpointError {
+            text: without_user(text).chars().take(200).collect(),
+            problem,
+        })
+    }
+
+    /// The URL, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL of a path below the endpoint; the path begins with a slash.
+    pub(crate) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ParseEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+fn parse(text: &str) -> Result<Endpoint, EndpointProblem> {
+    use EndpointProblem as Problem;
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+        None => (None, text),
+    };
+    if !matches!(scheme.as_deref(), None | Some("http" | "https")) {
+        return Err(Problem::Scheme);
+    }
+    if rest.contains(['?', '#']) {
+        return Err(Problem::Query);
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return Err(Problem::UserInfo);
+    }
+    let (host, port) = split_port(authority)?;
+    check_host(host)?;
+    match port {
+        None if scheme.is_none() => return Err(Problem::NoPort),
+        Some(port) => check_port(port)?,
+        None => {}
+    }
+    let path = path.trim_end_matches('/');
+    let path = path
+        .strip_suffix("/v1")
+        .or_else(|| path.strip_suffix("/v2"))
+        .unwrap_or(path)
+        .trim_end_matches('/');
+    let scheme = scheme.as_deref().unwrap_or("http");
+    let url = format!("{scheme}://{authority}{path}");
+    // What we let pass, the HTTP library must take as well.
+    let url = Url::parse(&url).map_err(|_| Problem::Host)?;
+    Ok(Endpoint(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), EndpointProblem> {
+    let after_host = match authority.rfind(']') {
+        Some(at) => at + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(after_host);
+    match port.strip_prefix(':') {
+        // An IPv6 address without brackets.
+        Some(port) if port.contains(':') => Err(EndpointProblem::Host),
+        Some(port) => Ok((host, Some(port))),
+        None if port.is_empty() => Ok((host, None)),
+        None => Err(EndpointProblem::Host),
+    }
+}
+
+fn check_host(host: &str) -> Result<(), EndpointProblem> {
+    if host.is_empty() {
+        return Err(EndpointProblem::NoHost);
+    }
+    let is_host = match host.strip_prefix('[') {
+        Some(address) => address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => host
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_')),
+    };
+    if is_host {
+        Ok(())
+    } else {
+        Err(EndpointProblem::Host)
+    }
+}
+
+fn check_port(port: &str) -> Result<(), EndpointProblem> {
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(1..) if digits => Ok(()),
+        _ => Err(EndpointProblem::Port),
+    }
+}
+
+/// Leaves out what may be a password.
+fn without_user(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            let (head, tail) = (text.get(..scheme + 3), text.get(at..));
+            format!(
+                "{}***{}",
+                head.unwrap_or_default(),
+                tail.unwrap_or_default()
+            )
+        }
+        (None, Some(at)) => format!("***{}", text.get(at..).unwrap_or_default()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_ports_and_urls_are_endpoints() {
+        for (text, url) in [
+            ("localhost:9292", "http://localhost:9292"),
+            ("my_host.example:1", "http://my_host.example:1"),
+            ("127.0.0.1:9292/", "http://127.0.0.1:9292"),
+            ("[::1]:9292", "http://[::1]:9292"),
+            ("http://[::1]/", "http://[::1]"),
+            ("https://glance.example", "https://glance.example"),
+            (
+                "HTTPS://glance.example:443/image/v2/",
+                "https://glance.example/image",
+            ),
+            ("http://glance:9292/v1", "http://glance:9292"),
+            ("http://glance:9292//v2//", "http://glance:9292"),
+            (
+                "https://example/region-1/image",
+                "https://example/region-1/image",
+            ),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().as_str(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_and_the_error_says_why() {
+        use EndpointProblem as Problem;
+        for (text, problem) in [
+            ("aaa", Problem::NoPort),
+            ("", Problem::NoHost),
+            (":9292", Problem::NoHost),
+            ("http://", Problem::NoHost),
+            ("http://:80", Problem::NoHost),
+            ("host:", Problem::Port),
+            ("host:0", Problem::Port),
+            ("host:70000", Problem::Port),
+            ("host:x", Problem::Port),
+            ("host:+80", Problem::Port),
+            ("http://host:0/x", Problem::Port),
+            ("::1:9292", Problem::NoHost),
+            ("fe80::1:9292", Problem::Host),
+            ("[::1", Problem::Host),
+            ("[::g]:80", Problem::Host),
+            ("ho st:80", Problem::Host),
+            ("http://1.2.3.999:80", Problem::Host),
+            ("ftp://host:21", Problem::Scheme),
+            ("http://user:secret@host:80", Problem::UserInfo),
+            ("http://host:80?a=b", Problem::Query),
+        ] {
+            let error = Endpoint::parse(text).unwrap_err();
+            assert_eq!(error.problem, problem, "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The one place where requests are sent: token, tracing, status to [`Error`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{self, Either};
+use futures_util::pin_mut;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::redirect;
+use serde::de::DeserializeOwned;
+
+use crate::body::Upload;
+use crate::error::BoxError;
+use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, TokenSource};
+
+/// No page of a listing is larger than this.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// As much of the body of an error as is read.
+const ERROR_BYTES: usize = 16 * 1024;
+
+/// Sends requests to one Glance.
+pub(crate) struct Http {
+    endpoint: Endpoint,
+    /// For requests that can be repeated: connections are kept, and a read may
+    /// not stall.
+    pooled: reqwest::Client,
+    /// For those that cannot: each has a connection of its own, since a kept one
+    /// may be closed by the server just then. There is no read timeout, as it
+    /// would count while an upload is still being sent.
+    single: reqwest::Client,
+    tokens: Arc<dyn TokenSource>,
+    stall_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+/// A request without its token.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.append(name, value.into());
+        self
+    }
+
+    pub(crate) fn json(self, media_type: &'static str, body: &serde_json::Value) -> Self {
+        let mut request = self.header(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        request.body = body.to_string().into();
+        request
+    }
+
+    /// Creating is not repeatable: the first try may have come through.
+    fn is_repeatable(&self) -> bool {
+        self.method != Method::POST
+    }
+}
+
+/// An answer whose body has yet to be read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) response: reqwest::Response,
+    stall_timeout: Duration,
+}
+
+impl Http {
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self, Error> {
+        let builder = || {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            reqwest::Client::builder()
+                .default_headers(headers)
+                .user_agent(concat!("glance-client/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .http1_only()
+                .tcp_nodelay(true)
+                .connect_timeout(config.connect_timeout)
+        };
+        let build = |builder: reqwest::ClientBuilder| {
+            let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
+            builder.build().map_err(failed)
+        };
+        Ok(Self {
+            endpoint: config.endpoint.clone(),
+            pooled: build(builder().read_timeout(config.stall_timeout))?,
+            single: build(builder().pool_max_idle_per_host(0))?,
+            tokens: Arc::clone(&config.tokens),
+            stall_timeout: config.stall_timeout,
+            answer_timeout: config.answer_timeout,
+        })
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind, request: &Request) -> Error {
+        Error::new(kind, &request.method, &self.endpoint.join(&request.path))
+    }
+
+    /// Sends a request; every status but 2xx is an error.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        self.send_for_any(request).await?.successful().await
+    }
+
+    /// Sends a request and returns the answer, whatever its status.
+    pub(crate) async fn send_for_any(&self, request: &Request) -> Result<Answer, Error> {
+        let token = self.tokens.token().await;
+        let answer = self.send_with(request, token.as_ref()).await?;
+        if answer.response.status() == StatusCode::UNAUTHORIZED
+            && let Some(rejected) = token
+            && let Some(token) = self.tokens.renew(&rejected).await
+        {
+            return self.send_with(request, Some(&token)).await;
+        }
+        Ok(answer)
+    }
+
+    async fn send_with(
+        &self,
+        request: &Request,
+        token: Option<&AuthToken>,
+    ) -> Result<Answer, Error> {
+        let client = if request.is_repeatable() {
+            &self.pooled
+        } else {
+            &self.single
+        };
+        let attempt = async || {
+            let mut sent = self.builder(client, request, token);
+            if !request.is_repeatable() {
+                sent = sent.timeout(self.answer_timeout);
+            }
+            let answer = sent.body(request.body.clone()).send();
+            self.traced(request, answer).await
+        };
+        match attempt().await {
+            // The server may have closed a kept connection just then.
+            Err(error) if request.is_repeatable() && error.kind() == ErrorKind::Disconnected => {
+                attempt().await
+            }
+            result => result,
+        }
+    }
+
+    /// Sends image data along with a request, which is never repeated.
+    pub(crate) async fn upload(&self, request: &Request, data: Upload) -> Result<Answer, Error> {
+        let broken = |source| {
+            self.error(ErrorKind::UploadSource, request)
+                .with_source(source)
+        };
+        let len_bytes = data.len_bytes();
+        let (body, watch) = data.into_body().await.map_err(broken)?;
+        let token = self.tokens.token().await;
+        let mut sent = self.builder(&self.single, request, token.as_ref());
+        if let Some(len_bytes) = len_bytes {
+            sent = sent.header(header::CONTENT_LENGTH, len_bytes);
+        }
+        let answer = self.traced(request, sent.body(reqwest::Body::wrap(body)).send());
+        let stall = watch.stalled(self.stall_timeout, self.answer_timeout);
+        pin_mut!(answer, stall);
+        let answer = match future::select(answer, stall).await {
+            Either::Left((Ok(answer), _)) => answer.successful().await,
+            Either::Left((Err(error), _)) => Err(error),
+            Either::Right((what, _)) => {
+                Err(self.error(ErrorKind::Stalled, request).with_message(what))
+            }
+        };
+        match (answer, watch.take_error()) {
+            // The server had refused it already.
+            (Err(error), _) if error.status().is_some() => Err(error),
+            (_, Some(source)) => Err(broken(source)),
+            (Ok(answer), None) if !watch.is_all_sent() => {
+                let what = "it came before all of the image data was sent";
+                Err(answer.error(ErrorKind::InvalidAnswer, what))
+            }
+            (answer, None) => answer,
+        }
+    }
+
+    fn builder(
+        &self,
+        client: &reqwest::Client,
+        request: &Request,
+        token: Option<&AuthToken>,
+    ) -> reqwest::RequestBuilder {
+        let mut builder = client
+            .request(request.method.clone(), self.endpoint.join(&request.path))
+            .headers(request.headers.clone());
+        if let Some(token) = token {
+            builder = builder.header("x-auth-token", token.header_value());
+        }
+        builder
+    }
+
+    async fn traced(
+        &self,
+        request: &Request,
+        answer: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
+    ) -> Result<Answer, Error> {
+        let url = self.endpoint.join(&request.path);
+        let method = &request.method;
+        let started = Instant::now();
+        let result = answer.await;
+        let elapsed = started.elapsed();
+        match result {
+            Ok(response) => {
+                let request_id = response.headers().get("x-openstack-request-id");
+                let status = response.status().as_u16();
+                tracing::debug!(%method, url, status, ?elapsed, ?request_id, "answered");
+                Ok(Answer {
+                    method: method.clone(),
+                    url,
+                    response,
+                    stall_timeout: self.stall_timeout,
+                })
+            }
+            Err(error) => {
+                let error = Error::of_http(method, &url, error);
+                tracing::debug!(%method, url, kind = ?error.kind(), ?elapsed, "not answered");
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::new(kind, &self.method, &self.url)
+            .with_answer(self.response.status(), self.response.headers())
+            .with_message(message)
+    }
+
+    pub(crate) async fn successful(mut self) -> Result<Self, Error> {
+        let status = self.response.status();
+        if status.is_success() {
+            return Ok(self);
+        }
+        // The status counts, even if the connection breaks after it.
+        let mut body = BytesMut::new();
+        while body.len() < ERROR_BYTES {
+            match self.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(ERROR_BYTES);
+        let headers = self.response.headers();
+        Err(Error::of_answer(
+            &self.method,
+            &self.url,
+            status,
+            headers,
+            &body,
+        ))
+    }
+
+    /// Reads a JSON body.
+    pub(crate) async fn json<T: DeserializeOwned>(mut self) -> Result<T, Error> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > ANSWER_BYTES {
+                return Err(self.error(ErrorKind::InvalidAnswer, "it is too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&body).map_err(|source| {
+            self.error(
+                ErrorKind::InvalidAnswer,
+                "this is no answer of an Image API",
+            )
+            .with_source(source)
+        })
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let failed = |kind| Error::new(kind, &self.method, &self.url);
+        match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => {
+                let error = Error::of_http(&self.method, &self.url, error);
+                Err(error)
+            }
+            Err(elapsed) => Err(failed(ErrorKind::Stalled).with_source(BoxError::from(elapsed))),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The ports of replicator-core, implemented for [`GlanceClient`].
+
+use async_trait::async_trait;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _};
+use glance_model::{
+    DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
+};
+use replicator_core::{
+    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
+};
+
+use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Upload};
+
+#[async_trait]
+impl ImageSource for GlanceClient {
+    fn images(&self) -> ImageStream {
+        self.images()
+            .map_err(|error| port_error(error, Operation::ListImages))
+            .boxed()
+    }
+
+    async fn image_data(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        let failed = {
+            let id = id.clone();
+            move |error| port_error(error, Operation::ReadData(id.clone()))
+        };
+        let download = self.image_data(id, offset_bytes).await;
+        let download = download.map_err(failed.clone())?;
+        Ok(download.map(|download| {
+            ImageData::new(download.len_bytes, download.chunks.map_err(failed))
+                .with_offset(download.offset_bytes)
+        }))
+    }
+}
+
+#[async_trait]
+impl ImageTarget for GlanceClient {
+    fn form(&self) -> TargetForm {
+        self.form()
+    }
+
+    async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        let found = self.find_image(id).await;
+        found.map_err(|error| port_error(error, Operation::FindImage(id.clone())))
+    }
+
+    /// Glance keeps nothing of an upload that broke off.
+    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+        Ok(None)
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+        data: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        let id = &metadata.id;
+        let data = Upload::new(data.len_bytes, data.chunks);
+        let written = match self.version() {
+            ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
+            ApiVersion::V1 => self.upload(metadata, data).await,
+            ApiVersion::V2 { .. } => {
+                self.prepare(&unpublished(metadata), existing).await?;
+                self.upload(metadata, data).await
+            }
+        };
+        let written =
+            written.map_err(|error| port_error(error, Operation::WriteData(id.clone())))?;
+        if written.is_active() {
+            return Ok(written);
+        }
+        Err(PortError::adapter(
+            Operation::WriteData(id.clone()),
+            FailureKind::Transient { retry_after: None },
+            NotActive(written.status),
+        ))
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        let created = self.create_record(metadata).await;
+        created.map_err(|error| port_error(error, Operation::CreateImage(metadata.id.clone())))?;
+        Ok(())
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        if !diff.changes().iter().any(glance_model::Change::is_writable) {
+            return Ok(current.clone());
+        }
+        let updated = self.update(&current.id, diff).await;
+        updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id.clone())))
+    }
+}
+
+/// The server has all of the data, and the image is still not whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the image is {0} after its upload, not active")]
+struct NotActive(ImageStatus);
+
+impl GlanceClient {
+    /// Makes sure that there is a record that says what `wanted` says.
+    async fn prepare(
+        &self,
+        wanted: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<(), PortError> {
+        let id = &wanted.id;
+        let existing = match existing {
+            Some(existing) => existing.clone(),
+            None => match self.create_record(wanted).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::DuplicateId => {
+                    let found = ImageTarget::find_image(self, id).await?;
+                    let Some(found) = found.filter(is_unwritten) else {
+                        return Err(PortError::AlreadyExists { id: id.clone() });
+                    };
+                    found
+                }
+                Err(error) => {
+                    return Err(port_error(error, Operation::CreateImage(id.clone())));
+                }
+            },
+        };
+        let diff = MetadataDiff::between(wanted, &existing, &nothing_left_out());
+        self.update_metadata(&existing, &diff).await?;
+        Ok(())
+    }
+}
+
+/// A record whose data never came: that of an earlier try, most likely.
+fn is_unwritten(image: &ImageMetadata) -> bool {
+    image.status == ImageStatus::Queued && image.size.is_none()
+}
+
+/// What an image has until its content is proven: nobody else sees it, and it
+/// can be deleted. Without members, a shared image is as good as a private one.
+fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
+    let mut metadata = metadata.clone();
+    if let Some(Visibility::Public | Visibility::Community) = metadata.visibility {
+        metadata.visibility = Some(Visibility::Private);
+    }
+    metadata.protected = None;
+    metadata.hidden = None;
+    metadata
+}
+
+fn nothing_left_out() -> DoNotReplicate {
+    DoNotReplicate::parse("").unwrap_or_default()
+}
+
+/// Says what a use case can do about an error.
+fn port_error(error: Error, operation: Operation) -> PortError {
+    let kind = match error.kind() {
+        ErrorKind::NotFound => match operation_id(&operation) {
+            Some(id) => return PortError::NotFound { id: id.clone() },
+            None => FailureKind::Unusable,
+        },
+        ErrorKind::DuplicateId => match operation_id(&operation) {
+            Some(id) => return PortError::AlreadyExists { id: id.clone() },
+            None => FailureKind::Refused,
+        },
+        ErrorKind::UploadSource => return of_source(error, operation),
+        ErrorKind::Connect
+        | ErrorKind::Disconnected
+        | ErrorKind::Stalled
+        | ErrorKind::BrokenBody
+        | ErrorKind::RateLimited => transient(&error),
+        ErrorKind::Server => match error.status().map(|status| status.as_u16()) {
+            Some(500 | 502 | 503 | 504) => transient(&error),
+            _ => FailureKind::Unusable,
+        },
+        ErrorKind::Unauthorized | ErrorKind::Forbidden => FailureKind::Denied,
+        ErrorKind::NotGlance | ErrorKind::InvalidAnswer => FailureKind::Unusable,
+        ErrorKind::InvalidRequest
+        | ErrorKind::Rejected
+        | ErrorKind::Conflict
+        | ErrorKind::Gone
+        | ErrorKind::TooLarge
+        | ErrorKind::UnsupportedContent => FailureKind::Refused,
+    };
+    PortError::adapter(operation, kind, error)
+}
+
+fn transient(error: &Error) -> FailureKind {
+    FailureKind::Transient {
+        retry_after: error.retry_after(),
+    }
+}
+
+/// The data came from another port, which has said what is wrong with it.
+fn of_source(error: Error, operation: Operation) -> PortError {
+    let kind = FailureKind::Transient { retry_after: None };
+    match error
+        .into_source()
+        .map(|source| source.downcast::<PortError>())
+    {
+        Some(Ok(error)) => *error,
+        Some(Err(source)) => PortError::adapter(operation, kind, source),
+        None => PortError::adapter(operation, kind, "the image data could not be read"),
+    }
+}
+
+fn operation_id(operation: &Operation) -> Option<&ImageId> {
+    match operation {
+        Operation::FindImage(id)
+        | Operation::ReadData(id)
+        | Operation::CreateImage(id)
+        | Operation::WriteData(id)
+        | Operation::UpdateMetadata(id) => Some(id),
+        _ => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! The client against real servers; `cargo xtask live` runs it.
