@@ -1,0 +1,42 @@
+//! An embedded Glance for tests and demos: in-process, stateful, strict, faulty on demand.
+//!
+//! It serves Images v2 (2.17, or 2.5 as it was in 2017) and v1 over HTTP on a port of 127.0.0.1, and
+//! refuses what Glance refuses, with Glance's statuses and error bodies. It shares no code with the
+//! client or the model, so that it finds their mistakes instead of repeating them.
+//!
+//! ```
+//! use glance_client::testing::{EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let glance = EmbeddedGlance::builder().page_size(2).start_blocking()?;
+//! let id = "11111111-1111-4111-8111-111111111111";
+//! glance.add_image(ImageSpec::new(id).name("one").data(ImageContent::pattern(1, 5_000_000)));
+//! let second_download = FaultOn::kind(RequestKind::Download).image(id).skip(1).times(1);
+//! glance.fault(second_download, FaultAction::retry_after(503, 2));
+//! // ... use glance.url() ...
+//! assert_eq!(glance.count(RequestKind::Download), 0);
+//! assert_eq!(glance.image(id).map(|image| image.status), Some("active".to_owned()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the real servers do and this one does not: import, locations, metadefs, tasks, `copy_from`,
+//! filters by time, concurrent changes that overwrite each other. Line breaks and blanks in v1 response
+//! headers are cut or left out, where the real server sends broken headers.
+
+mod content;
+mod exchange;
+mod fault;
+mod listing;
+mod log;
+mod sending;
+mod server;
+mod state;
+mod v1;
+mod v2;
+
+pub use content::{HashAlgorithm, ImageContent};
+pub use fault::{At, FaultAction, FaultOn};
+pub use log::{RequestKind, RequestRecord};
+pub use server::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, RangeSupport};
+pub use state::{Caller, ImageSpec, ImageView};

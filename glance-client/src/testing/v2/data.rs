@@ -1,0 +1,287 @@
+//! Image data in v2: uploads and their ends, downloads and ranges.
+
+use super::super::content::{Stored, inspect};
+use super::super::exchange::{Broken, Call, Reply, Stop, refuse};
+use super::super::server::RangeSupport;
+use super::super::state::StoredImage;
+use super::is_octet_stream;
+
+/// Formats whose data has to show them, in a bare container.
+const INSPECTED: [&str; 6] = ["qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso"];
+
+pub(super) async fn upload(call: &mut Call, id: &str) -> Result<Reply, Stop> {
+    if !is_octet_stream(call) {
+        return refuse(
+            415,
+            "The request media type is not supported by this server.",
+        );
+    }
+    let declared = declared_size(call)?;
+    call.check_changeable(id, "upload_image")?;
+    let before = begin(call, id, declared)?;
+    let most = call.shared.size_cap.min(room(call, &before));
+    let arrived = call.receive(most).await;
+    let outcome = match arrived {
+        Ok(stored) => finish(call, before.clone(), stored, declared),
+        Err(Broken::TooLarge) if most < call.shared.size_cap && declared.is_none() => {
+            // Over quota without a declared size: the real server leaves it in `saving`.
+            return refuse(
+                413,
+                "Image exceeds the storage quota: The size of the data will exceed the limit.",
+            );
+        }
+        Err(Broken::TooLarge) => refuse(
+            413,
+            format!("The incoming image is too large: image exceeds {most} bytes"),
+        ),
+        Err(Broken::Cut) => refuse(500, "Failed to upload image data due to an internal error"),
+        Err(Broken::Store(error)) => refuse(500, format!("Failed to upload image data: {error}")),
+    };
+    if outcome.is_err() {
+        let mut state = call.state();
+        if let Some(image) = state
+            .images
+            .get_mut(id)
+            .filter(|image| image.status == "saving")
+        {
+            image.status = "queued";
+        }
+    }
+    outcome
+}
+
+/// The size that the client declares, by header or by `Content-Length`.
+fn declared_size(call: &Call) -> Result<Option<u64>, Stop> {
+    if call.is_today()
+        && let Some(size) = call.header("x-openstack-image-size")
+    {
+        return match size.parse::<u64>() {
+            Ok(0) => Ok(call.content_length()),
+            Ok(size) => Ok(Some(size)),
+            Err(_) => refuse(
+                400,
+                format!("Invalid value '{size}' for X-OpenStack-Image-Size"),
+            ),
+        };
+    }
+    Ok(call.content_length())
+}
+
+/// Moves the image to `saving`; returns it as it was.
+fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, Stop> {
+    if let Some(store) = call
+        .header("x-image-meta-store")
+        .filter(|_| call.is_today())
+        && !call.shared.stores.is_empty()
+        && !call.shared.stores.contains(&store)
+    {
+        return refuse(400, format!("Store for identifier {store} not found"));
+    }
+    let before = call.with_visible(id, |image| {
+        if image.status != "queued" {
+            return refuse(
+                409,
+                format!(
+                    "Image status transition from {} to saving is not allowed",
+                    image.status
+                ),
+            );
+        }
+        let unset: Vec<_> = [
+            ("disk_format", image.disk_format),
+            ("container_format", image.container_format),
+        ]
+        .into_iter()
+        .filter_map(|(name, format)| format.is_none().then_some(name))
+        .collect();
+        if !unset.is_empty() {
+            return refuse(
+                400,
+                format!(
+                    "Properties {} must be set prior to saving data.",
+                    unset.join(", ")
+                ),
+            );
+        }
+        if image.spoiled {
+            return refuse(500, "Failed to upload image data due to an internal error");
+        }
+        Ok(image.clone())
+    })?;
+    let declared = declared.unwrap_or_default();
+    if declared > call.shared.size_cap {
+        return refuse(
+            413,
+            "The incoming image is too large: it exceeds the maximum allowed size.",
+        );
+    }
+    let room = room(call, &before);
+    if declared > room {
+        return refuse(
+            413,
+            format!(
+                "Image exceeds the storage quota: The size of the data {declared} will exceed the limit. {room} bytes remaining."
+            ),
+        );
+    }
+    let mut state = call.state();
+    let now = state.now();
+    match state.images.get_mut(id) {
+        // Two uploads may have come this far at once.
+        Some(image) if image.status == "queued" => {
+            image.status = "saving";
+            image.updated_at = now;
+            Ok(before)
+        }
+        _ => refuse(
+            409,
+            "Image status transition from saving to saving is not allowed",
+        ),
+    }
+}
+
+/// What is left of the owner's quota.
+fn room(call: &Call, image: &StoredImage) -> u64 {
+    match call.shared.quota {
+        Some(quota) => quota.saturating_sub(call.state().bytes_of(image.owner.as_deref())),
+        None => u64::MAX,
+    }
+}
+
+fn finish(
+    call: &Call,
+    mut image: StoredImage,
+    stored: Stored,
+    declared: Option<u64>,
+) -> Result<Reply, Stop> {
+    let size = stored.content.len_bytes();
+    if let Some(expected) = declared.filter(|expected| *expected != size) {
+        return refuse(
+            400,
+            format!("Size mismatch: expected {expected} bytes, got {size} bytes"),
+        );
+    }
+    let mut state = call.state();
+    let now = state.now();
+    let id = image.id.clone();
+    let Some(current) = state.images.get_mut(&id).filter(|image| !image.deleted) else {
+        return refuse(
+            410,
+            format!(
+                "Image {id} could not be found after upload. The image may have been deleted during the upload."
+            ),
+        );
+    };
+    let format = image.disk_format.unwrap_or_default();
+    let found = inspect(&stored.head);
+    let inspected =
+        call.is_today() && image.container_format == Some("bare") && INSPECTED.contains(&format);
+    image.updated_at = now;
+    image.content = Some(stored.content);
+    image.set_digests(stored.digests);
+    if inspected && found != format {
+        image.spoiled = true;
+        *current = image;
+        return refuse(
+            415,
+            format!("Image disk_format {format} does not match stream data {found}"),
+        );
+    }
+    image.status = "active";
+    image.size = Some(size);
+    if format == "raw" && size > 0 {
+        image.virtual_size = Some(size).filter(|_| call.is_today());
+    }
+    // The real server also writes back all other fields, as they were at the beginning.
+    *current = image;
+    Ok(Reply::empty(204))
+}
+
+pub(super) fn download(call: &Call, id: &str) -> Result<Reply, Stop> {
+    let range = call.header("range");
+    call.with_visible(id, |image| {
+        match image.status {
+            "deactivated" if !call.caller.admin => {
+                return refuse(
+                    403,
+                    "The requested image has been deactivated. Image data download is forbidden.",
+                );
+            }
+            "queued" if range.is_some() && image.content.is_none() => return Err(Stop::HangUp),
+            _ => {}
+        }
+        let (Some(content), Some(size)) = (&image.content, image.size) else {
+            return Ok(Reply::empty(204));
+        };
+        let with_md5 = |reply: Reply| match &image.checksum {
+            Some(md5) => reply.header("content-md5", md5),
+            None => reply,
+        };
+        let whole = Reply::data(content.clone(), size);
+        let (Some(range), RangeSupport::Honoured | RangeSupport::Refused) =
+            (&range, call.shared.range)
+        else {
+            return Ok(with_md5(whole));
+        };
+        if call.shared.range == RangeSupport::Refused {
+            return refuse(
+                400,
+                format!(
+                    "Error while reading image {id}: random access is not supported by the store"
+                ),
+            );
+        }
+        let (start, end) = parse_range(range, size)?;
+        let part = Reply {
+            status: 206,
+            start,
+            len: end - start,
+            ..whole
+        };
+        Ok(with_md5(part).header("content-range", format!("bytes {start}-{}/{size}", end - 1)))
+    })
+}
+
+/// Reads a range as first byte and the one after the last.
+fn parse_range(range: &str, size: u64) -> Result<(u64, u64), Stop> {
+    let invalid = || Stop::Refuse(416, "Invalid Range header.".to_owned());
+    let spec = range.strip_prefix("bytes=").ok_or_else(invalid)?;
+    if spec.contains(',') {
+        return refuse(400, "Multiple ranges are not supported.");
+    }
+    let (first, last) = spec.split_once('-').ok_or_else(invalid)?;
+    if size == 0 {
+        return Err(invalid());
+    }
+    if first.is_empty() {
+        let count: u64 = last.parse().map_err(|_| invalid())?;
+        let start = if count == 0 {
+            0
+        } else {
+            size.saturating_sub(count)
+        };
+        return Ok((start, size));
+    }
+    let start: u64 = first.parse().map_err(|_| invalid())?;
+    let end = match last {
+        "" => size,
+        last => last
+            .parse::<u64>()
+            .map_err(|_| invalid())?
+            .saturating_add(1)
+            .min(size),
+    };
+    if start >= size {
+        return refuse(
+            416,
+            format!(
+                "Invalid start position in Range header. Start position MUST be in the inclusive range [0, {}].",
+                size - 1
+            ),
+        );
+    }
+    if end <= start {
+        return Err(invalid());
+    }
+    Ok((start, end))
+}
