@@ -1,0 +1,263 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Replicate, back up and migrate OpenStack images
+///
+/// Copies images between Glance servers, and between a Glance server and a
+/// directory, and proves every copy. Image ids are kept. What was interrupted is
+/// gone on with by running the same command again.
+///
+/// A SERVER is written HOST:PORT, or http(s)://HOST[:PORT][/PATH], or dir:PATH
+/// for a directory that was dumped to.
+#[derive(Debug, Parser)]
+#[command(
+    name = "glance-replicator",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    args_override_self = true,
+    subcommand_value_name = "COMMAND",
+    max_term_width = 100,
+    after_long_help = "Every option can also be set as GLANCE_REPLICATOR_<OPTION>, and in a file \
+        given as --config-file. The command line comes before the environment, and that before \
+        the file.\n\nExit codes: 0 done, 1 error, 2 usage, 3 at least one image failed and the \
+        others are done, 4 authentication or permission, 5 differences (compare --exit-code), 6 \
+        the content of an image is wrong, 130 and 143 interrupted."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Options {
+    /// Accept a number of bytes, which has no effect any more
+    ///
+    /// Image data is streamed in pieces that suit the connection.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "BYTES",
+        default_value = "65536"
+    )]
+    #[arg(env = "GLANCE_REPLICATOR_CHUNKSIZE", hide_env = true)]
+    pub(crate) chunksize: NonZeroU64,
+
+    /// Leave out these properties, separated by blanks or commas
+    ///
+    /// They are neither compared nor sent.
+    #[arg(short = 'D', long, global = true, value_name = "NAMES")]
+    #[arg(default_value = "created_at date deleted_at location updated_at")]
+    #[arg(env = "GLANCE_REPLICATOR_DONTREPLICATE", hide_env = true)]
+    pub(crate) dontreplicate: String,
+
+    /// Replicate metadata only, never image data
+    #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_METAONLY", hide_env = true)]
+    pub(crate) metaonly: bool,
+
+    /// Authenticate with this token where a side has none of its own
+    ///
+    /// Better set in the environment or in a file: every user of the machine can
+    /// read the command line.
+    #[arg(short, long, global = true, hide_default_value = true)]
+    #[arg(env = "GLANCE_REPLICATOR_TOKEN", hide_env = true)]
+    pub(crate) token: Option<String>,
+
+    /// Authenticate at the source with this token
+    #[arg(
+        short = 'M',
+        long,
+        global = true,
+        value_name = "TOKEN",
+        hide_default_value = true
+    )]
+    #[arg(visible_alias = "mastertoken")]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCETOKEN", hide_env = true)]
+    pub(crate) sourcetoken: Option<String>,
+
+    /// Authenticate at the target with this token
+    #[arg(
+        short = 'S',
+        long,
+        global = true,
+        value_name = "TOKEN",
+        hide_default_value = true
+    )]
+    #[arg(visible_alias = "slavetoken")]
+    #[arg(env = "GLANCE_REPLICATOR_TARGETTOKEN", hide_env = true)]
+    pub(crate) targettoken: Option<String>,
+
+    /// Speak this version of the Image API with the source
+    #[arg(long, global = true, value_name = "VERSION", default_value = "auto")]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCE_API", hide_env = true)]
+    pub(crate) source_api: Api,
+
+    /// Speak this version of the Image API with the target
+    #[arg(long, global = true, value_name = "VERSION", default_value = "auto")]
+    #[arg(env = "GLANCE_REPLICATOR_TARGET_API", hide_env = true)]
+    pub(crate) target_api: Api,
+
+    /// Write so many images at a time
+    #[arg(long, global = true, value_name = "N", default_value = "4")]
+    #[arg(env = "GLANCE_REPLICATOR_TRANSFERS", hide_env = true)]
+    pub(crate) transfers: NonZeroUsize,
+
+    /// Try so many times more what failed and may go away by itself
+    #[arg(long, global = true, value_name = "N", default_value = "5")]
+    #[arg(env = "GLANCE_REPLICATOR_RETRIES", hide_env = true)]
+    pub(crate) retries: u32,
+
+    /// Give up on a connection on which nothing has moved for so long
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
+    #[arg(env = "GLANCE_REPLICATOR_STALL_TIMEOUT", hide_env = true)]
+    pub(crate) stall_timeout: NonZeroU64,
+
+    /// Show progress on stderr
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    #[arg(env = "GLANCE_REPLICATOR_PROGRESS", hide_env = true)]
+    pub(crate) progress: ProgressMode,
+
+    /// Append the log to this file
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        visible_alias = "log-file"
+    )]
+    #[arg(env = "GLANCE_REPLICATOR_LOGFILE", hide_env = true)]
+    pub(crate) logfile: Option<PathBuf>,
+
+    /// Append the log to glance-replicator.log in this directory
+    ///
+    /// A relative --logfile is put into the directory instead.
+    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(env = "GLANCE_REPLICATOR_LOG_DIR", hide_env = true)]
+    pub(crate) log_dir: Option<PathBuf>,
+
+    /// Send the log to syslog
+    #[arg(short, long, global = true, visible_alias = "use-syslog")]
+    #[arg(env = "GLANCE_REPLICATOR_SYSLOG", hide_env = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(crate) syslog: bool,
+
+    /// Log each request and more
+    #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_DEBUG", hide_env = true)]
+    pub(crate) debug: bool,
+
+    /// Log what is done
+    #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_VERBOSE", hide_env = true)]
+    pub(crate) verbose: bool,
+
+    /// Read options from the [DEFAULT] section of this file
+    ///
+    /// It holds lines of the form `option = value`. May be given more than once;
+    /// of two files that set the same option the later one counts.
+    #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append)]
+    #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
+    pub(crate) config_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sum up the active images of a server
+    Size {
+        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        server: OsString,
+    },
+    /// Copy the images of a server into a directory
+    ///
+    /// The directory is created if need be. It holds a file ID with the metadata
+    /// of each image, and ID.img with its data.
+    Dump {
+        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        server: OsString,
+        /// The directory
+        #[arg(value_name = "DIR")]
+        directory: OsString,
+        #[command(flatten)]
+        dry_run: DryRun,
+    },
+    /// Copy the images of a directory to a server
+    ///
+    /// Images that the server lacks are created, under their own ids; metadata
+    /// that differs is updated.
+    Load {
+        /// Where the images go: HOST:PORT, a URL, or dir:PATH
+        server: OsString,
+        /// The directory, as `dump` has filled it
+        #[arg(value_name = "DIR")]
+        directory: OsString,
+        #[command(flatten)]
+        dry_run: DryRun,
+    },
+    /// Copy the images of one server to another
+    ///
+    /// Images that the target lacks are created, under their own ids; metadata
+    /// that differs is updated. Nothing is deleted.
+    Livecopy {
+        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        source: OsString,
+        /// Where they go: HOST:PORT, a URL, or dir:PATH
+        target: OsString,
+        #[command(flatten)]
+        dry_run: DryRun,
+    },
+    /// Print what a target lacks of the images of a source
+    ///
+    /// What only the target has does not matter.
+    Compare {
+        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        source: OsString,
+        /// Where their copies are: HOST:PORT, a URL, or dir:PATH
+        target: OsString,
+        /// Exit with 5 if there are differences
+        #[arg(long, value_parser = BoolishValueParser::new())]
+        #[arg(env = "GLANCE_REPLICATOR_EXIT_CODE", hide_env = true)]
+        exit_code: bool,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct DryRun {
+    /// Print what would be done, and change nothing
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_DRY_RUN", hide_env = true)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Api {
+    /// v2 where the server offers it, else v1
+    Auto,
+    /// Images v1
+    V1,
+    /// Images v2
+    V2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// Bars on a terminal, else lines
+    Auto,
+    /// Bars; lines where stderr is no terminal
+    Bar,
+    /// A line now and then
+    Line,
+    /// Nothing but problems and the summary
+    None,
+}

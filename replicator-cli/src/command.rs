@@ -1,0 +1,140 @@
+//! One module for each command: arguments -> adapters -> use case -> report.
+
+mod compare;
+mod dry_run;
+mod replicate;
+mod size;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use replicator_core::{ListingError, PortError, RunContext, Verb};
+
+use crate::args::{Args, Command, Options};
+use crate::config_file::Invocation;
+use crate::connect::End;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::log;
+use crate::render::{Console, Look};
+use crate::signals::{self, FirstSignal, Signal};
+
+/// How long what is under way may take to end when all is done. A name that is
+/// being looked up cannot be broken off.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What every command works with.
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) ctx: RunContext,
+    pub(crate) console: Arc<Console>,
+    signal: FirstSignal,
+}
+
+impl Run<'_> {
+    /// The signal that has cancelled the run.
+    fn signal(&self) -> Option<Signal> {
+        self.signal.get().copied()
+    }
+
+    /// The error of a run that was cancelled before anything was begun.
+    pub(crate) fn interrupted(&self) -> CliError {
+        CliError::Interrupted(self.signal().unwrap_or(Signal::Interrupt))
+    }
+
+    fn listing_failed(&self, error: ListingError) -> CliError {
+        match error {
+            ListingError::Failed {
+                source: PortError::Cancelled,
+                ..
+            } => self.interrupted(),
+            error => error.into(),
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
+    let Args { options, command } = &invocation.args;
+    log::start(options)?;
+    // Two threads drive any number of requests; hashing and files have their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| {
+            let what = "start";
+            CliError::System { what, source }
+        })?;
+    let console = Arc::new(Console::start(Look::of(options), dump_directory(command)));
+    for warning in &invocation.warnings {
+        console.warning(warning);
+    }
+    let result = runtime.block_on(begin(options, command, &console));
+    runtime.shutdown_timeout(FAREWELL);
+    console.finish();
+    result
+}
+
+async fn begin(
+    options: &Options,
+    command: &Command,
+    console: &Arc<Console>,
+) -> Result<ExitCode, CliError> {
+    let ctx = RunContext::new(Arc::clone(console) as _);
+    let run = Run {
+        options,
+        signal: signals::watch(&ctx, console)?,
+        ctx,
+        console: Arc::clone(console),
+    };
+    match command {
+        Command::Size { server } => size::run(&run, &End::parse(server)?).await,
+        Command::Dump {
+            server,
+            directory,
+            dry_run,
+        } => {
+            let (source, target) = (End::parse(server)?, End::archive(directory));
+            replicate::run(&run, Verb::Dump, &source, &target, dry_run).await
+        }
+        Command::Load {
+            server,
+            directory,
+            dry_run,
+        } => {
+            let (source, target) = (End::archive(directory), End::parse(server)?);
+            replicate::run(&run, Verb::Load, &source, &target, dry_run).await
+        }
+        Command::Livecopy {
+            source,
+            target,
+            dry_run,
+        } => {
+            let (source, target) = (End::parse(source)?, End::parse(target)?);
+            replicate::run(&run, Verb::Livecopy, &source, &target, dry_run).await
+        }
+        Command::Compare {
+            source,
+            target,
+            exit_code,
+        } => {
+            let (source, target) = (End::parse(source)?, End::parse(target)?);
+            let code = compare::run(&run, &source, &target).await?;
+            Ok(match code {
+                ExitCode::Differences if !exit_code => ExitCode::Done,
+                code => code,
+            })
+        }
+    }
+}
+
+fn dump_directory(command: &Command) -> Option<std::path::PathBuf> {
+    match command {
+        Command::Dump { directory, .. } => match End::archive(directory) {
+            End::Archive(path) => Some(path),
+            End::Glance(_) => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! `compare`: what a target lacks of the images of a source.
+
+use glance_model::DoNotReplicate;
+use replicator_core::{Compared, Difference, compare};
+
+use super::Run;
+use crate::connect::{self, End, Opening};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render;
+
+#[derive(Default)]
+struct Counts {
+    differ: u64,
+    missing: u64,
+    damaged: u64,
+}
+
+pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<ExitCode, CliError> {
+    let filter = DoNotReplicate::parse(&run.options.dontreplicate)?;
+    let source = connect::source(run, source).await?;
+    let target = connect::target(run, target, Opening::Read).await?;
+    let mut comparison = compare(&run.ctx, &*source, &*target, &filter);
+    let mut counts = Counts::default();
+    let mut is_read = true;
+    // Whoever has closed the pipe has seen enough.
+    while is_read {
+        let next = comparison.next().await;
+        let Some(found) = next.map_err(|error| run.listing_failed(error))? else {
+            break;
+        };
+        is_read = show(run, &mut counts, &found)?;
+    }
+    let Counts {
+        differ,
+        missing,
+        damaged,
+    } = counts;
+    let mut summary = format!(
+        "{} images compared: {differ} differ, {missing} missing",
+        comparison.compared()
+    );
+    if damaged > 0 {
+        summary += &format!(", {damaged} damaged");
+    }
+    run.console.summary(&summary);
+    Ok(match (damaged, differ + missing) {
+        (0, 0) => ExitCode::Done,
+        (0, _) => ExitCode::Differences,
+        _ => ExitCode::ImagesFailed,
+    })
+}
+
+fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, CliError> {
+    let id = &found.id;
+    match &found.difference {
+        Difference::Missing => {
+            counts.missing += 1;
+            let name = found.name.as_deref().unwrap_or_default();
+            render::data(&format!(
+                "Image {id} (\"{name}\") entirely missing from the destination"
+            ))
+        }
+        Difference::Diff(diff) => {
+            counts.differ += 1;
+            for change in diff.changes() {
+                let target = change.target.as_ref().map(ToString::to_string);
+                let is_read = render::data(&format!(
+                    "{id}: field {} differs (source is {}, destination is {})",
+                    change.field,
+                    change.source,
+                    target.as_deref().unwrap_or("undefined"),
+                ))?;
+                if !is_read {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Difference::Damaged { end, error } => {
+            counts.damaged += 1;
+            run.console.image_failed(&format!("at the {end}, "), error);
+            Ok(true)
+        }
+        _ => Ok(true),
+    }
+}

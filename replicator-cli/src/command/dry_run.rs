@@ -1,0 +1,66 @@
+//! `--dry-run`: prints a plan.
+
+use replicator_core::{Action, Plan, PlannedImage, Reason, Verb};
+
+use super::Run;
+use crate::error::CliError;
+use crate::render::{self, named};
+
+/// Prints what would be done, an image a line, and the totals.
+pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliError> {
+    for planned in &plan.images {
+        if !render::data(&line(planned))? {
+            return Ok(());
+        }
+    }
+    let count = |is_it: fn(&Action) -> bool| {
+        let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
+        planned.count()
+    };
+    let bytes = plan.total_bytes();
+    render::data(&format!(
+        "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed",
+        render::verb(verb),
+        count(|action| matches!(action, Action::Copy)),
+        render::human_size(bytes),
+        count(|action| matches!(action, Action::CreateRecord)),
+        count(|action| matches!(action, Action::UpdateMetadata(_))),
+        plan.unchanged,
+        plan.skipped,
+        plan.failures.len(),
+    ))?;
+    run.console.summary("nothing was changed (--dry-run)");
+    Ok(())
+}
+
+fn line(planned: &PlannedImage) -> String {
+    let image = &planned.image;
+    let action = match &planned.action {
+        Action::Copy => "copy",
+        Action::CreateRecord => "write metadata",
+        Action::UpdateMetadata(_) => "update",
+        _ => "write",
+    };
+    let reason = match planned.reason {
+        Reason::Missing => "missing".to_owned(),
+        Reason::DataMissing => "data missing".to_owned(),
+        _ => "metadata differs".to_owned(),
+    };
+    let size = match (&planned.action, image.size) {
+        (Action::Copy, Some(size)) => format!(" {size} bytes"),
+        (Action::Copy, None) => " of unknown size".to_owned(),
+        _ => String::new(),
+    };
+    let changes = match &planned.action {
+        Action::UpdateMetadata(diff) => {
+            let changes = diff.changes().iter().map(|change| {
+                let target = change.target.as_ref().map(ToString::to_string);
+                let target = target.as_deref().unwrap_or("undefined");
+                format!("{} from {target} to {}", change.field, change.wanted())
+            });
+            format!(": {}", changes.collect::<Vec<_>>().join(", "))
+        }
+        _ => String::new(),
+    };
+    format!("{action} ({reason}) {}{size}{changes}", named(image))
+}

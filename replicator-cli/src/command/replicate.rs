@@ -1,0 +1,65 @@
+//! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
+
+use std::time::Instant;
+
+use glance_model::DoNotReplicate;
+use replicator_core::{DataPolicy, Failure, ReplicateOptions, Report, Verb, plan, replicate};
+
+use super::{Run, dry_run};
+use crate::args::{DryRun, Options};
+use crate::connect::{self, End, Opening};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+pub(crate) async fn run(
+    run: &Run<'_>,
+    verb: Verb,
+    source: &End,
+    target: &End,
+    &DryRun { dry_run }: &DryRun,
+) -> Result<ExitCode, CliError> {
+    let options = options(run.options)?;
+    let opening = if dry_run {
+        Opening::DryRun
+    } else {
+        Opening::Write
+    };
+    // The source first: if that fails, no directory has been created.
+    let source = connect::source(run, source).await?;
+    let target = connect::target(run, target, opening).await?;
+    let started = Instant::now();
+    let plan = plan(&run.ctx, verb, &*source, &*target, &options)
+        .await
+        .map_err(|error| run.listing_failed(error))?;
+    if dry_run {
+        dry_run::print(run, verb, &plan)?;
+        return Ok(exit_code(run, &plan.failures, 0));
+    }
+    let report = replicate(&run.ctx, source, target, plan, &options).await;
+    run.console.report(verb, &report, started.elapsed());
+    Ok(code_of(run, &report))
+}
+
+fn code_of(run: &Run<'_>, report: &Report) -> ExitCode {
+    exit_code(run, &report.failures, report.not_done)
+}
+
+fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
+    let mut options = ReplicateOptions::default();
+    options.do_not_replicate = DoNotReplicate::parse(&given.dontreplicate)?;
+    options.transfers = given.transfers;
+    options.retry.retries = given.retries;
+    if given.metaonly {
+        options.data = DataPolicy::MetadataOnly;
+    }
+    Ok(options)
+}
+
+fn exit_code(run: &Run<'_>, failures: &[Failure], not_done: u64) -> ExitCode {
+    match run.signal() {
+        Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
+        _ if failures.iter().any(|failure| failure.error.is_of_content()) => ExitCode::WrongContent,
+        _ if failures.is_empty() => ExitCode::Done,
+        _ => ExitCode::ImagesFailed,
+    }
+}

@@ -1,0 +1,24 @@
+//! `size`: the sum over the active images of an end.
+
+use replicator_core::size;
+
+use super::Run;
+use crate::connect::{self, End, Opening};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render;
+
+pub(crate) async fn run(run: &Run<'_>, end: &End) -> Result<ExitCode, CliError> {
+    // As in the Python tool, it is the target's token that counts.
+    let end = connect::target(run, end, Opening::Read).await?;
+    let total = size(&run.ctx, &*end)
+        .await
+        .map_err(|error| run.listing_failed(error))?;
+    render::data(&format!(
+        "Total size is {} bytes ({}) across {} images",
+        total.total_bytes,
+        render::human_size(total.total_bytes),
+        total.images
+    ))?;
+    Ok(ExitCode::Done)
+}

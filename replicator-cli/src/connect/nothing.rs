@@ -1,0 +1,60 @@
+//! The target of a dry run whose archive does not exist yet.
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, PortError};
+
+/// An archive with nothing in it, which takes nothing either.
+pub(super) struct Nothing;
+
+#[async_trait]
+impl ImageSource for Nothing {
+    fn images(&self) -> ImageStream {
+        stream::empty().boxed()
+    }
+
+    async fn image_data(&self, id: &ImageId, _: u64) -> Result<Option<ImageData>, PortError> {
+        Err(not_there(id))
+    }
+}
+
+#[async_trait]
+impl ImageTarget for Nothing {
+    fn form(&self) -> TargetForm {
+        TargetForm::Whole
+    }
+
+    async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        Ok(None)
+    }
+
+    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+        Ok(None)
+    }
+
+    async fn write_image(
+        &self,
+        metadata: &ImageMetadata,
+        _: Option<&ImageMetadata>,
+        _: ImageData,
+    ) -> Result<ImageMetadata, PortError> {
+        Err(not_there(&metadata.id))
+    }
+
+    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+        Err(not_there(&metadata.id))
+    }
+
+    async fn update_metadata(
+        &self,
+        current: &ImageMetadata,
+        _: &MetadataDiff,
+    ) -> Result<ImageMetadata, PortError> {
+        Err(not_there(&current.id))
+    }
+}
+
+fn not_there(id: &ImageId) -> PortError {
+    PortError::NotFound { id: id.clone() }
+}

@@ -1,0 +1,224 @@
+//! What ends a command, and what can be done about it.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use glance_client::{EndpointProblem, ErrorKind, InvalidToken, ParseEndpointError};
+use glance_model::FilterError;
+use replicator_core::{FailureKind, ImageError, ListingError, PortError};
+use replicator_fs::ArchiveError;
+
+use crate::exit_code::ExitCode;
+use crate::signals::Signal;
+
+/// A command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The command line was not understood, or asks for help.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// A value from the environment or a file was not understood.
+    #[error("a value of the environment or the configuration file is wrong")]
+    Setting { source: Box<clap::Error> },
+    #[error("cannot read the configuration file {}: {problem}", path.display())]
+    ConfigFile { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Endpoint(#[from] ParseEndpointError),
+    #[error("{text:?} is no Glance endpoint: it is not UTF-8")]
+    EndpointText { text: String },
+    #[error("--dontreplicate cannot be used")]
+    Filter(#[from] FilterError),
+    #[error("--{option} cannot be used")]
+    Token {
+        option: &'static str,
+        source: InvalidToken,
+    },
+    #[error("cannot log to {}", path.display())]
+    Log { path: PathBuf, source: io::Error },
+    #[error("cannot log to syslog, which is in use")]
+    Syslog,
+    #[error("cannot connect to {endpoint}")]
+    Connect {
+        endpoint: String,
+        source: glance_client::Error,
+    },
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("cannot look through the archive")]
+    Unfinished { source: PortError },
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    #[error("cannot {what}")]
+    System {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("interrupted; nothing was begun")]
+    Interrupted(Signal),
+}
+
+impl CliError {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(error) if error.exit_code() == 0 => ExitCode::Done,
+            Self::Usage(_)
+            | Self::Setting { .. }
+            | Self::Endpoint(_)
+            | Self::EndpointText { .. }
+            | Self::Filter(_)
+            | Self::Token { .. } => ExitCode::Usage,
+            Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
+            Self::Connect { source, .. } if is_denial(source.kind()) => ExitCode::Denied,
+            Self::Listing(ListingError::Failed { source, .. })
+                if source.kind() == FailureKind::Denied =>
+            {
+                ExitCode::Denied
+            }
+            _ => ExitCode::Error,
+        }
+    }
+}
+
+fn is_denial(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unauthorized | ErrorKind::Forbidden)
+}
+
+/// What the user can do about an error, where we know.
+pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(hint) = hint_of_one(error) {
+            return Some(hint);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<glance_client::Error>() {
+        return hint_of_request(error.kind());
+    }
+    match error.downcast_ref() {
+        Some(CliError::Endpoint(error)) => return hint_of_endpoint(error),
+        Some(CliError::Archive(error)) => return hint_of_archive(error),
+        _ => {}
+    }
+    if let Some(PortError::AlreadyExists { .. }) = error.downcast_ref() {
+        return Some(
+            "either the image was deleted there, and Glance never gives a used id again, or it \
+             is there and this token does not see it; look with an administrator's token: if it \
+             was deleted, only its purge from Glance's database (glance-manage db purge) frees \
+             the id",
+        );
+    }
+    if let Some(ImageError::BurntId(_)) = error.downcast_ref() {
+        return Some(
+            "Glance never gives a used id again; only the image's purge from Glance's database \
+             (glance-manage db purge) frees it",
+        );
+    }
+    if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
+        return Some(
+            "both have an image of that id, with other data; find out which is right and remove \
+             the other one",
+        );
+    }
+    if let Some(error) = error.downcast_ref::<ArchiveError>() {
+        return hint_of_archive(error);
+    }
+    None
+}
+
+fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Connect => "is the server running, and are its host and port right?",
+        ErrorKind::NotGlance | ErrorKind::InvalidAnswer => {
+            "is this the address of the image service? (`openstack endpoint list --service image`)"
+        }
+        ErrorKind::Unauthorized => {
+            "give a valid token in GLANCE_REPLICATOR_TOKEN, or one for each side in \
+             GLANCE_REPLICATOR_SOURCETOKEN and GLANCE_REPLICATOR_TARGETTOKEN; tokens expire \
+             (`openstack token issue` gives a new one)"
+        }
+        ErrorKind::Forbidden => {
+            "the server knows the token and does not let it do this; replicating the images of \
+             all projects needs the role admin"
+        }
+        ErrorKind::TooLarge => {
+            "the target's quota or size limit is reached; raise it, or free room"
+        }
+        ErrorKind::UnsupportedContent => {
+            "the target has looked at the data and does not take it for the image's disk_format"
+        }
+        _ => return None,
+    })
+}
+
+fn hint_of_endpoint(error: &ParseEndpointError) -> Option<&'static str> {
+    match error.problem {
+        EndpointProblem::NoPort => {
+            Some("Glance mostly is at port 9292; a directory is written dir:PATH")
+        }
+        _ => None,
+    }
+}
+
+fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
+    match error {
+        ArchiveError::Write { source, .. } => match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("make room, and run it again: what is done is kept")
+            }
+            _ => None,
+        },
+        ArchiveError::Metadata { .. }
+        | ArchiveError::OtherImage { .. }
+        | ArchiveError::TooLarge { .. }
+        | ArchiveError::DataLength { .. } => {
+            Some("the archive is damaged there; dump the image again")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use replicator_core::{End, Operation};
+
+    use super::*;
+
+    #[test]
+    fn a_hint_is_found_at_any_depth_of_an_error() {
+        let full = ArchiveError::Write {
+            path: "/archive/x".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        let error = PortError::adapter(Operation::ListImages, FailureKind::Unusable, full);
+        let error = Arc::new(ImageError::Target(error));
+        assert!(hint(&*error).unwrap().starts_with("make room"));
+    }
+
+    #[test]
+    fn each_error_has_its_exit_code() {
+        let denied = PortError::adapter(Operation::ListImages, FailureKind::Denied, "401");
+        let unusable = PortError::adapter(Operation::ListImages, FailureKind::Unusable, "300");
+        let listing = |source| {
+            let end = End::Source;
+            CliError::Listing(ListingError::Failed { end, source })
+        };
+        for (error, code) in [
+            (listing(denied), 4),
+            (listing(unusable), 1),
+            (CliError::Syslog, 1),
+            (CliError::Filter(FilterError::Id), 2),
+            (CliError::Interrupted(Signal::Interrupt), 130),
+            (CliError::Interrupted(Signal::Terminate), 143),
+        ] {
+            assert_eq!(error.exit_code().number(), code, "{error}");
+        }
+    }
+}

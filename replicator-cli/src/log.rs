@@ -1,0 +1,97 @@
+//! Where the log goes: stderr, a file, syslog.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use syslog_tracing::Syslog;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::args::Options;
+use crate::error::CliError;
+
+/// The target of what is shown on the terminal, too. On stderr it would be there
+/// twice.
+pub(crate) const REPORTS: &str = "report";
+
+/// Our crates; others log tokens and more than anybody reads.
+const OURS: [&str; 5] = [
+    "glance_client",
+    "glance_model",
+    "glance_replicator",
+    "replicator_core",
+    "replicator_fs",
+];
+
+/// Starts logging as the options say: to a file or syslog where they are given,
+/// else to stderr.
+pub(crate) fn start(options: &Options) -> Result<(), CliError> {
+    let file = path(options).map(open).transpose()?;
+    let syslog = options.syslog.then(syslog).transpose()?;
+    let to_stderr = file.is_none() && syslog.is_none();
+    let level = level(options);
+    let file = file.map(|file| {
+        let layer = layer().with_ansi(false).with_writer(Arc::new(file));
+        layer.with_filter(filter(level, LevelFilter::INFO))
+    });
+    let syslog = syslog.map(|syslog| {
+        let layer = layer().with_ansi(false).with_level(false).without_time();
+        let layer = layer.with_writer(syslog);
+        layer.with_filter(filter(level, LevelFilter::INFO))
+    });
+    let stderr = to_stderr.then(|| {
+        let layer = layer().with_ansi(false).with_writer(std::io::stderr);
+        layer.with_filter(filter(level, LevelFilter::OFF))
+    });
+    tracing_subscriber::registry()
+        .with(file)
+        .with(syslog)
+        .with(stderr)
+        .init();
+    Ok(())
+}
+
+/// Says whether log lines will come between the lines of the terminal.
+pub(crate) fn disturbs_terminal(options: &Options) -> bool {
+    (options.debug || options.verbose) && path(options).is_none() && !options.syslog
+}
+
+fn level(options: &Options) -> Level {
+    match (options.debug, options.verbose) {
+        (true, _) => Level::DEBUG,
+        (false, true) => Level::INFO,
+        (false, false) => Level::WARN,
+    }
+}
+
+fn filter(level: Level, reports: LevelFilter) -> Targets {
+    Targets::new()
+        .with_targets(OURS.map(|name| (name, level)))
+        .with_target(REPORTS, reports)
+}
+
+fn path(options: &Options) -> Option<PathBuf> {
+    match (&options.log_dir, &options.logfile) {
+        (Some(dir), Some(file)) => Some(dir.join(file)),
+        (Some(dir), None) => Some(dir.join("glance-replicator.log")),
+        (None, file) => file.clone(),
+    }
+}
+
+fn open(path: PathBuf) -> Result<File, CliError> {
+    let file = File::options().append(true).create(true).open(&path);
+    file.map_err(|source| CliError::Log { path, source })
+}
+
+fn syslog() -> Result<Syslog, CliError> {
+    let (options, facility) = (
+        syslog_tracing::Options::LOG_PID,
+        syslog_tracing::Facility::User,
+    );
+    Syslog::new(c"glance-replicator", options, facility).ok_or(CliError::Syslog)
+}

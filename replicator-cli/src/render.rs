@@ -1,0 +1,178 @@
+//! What people see: with `render/`, the only modules that write to the terminal.
+//! Data goes to stdout, everything else to stderr.
+
+mod progress;
+mod wording;
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use replicator_core::{Event, EventSink, PortError, Report, Verb};
+
+pub(crate) use self::progress::Look;
+use self::progress::Progress;
+use self::wording::{Lines, Weight, Wording, escaped};
+pub(crate) use self::wording::{human_size, named, verb};
+use crate::error::{CliError, hint};
+
+/// Writes a line of data to stdout; says whether anybody still reads there.
+pub(crate) fn data(line: &str) -> Result<bool, CliError> {
+    match writeln!(io::stdout(), "{}", escaped(line)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(source) => {
+            let what = "write to stdout";
+            Err(CliError::System { what, source })
+        }
+    }
+}
+
+/// Writes what ended the command, why, and what can be done about it.
+pub(crate) fn failure(error: &CliError) {
+    // If nobody reads it, nothing can be done.
+    match error {
+        CliError::Usage(error) => drop(error.print()),
+        CliError::Setting { source } => {
+            drop(source.print());
+            show("hint: the value is one of the environment or of the configuration file");
+        }
+        error => {
+            for line in wording::chain("error: ", error, hint(error)).lines {
+                show(&line);
+            }
+        }
+    }
+}
+
+fn show(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", escaped(line));
+}
+
+/// Writes to stderr from a thread of its own, so that whoever reports something
+/// never waits for the terminal.
+pub(crate) struct Console {
+    messages: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Event(Event),
+    Lines(Lines),
+    Finish,
+}
+
+impl Console {
+    /// Starts writing; `dump_directory` is where `dump` stores images.
+    pub(crate) fn start(look: Look, dump_directory: Option<PathBuf>) -> Self {
+        let (messages, received) = mpsc::channel();
+        let wording = Wording::new(dump_directory);
+        let thread = thread::spawn(move || write(&received, look, wording));
+        Self {
+            messages,
+            thread: Mutex::new(Some(thread)),
+        }
+    }
+
+    /// Says something that is neither a problem nor a result.
+    pub(crate) fn note(&self, text: &str) {
+        self.say(Weight::Problem, vec![text.to_owned()]);
+    }
+
+    pub(crate) fn warning(&self, text: &str) {
+        self.say(Weight::Problem, vec![format!("warning: {text}")]);
+    }
+
+    pub(crate) fn summary(&self, text: &str) {
+        self.say(Weight::Summary, vec![text.to_owned()]);
+    }
+
+    /// Says that an image cannot be used.
+    pub(crate) fn image_failed(&self, place: &str, error: &PortError) {
+        let head = format!("error: {place}");
+        self.send(Message::Lines(wording::chain(&head, error, hint(error))));
+    }
+
+    /// Sums up what a run has done.
+    pub(crate) fn report(&self, verb: Verb, report: &Report, elapsed: Duration) {
+        self.say(Weight::Summary, wording::summary(verb, report, elapsed));
+    }
+
+    /// Writes what is left to be written, and ends.
+    pub(crate) fn finish(&self) {
+        self.send(Message::Finish);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn say(&self, weight: Weight, lines: Vec<String>) {
+        self.send(Message::Lines(Lines { weight, lines }));
+    }
+
+    fn send(&self, message: Message) {
+        // Nobody listens any more once it is finished.
+        let _ = self.messages.send(message);
+    }
+}
+
+impl EventSink for Console {
+    fn emit(&self, event: Event) {
+        self.send(Message::Event(event));
+    }
+}
+
+fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
+    let mut progress = Progress::new(look);
+    loop {
+        match messages.recv_timeout(progress.until_next_line()) {
+            Ok(Message::Event(event)) => {
+                if let Some(lines) = wording.of(&event) {
+                    write_lines(&progress, look, &lines);
+                }
+                progress.take(&event);
+            }
+            Ok(Message::Lines(lines)) => {
+                if lines.weight == Weight::Summary {
+                    progress.end();
+                }
+                write_lines(&progress, look, &lines);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Message::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if let Some(line) = progress.line() {
+            show(&line);
+        }
+    }
+    progress.end();
+}
+
+fn write_lines(progress: &Progress, look: Look, lines: &Lines) {
+    lines.log();
+    if look == Look::Nothing && lines.weight == Weight::Info {
+        return;
+    }
+    for line in &lines.lines {
+        progress.above(|| show(line));
+    }
+}
+
+/// The texts of an error and its causes, none twice.
+pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|above| above.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    texts
+}

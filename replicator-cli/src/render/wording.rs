@@ -1,0 +1,309 @@
+//! What is said about what happens.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use glance_model::{ImageMetadata, MetadataDiff};
+use replicator_core::{Event, Failure, Outcome, Proof, Report, SkipReason, Verb};
+
+use super::causes;
+use crate::error::hint;
+use crate::log::REPORTS;
+
+/// Who wants to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Who watches.
+    Info,
+    /// Everybody.
+    Problem,
+    /// Everybody, when all is over.
+    Summary,
+}
+
+/// Lines that belong together.
+pub(super) struct Lines {
+    pub(super) weight: Weight,
+    pub(super) lines: Vec<String>,
+}
+
+impl Lines {
+    /// Puts them into the log.
+    pub(super) fn log(&self) {
+        for line in &self.lines {
+            let line = escaped(line);
+            match self.weight {
+                Weight::Info | Weight::Summary => tracing::info!(target: REPORTS, "{line}"),
+                Weight::Problem => tracing::warn!(target: REPORTS, "{line}"),
+            }
+        }
+    }
+}
+
+/// Words for events; what has been advised once is not advised again.
+pub(super) struct Wording {
+    dump_directory: Option<PathBuf>,
+    advised: HashSet<&'static str>,
+}
+
+impl Wording {
+    pub(super) fn new(dump_directory: Option<PathBuf>) -> Self {
+        Self {
+            dump_directory,
+            advised: HashSet::new(),
+        }
+    }
+
+    pub(super) fn of(&mut self, event: &Event) -> Option<Lines> {
+        let info = |line| Lines {
+            weight: Weight::Info,
+            lines: vec![line],
+        };
+        Some(match event {
+            Event::TransferStarted { image, .. } => info(self.started(image)),
+            Event::RecordCreated { id } => info(format!("Storing: {id} (metadata only)")),
+            Event::MetadataUpdated { image, .. } => {
+                info(format!("Image {} metadata has changed", named(image)))
+            }
+            Event::Skipped { image, reason } => info(format!(
+                "Image {} is skipped: {}",
+                named(image),
+                why_skipped(reason)
+            )),
+            Event::Retrying {
+                id,
+                attempts,
+                error,
+            } => info(format!(
+                "warning: image {id} failed and is tried again (attempt {}): {}",
+                attempts + 1,
+                causes(&**error).join(": ")
+            )),
+            Event::MetadataNotKept { id, diff } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!(
+                    "warning: image {id}: the target has not kept {}",
+                    not_kept(diff)
+                )],
+            },
+            Event::Failed(failure) => self.failed(failure),
+            _ => return None,
+        })
+    }
+
+    fn started(&self, image: &ImageMetadata) -> String {
+        let size = match image.size {
+            Some(size) => format!("({size} bytes)"),
+            None => "(unknown size)".to_owned(),
+        };
+        match &self.dump_directory {
+            Some(directory) => format!(
+                "Storing: {} {size} in {}",
+                named(image),
+                directory.join(format!("{}.img", image.id)).display()
+            ),
+            None => format!("Image {} {size} is being synced", named(image)),
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Lines {
+        let head = format!("error: image {}: ", named_failure(failure));
+        let hint = hint(&*failure.error).filter(|hint| self.advised.insert(hint));
+        chain(&head, &*failure.error, hint)
+    }
+}
+
+/// An error, its causes and what can be done about it, a line each.
+pub(super) fn chain(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
+    let mut lines = causes(error);
+    for (index, line) in lines.iter_mut().enumerate() {
+        let start = if index == 0 { head } else { "caused by: " };
+        line.insert_str(0, start);
+    }
+    lines.extend(hint.map(|hint| format!("hint: {hint}")));
+    Lines {
+        weight: Weight::Problem,
+        lines,
+    }
+}
+
+/// The one line that sums up a run, and one for each image that failed.
+pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec<String> {
+    let mut line = format!("{}: {} copied", verb(verb_run), report.copied());
+    if report.copied() > 0 {
+        let (bytes, seconds) = (report.copied_bytes(), elapsed.as_secs_f64());
+        let _ = write!(
+            line,
+            " ({} in {seconds:.1} s, {}/s)",
+            human_size(bytes),
+            human_size(rate(bytes, elapsed)),
+        );
+    }
+    let unverified = report.done.iter().filter(|(_, outcome)| {
+        matches!(outcome, Outcome::Copied { proof, .. } if *proof != Proof::Verified)
+    });
+    let optional = [
+        (report.records_created(), "metadata only"),
+        (
+            unverified.count() as u64,
+            "not verifiable (the source states no digest)",
+        ),
+        (report.not_done, "not done"),
+    ];
+    let [records, unverified, not_done] =
+        optional.map(|(count, what)| (count > 0).then(|| format!("{count} {what}")));
+    let parts = [
+        records,
+        unverified,
+        Some(format!("{} updated", report.updated())),
+        Some(format!("{} unchanged", report.unchanged)),
+        Some(format!("{} skipped", report.skipped)),
+        Some(format!("{} failed", report.failures.len())),
+        not_done,
+    ];
+    for part in parts.into_iter().flatten() {
+        let _ = write!(line, ", {part}");
+    }
+    let mut lines = vec![line];
+    let mut failed: Vec<&Failure> = report.failures.iter().collect();
+    failed.sort_by(|a, b| a.id.cmp(&b.id));
+    lines.extend(
+        failed
+            .into_iter()
+            .map(|failure| format!("failed: {}", named_failure(failure))),
+    );
+    lines
+}
+
+/// Bytes a second.
+pub(super) fn rate(bytes: u64, elapsed: Duration) -> u64 {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    bytes.saturating_mul(1000) / millis.max(1)
+}
+
+/// The name of the command.
+pub(crate) fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Livecopy => "livecopy",
+        Verb::Dump => "dump",
+        Verb::Load => "load",
+    }
+}
+
+/// An image's id and name.
+pub(crate) fn named(image: &ImageMetadata) -> String {
+    format!("{} ({})", image.id, of_name(image.name.as_deref()))
+}
+
+fn named_failure(failure: &Failure) -> String {
+    format!("{} ({})", failure.id, of_name(failure.name.as_deref()))
+}
+
+fn of_name(name: Option<&str>) -> &str {
+    name.unwrap_or("no name")
+}
+
+fn why_skipped(reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::SourceStatus(status) => format!("it is {status} at the source"),
+        SkipReason::TargetStatus(status) => {
+            format!("it is {status} at the target, and cannot be updated")
+        }
+        SkipReason::OnlyStatusDiffers(status) => {
+            format!("only its status differs ({status} at the target), which is never set")
+        }
+        SkipReason::MetadataOnly => {
+            "only metadata was asked for, and the target does not have it".to_owned()
+        }
+        SkipReason::NoData => "there is no data for it".to_owned(),
+        _ => "it needs nothing".to_owned(),
+    }
+}
+
+fn not_kept(diff: &MetadataDiff) -> String {
+    let changes = diff.changes().iter().map(|change| {
+        let target = change.target.as_ref().map(ToString::to_string);
+        let target = target.as_deref().unwrap_or("undefined");
+        format!("{} (it is {target}, not {})", change.field, change.source)
+    });
+    changes.collect::<Vec<_>>().join(", ")
+}
+
+/// A number of bytes as people read it, as `_human_readable_size` in
+/// `glance/cmd/replicator.py` has it.
+pub(crate) fn human_size(bytes: u64) -> String {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "one digit behind the point is shown"
+    )]
+    let mut number = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if number < 1024.0 {
+            return format!("{number:.1} {unit}");
+        }
+        number /= 1024.0;
+    }
+    format!("{number:.1} EiB")
+}
+
+/// Makes a text fit for a terminal and for one line: control characters are
+/// written out, and those that change the direction of writing.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            c if is_unsafe(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_the_terminal_is_written_out() {
+        for (text, shown) in [
+            ("plain \u{65e5}\u{672c} \\", "plain \u{65e5}\u{672c} \\"),
+            ("a\nb\r\t", "a\\nb\\r\\t"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("c1 \u{9b}2J", "c1 \\u{9b}2J"),
+            ("\u{202e}gpj", "\\u{202e}gpj"),
+            ("\u{2068}x\u{7f}\0", "\\u{2068}x\\u{7f}\\u{0}"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_python_tool() {
+        for (bytes, text) in [
+            (0, "0.0 B"),
+            (1023, "1023.0 B"),
+            (1024, "1.0 KiB"),
+            (1_073_741_824, "1.0 GiB"),
+            (5_368_709_120, "5.0 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(human_size(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Ctrl-C and SIGTERM cancel the run; the second one ends it at once.
+
+use std::process;
+use std::sync::{Arc, OnceLock};
+
+use replicator_core::RunContext;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render::Console;
+
+/// A wish to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// What `kill` and service managers send.
+    Terminate,
+}
+
+/// The first signal of the run, once there is one.
+pub(crate) type FirstSignal = Arc<OnceLock<Signal>>;
+
+/// Watches out for signals until the program ends.
+pub(crate) fn watch(ctx: &RunContext, console: &Arc<Console>) -> Result<FirstSignal, CliError> {
+    let failed = |source| {
+        let what = "watch out for signals";
+        CliError::System { what, source }
+    };
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;
+    let (ctx, console) = (ctx.clone(), Arc::clone(console));
+    let first = FirstSignal::default();
+    let seen = Arc::clone(&first);
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupts.recv() => Signal::Interrupt,
+                _ = terminations.recv() => Signal::Terminate,
+            };
+            if let Err(signal) = seen.set(signal) {
+                process::exit(ExitCode::Interrupted(signal).number().into());
+            }
+            console.note("interrupted: finishing; what is done stays, the next run goes on");
+            ctx.cancel();
+        }
+    });
+    Ok(first)
+}
