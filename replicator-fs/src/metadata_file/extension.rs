@@ -1,0 +1,148 @@
+//! What v1 cannot say of an image, as a JSON object beside what it can.
+
+use std::collections::BTreeMap;
+
+use glance_model::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, TargetForm};
+use serde_json::{Map, Value, json};
+
+/// The base properties that v1 holds in a poorer form.
+const POORER: [BaseProperty; 3] = [
+    BaseProperty::Name,
+    BaseProperty::Owner,
+    BaseProperty::Visibility,
+];
+/// The base properties that v1 does not know.
+const UNKNOWN: [BaseProperty; 3] = [
+    BaseProperty::Hidden,
+    BaseProperty::HashAlgo,
+    BaseProperty::HashValue,
+];
+const TAGS: &str = "tags";
+const PROPERTIES: &str = "properties";
+const FIELDS: &str = "fields";
+
+/// What the plain record does not say of an image.
+pub(super) fn of(metadata: &ImageMetadata, plain: &ImageMetadata) -> Map<String, Value> {
+    let mut extension = Map::new();
+    let poorer = POORER
+        .iter()
+        .filter(|property| metadata.get(**property) != plain.get(**property));
+    for property in poorer.chain(&UNKNOWN) {
+        let value = match metadata.get(*property) {
+            Some(Scalar::Text(text)) => json!(text),
+            Some(Scalar::Number(number)) => json!(number),
+            Some(Scalar::Flag(flag)) => json!(flag),
+            None => continue,
+        };
+        extension.insert(property.name().into(), value);
+    }
+    if !metadata.tags.is_empty() {
+        extension.insert(TAGS.into(), json!(metadata.tags));
+    }
+    let (mut properties, mut fields) = (Map::new(), Map::new());
+    for group in by_v1_name(metadata).into_values() {
+        if TargetForm::V1.of(group.clone()) != group {
+            properties.extend(group.properties.into_iter().map(|(k, v)| (k, v.into())));
+            fields.extend(group.other);
+        }
+    }
+    for (key, map) in [(PROPERTIES, properties), (FIELDS, fields)] {
+        if !map.is_empty() {
+            extension.insert(key.into(), Value::Object(map));
+        }
+    }
+    extension
+}
+
+/// Adds what an extension says, where the plain record still says what v1 would
+/// make of it: if somebody has edited the record since, the record holds.
+pub(super) fn add_to(metadata: &mut ImageMetadata, extension: Map<String, Value>) {
+    let exact = from_extension(&metadata.id, extension);
+    let in_v1 = TargetForm::V1.of(exact.clone());
+    for property in POORER {
+        if metadata.get(property) == in_v1.get(property) && exact.get(property).is_some() {
+            metadata.set(property, exact.get(property));
+        }
+    }
+    for property in UNKNOWN {
+        if metadata.get(property).is_none() {
+            metadata.set(property, exact.get(property));
+        }
+    }
+    if metadata.tags.is_empty() {
+        metadata.tags.clone_from(&exact.tags);
+    }
+    for (v1_name, group) in by_v1_name(&exact) {
+        if let Some(v1_name) = v1_name {
+            let in_v1 = TargetForm::V1.of(group.clone());
+            if metadata.properties.get(&v1_name) != in_v1.properties.get(&v1_name) {
+                continue;
+            }
+            metadata.properties.remove(&v1_name);
+        }
+        metadata.properties.extend(group.properties);
+        metadata.other.extend(group.other);
+    }
+}
+
+/// Reads an extension; what has the wrong type is not in it.
+fn from_extension(id: &ImageId, extension: Map<String, Value>) -> ImageMetadata {
+    let mut exact = empty(id);
+    for (key, value) in extension {
+        match (key.as_str(), value) {
+            (TAGS, Value::Array(tags)) => exact.tags = tags.into_iter().filter_map(text).collect(),
+            (PROPERTIES, Value::Object(properties)) => {
+                exact.properties = properties
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, text(value)?)))
+                    .collect();
+            }
+            (FIELDS, Value::Object(fields)) => exact.other = fields.into_iter().collect(),
+            (name, value) => {
+                let scalar = match &value {
+                    Value::String(text) => Some(Scalar::Text(text)),
+                    Value::Bool(flag) => Some(Scalar::Flag(*flag)),
+                    _ => None,
+                };
+                if let Some(property) = BaseProperty::from_name(name) {
+                    exact.set(property, scalar);
+                }
+            }
+        }
+    }
+    exact
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn empty(id: &ImageId) -> ImageMetadata {
+    ImageMetadata::new(id.clone(), ImageStatus::Queued)
+}
+
+/// Sorts additional properties and unknown fields by the name of the property
+/// that v1 would make of them, which several may share. What v1 has no name for
+/// stands under `None`.
+fn by_v1_name(metadata: &ImageMetadata) -> BTreeMap<Option<String>, ImageMetadata> {
+    let v1_name = |name: &String| {
+        let mut alone = empty(&metadata.id);
+        alone.properties.insert(name.clone(), String::new());
+        TargetForm::V1.of(alone).properties.into_keys().next()
+    };
+    let mut groups = BTreeMap::new();
+    for (name, value) in &metadata.properties {
+        let group = groups.entry(v1_name(name));
+        let group: &mut ImageMetadata = group.or_insert_with(|| empty(&metadata.id));
+        group.properties.insert(name.clone(), value.clone());
+    }
+    for (name, value) in &metadata.other {
+        let group = groups.entry(v1_name(name));
+        let group = group.or_insert_with(|| empty(&metadata.id));
+        group.other.insert(name.clone(), value.clone());
+    }
+    groups
+}
