@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod content;
 mod diff;
 mod filter;
 mod form;
@@ -11,6 +12,7 @@ mod property;
 mod record;
 mod status;
 
+pub use content::{ContentProblem, DataFormat, HEAD_BYTES};
 pub use diff::{Change, Field, FieldValue, MetadataDiff};
 pub use filter::{DoNotReplicate, FilterError};
 pub use form::TargetForm;
