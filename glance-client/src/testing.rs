@@ -24,19 +24,26 @@
 //! filters by time, concurrent changes that overwrite each other. Line breaks and blanks in v1 response
 //! headers are cut or left out, where the real server sends broken headers.
 
+mod caller;
+mod connection;
 mod content;
 mod exchange;
 mod fault;
 mod listing;
 mod log;
+mod reply;
 mod sending;
 mod server;
+mod settings;
+mod spec;
 mod state;
 mod v1;
 mod v2;
 
+pub use caller::Caller;
 pub use content::{HashAlgorithm, ImageContent};
 pub use fault::{At, FaultAction, FaultOn};
 pub use log::{RequestKind, RequestRecord};
-pub use server::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, RangeSupport};
-pub use state::{Caller, ImageSpec, ImageView};
+pub use server::EmbeddedGlance;
+pub use settings::{EmbeddedGlanceBuilder, Profile, RangeSupport};
+pub use spec::{ImageSpec, ImageView};

@@ -1096,8 +1096,13 @@ async fn a_v1_change_purges_properties_unless_told_otherwise() {
             "{headers:?}"
         );
     }
-    let empty = lab.raw(&format!("PUT /v1/images/{ONE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
-    assert!(empty.contains("409 Conflict"), "an empty chunked body counts as data: {empty}");
+    let empty = lab.raw(&format!(
+        "PUT /v1/images/{ONE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ));
+    assert!(
+        empty.contains("409 Conflict"),
+        "an empty chunked body counts as data: {empty}"
+    );
     lab.glance.burn(ONE);
     assert_eq!(put(&[]).send().await.unwrap().status(), 403);
     assert_eq!(lab.status("PUT", &format!("/v1/images/{TWO}")).await, 404);
@@ -1310,12 +1315,12 @@ async fn anything_at_all_can_be_answered() {
     lab.glance.fault(
         listing.clone().times(1),
         FaultAction::Raw(
-            (&b"HTTP/1.1 200 OK\r\nX-Odd: \xff\xfe\r\nContent-Length: 2\r\n\r\n{}"[..]).into(),
+            (&b"HTTP/1.1 200 OK\r\nConnection: close\r\nX-Odd: \xff\xfe\r\nContent-Length: 2\r\n\r\n{}"[..]).into(),
         ),
     );
     let odd = lab.send("GET", "/v2/images").await;
     assert_eq!(odd.headers()["x-odd"].as_bytes(), b"\xff\xfe");
-    let start = "HTTP/1.1 200 OK\r\n\r\n".into();
+    let start = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".into();
     lab.glance.fault(
         listing.times(1),
         FaultAction::RawForever {

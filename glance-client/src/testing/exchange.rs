@@ -1,7 +1,7 @@
-//! One request and its answer: who asks, which fault befalls it, errors in Glance's forms.
+//! One request and its answer: who asks, which fault befalls it, what is read of it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,31 +10,24 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::content::{ImageContent, Stored, mix, store};
+use super::caller::Caller;
+use super::connection::{Ending, EndingSlot};
+use super::content::{ImageContent, Keeping, Stored, mix, store};
 use super::fault::{FaultAction, Struck};
 use super::listing::Query;
 use super::log::{RequestKind, RequestRecord};
+use super::reply::{Reply, Stop, refuse};
 use super::sending::{DataBody, Sending};
-use super::server::{Profile, Shared};
-use super::state::{Caller, State, uuid_from};
+use super::server::Shared;
+use super::settings::Profile;
+use super::state::{State, uuid_from};
 use super::{v1, v2};
 
 /// The most that is read of a body that is not image data.
 const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
-
-/// How a connection ends once hyper has let go of it.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Reset,
-    Raw(Bytes),
-    RawForever(Bytes, Bytes),
-}
-
-/// Tells the connection how to end; hyper only learns that it does.
-pub(super) type EndingSlot = Arc<Mutex<Option<Ending>>>;
 
 /// One request on its way through the server.
 pub(super) struct Call {
@@ -50,20 +43,6 @@ pub(super) struct Call {
     fault: Option<FaultAction>,
 }
 
-/// Why a request is not done.
-#[derive(Debug)]
-pub(super) enum Stop {
-    Refuse(u16, String),
-    /// Refused with headers that say more.
-    RefuseWith(u16, String, &'static str, String),
-    /// The connection closes without an answer, as on some errors of the real server.
-    HangUp,
-}
-
-pub(super) fn refuse<T>(status: u16, text: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Refuse(status, text.into()))
-}
-
 /// Why an upload did not arrive.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -72,67 +51,14 @@ pub(super) enum Broken {
     Store(io::Error),
 }
 
-/// An answer before faults are applied.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, Vec<u8>)>,
-    pub(super) content: ImageContent,
-    pub(super) start: u64,
-    /// The length that is declared and, as far as there is content, sent.
-    pub(super) len: u64,
-}
-
-impl Reply {
-    pub(super) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content: ImageContent::zeros(0),
-            start: 0,
-            len: 0,
-        }
-    }
-
-    pub(super) fn text(status: u16, content_type: &str, text: impl Into<Bytes>) -> Self {
-        let content = ImageContent::bytes(text);
-        let len = content.len_bytes();
-        Self {
-            content,
-            len,
-            ..Self::empty(status)
-        }
-        .header("content-type", content_type)
-    }
-
-    pub(super) fn json(status: u16, body: &Value) -> Self {
-        Self::text(status, "application/json", body.to_string())
-    }
-
-    pub(super) fn data(content: ImageContent, len: u64) -> Self {
-        Self {
-            content,
-            len,
-            ..Self::empty(200)
-        }
-        .header("content-type", "application/octet-stream")
-    }
-
-    pub(super) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.to_owned(), value.as_ref().to_vec()));
-        self
-    }
-}
-
 /// Answers one request; an error closes the connection in the way that `ending` says.
 pub(super) async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
     ending: EndingSlot,
 ) -> io::Result<Response<DataBody>> {
-    if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
+    if !shared.settings.latency.is_zero() {
+        tokio::time::sleep(shared.settings.latency).await;
     }
     let (head, body) = request.into_parts();
     let target = head
@@ -221,9 +147,9 @@ pub(super) async fn answer(
     let reply = match outcome {
         Ok(reply) => reply,
         Err(Stop::HangUp) => return hang_up(None),
-        Err(Stop::Refuse(status, text)) => call.error_reply(status, &text),
+        Err(Stop::Refuse(status, text)) => call.error(status, &text),
         Err(Stop::RefuseWith(status, text, name, value)) => {
-            call.error_reply(status, &text).header(name, value)
+            call.error(status, &text).header(name, value)
         }
     };
     Ok(call.respond(reply))
@@ -231,7 +157,7 @@ pub(super) async fn answer(
 
 impl Call {
     async fn route(&mut self) -> Result<Reply, Stop> {
-        let profile = self.shared.profile;
+        let profile = self.shared.settings.profile;
         let first = self.segment(0).to_owned();
         match first.as_str() {
             "versions" if self.method == Method::GET => {
@@ -328,7 +254,11 @@ impl Call {
     /// Takes in image data, hashed and kept off the runtime's threads.
     pub(super) async fn receive(&mut self, most: u64) -> Result<Stored, Broken> {
         let (chunks, receiver) = mpsc::channel(16);
-        let keeping = self.shared.keeping;
+        let settings = &self.shared.settings;
+        let keeping = match settings.keeps_data {
+            true => Keeping::Whole(settings.algorithm),
+            false => Keeping::LengthOnly,
+        };
         let storing = tokio::task::spawn_blocking(move || store(receiver, keeping));
         while let Some(chunk) = self.next_chunk().await? {
             if self.received > most {
@@ -374,46 +304,16 @@ impl Call {
             {
                 return Err(Broken::Cut);
             }
-            if let Some(rate) = self.shared.throttle {
+            if let Some(rate) = self.shared.settings.throttle {
                 tokio::time::sleep(time_for(chunk.len(), rate)).await;
             }
             return Ok(Some(chunk));
         }
     }
 
-    /// An error in the form that `Accept` asks for.
-    fn error_reply(&self, status: u16, text: &str) -> Reply {
-        let title = StatusCode::from_u16(status)
-            .ok()
-            .and_then(|status| status.canonical_reason());
-        let title = title.unwrap_or("Unknown");
-        let code = format!("{status} {title}");
+    fn error(&self, status: u16, text: &str) -> Reply {
         let accept = self.header("accept").unwrap_or_default();
-        if self.method == Method::HEAD {
-            return Reply::empty(status);
-        }
-        if accept.contains("application/json") {
-            // Glance puts these reasons behind a general sentence.
-            let message = match status {
-                403 => format!("Access was denied to this resource.<br /><br />\n{text}\n\n"),
-                _ => format!("{text}<br /><br />\n\n\n"),
-            };
-            return Reply::json(
-                status,
-                &json!({ "message": message, "code": code, "title": title }),
-            );
-        }
-        if accept.contains("html") || accept.contains("*/*") {
-            let page = format!(
-                "<html>\n <head>\n  <title>{code}</title>\n </head>\n <body>\n  <h1>{code}</h1>\n  {text}<br /><br />\n\n\n\n </body>\n</html>"
-            );
-            return Reply::text(status, "text/html; charset=UTF-8", page);
-        }
-        Reply::text(
-            status,
-            "text/plain; charset=UTF-8",
-            format!("{code}\n\n{text}\n\n   "),
-        )
+        Reply::error(status, text, &accept)
     }
 
     fn respond(mut self, reply: Reply) -> Response<DataBody> {
@@ -422,7 +322,12 @@ impl Call {
         self.shared
             .log
             .update(self.number, |record| record.status = Some(status.as_u16()));
-        let mut sending = Sending::new(reply.content, reply.start, reply.len, self.shared.throttle);
+        let mut sending = Sending::new(
+            reply.content,
+            reply.start,
+            reply.len,
+            self.shared.settings.throttle,
+        );
         if let Some(fault) = &self.fault {
             sending.befall(fault);
         }

@@ -110,7 +110,8 @@ pub enum FaultAction {
     Reset,
     /// Processes the request, then resets the connection instead of answering.
     LoseAnswer,
-    /// Writes these bytes as they are instead of an HTTP answer, and closes.
+    /// Writes these bytes as they are instead of an HTTP answer, and closes. Without `Connection: close`
+    /// in them, a client may use the connection once more, in vain.
     Raw(Bytes),
     /// Writes `start`, then `repeated` until the other side hangs up.
     RawForever {

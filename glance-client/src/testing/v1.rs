@@ -6,8 +6,9 @@ mod write;
 use serde_json::{Value, json};
 
 use self::meta::boolean;
-use super::exchange::{Call, Reply, Stop, refuse};
+use super::exchange::Call;
 use super::listing::{Order, parse_limit};
+use super::reply::{Reply, Stop, refuse};
 use super::state::{StoredImage, is_dashed_uuid, show_micros, show_seconds};
 
 /// What the brief listing shows.
@@ -63,7 +64,7 @@ impl Call {
 fn list(call: &Call, fields: Option<&[&str]>) -> Result<Reply, Stop> {
     let query = &call.query;
     let bad = |text| Stop::Refuse(400, text);
-    let limit = parse_limit(query, call.shared.page_size).map_err(bad)?;
+    let limit = parse_limit(query, call.shared.settings.page_size).map_err(bad)?;
     let order = Order::from_query(query).map_err(bad)?;
     let filter = Filter::from_query(call)?;
     let state = call.state();

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::exchange::{Call, Stop, refuse};
+use super::super::exchange::Call;
+use super::super::reply::{Stop, refuse};
 use super::super::state::{CONTAINER_FORMATS, DISK_FORMATS, StoredImage, known};
 
 /// The names that are fields; anything else has to be a property.

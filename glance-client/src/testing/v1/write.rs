@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::super::content::Stored;
-use super::super::exchange::{Broken, Call, Reply, Stop, refuse};
+use super::super::exchange::{Broken, Call};
+use super::super::reply::{Reply, Stop, refuse};
 use super::super::state::{StoredImage, is_dashed_uuid};
 use super::meta::{Meta, boolean};
 use super::{check_changeable, not_found};
@@ -31,13 +32,13 @@ pub(super) async fn create(call: &mut Call) -> Result<Reply, Stop> {
     image.deleted = meta.get("deleted").is_some_and(boolean);
     if call
         .content_length()
-        .is_some_and(|length| length > call.shared.size_cap)
+        .is_some_and(|length| length > call.shared.settings.size_cap)
     {
         return refuse(
             400,
             format!(
                 "Denying attempt to upload image larger than {} bytes.",
-                call.shared.size_cap
+                call.shared.settings.size_cap
             ),
         );
     }
@@ -120,9 +121,10 @@ async fn fill_with_data(
     } else {
         let room = call
             .shared
+            .settings
             .quota
             .map(|quota| quota.saturating_sub(call.state().bytes_of(owner.as_deref())));
-        let most = call.shared.size_cap.min(room.unwrap_or(u64::MAX));
+        let most = call.shared.settings.size_cap.min(room.unwrap_or(u64::MAX));
         if call.content_length().is_some_and(|length| length > most) {
             refuse(
                 413,
@@ -198,7 +200,7 @@ fn check_stored(
             ),
         );
     }
-    debug_assert!(call.shared.size_cap >= got);
+    debug_assert!(call.shared.settings.size_cap >= got);
     Ok(stored)
 }
 

@@ -1,8 +1,9 @@
 //! Image data in v2: uploads and their ends, downloads and ranges.
 
 use super::super::content::{Stored, inspect};
-use super::super::exchange::{Broken, Call, Reply, Stop, refuse};
-use super::super::server::RangeSupport;
+use super::super::exchange::{Broken, Call};
+use super::super::reply::{Reply, Stop, refuse};
+use super::super::settings::RangeSupport;
 use super::super::state::StoredImage;
 use super::is_octet_stream;
 
@@ -19,11 +20,11 @@ pub(super) async fn upload(call: &mut Call, id: &str) -> Result<Reply, Stop> {
     let declared = declared_size(call)?;
     call.check_changeable(id, "upload_image")?;
     let before = begin(call, id, declared)?;
-    let most = call.shared.size_cap.min(room(call, &before));
+    let most = call.shared.settings.size_cap.min(room(call, &before));
     let arrived = call.receive(most).await;
     let outcome = match arrived {
         Ok(stored) => finish(call, before.clone(), stored, declared),
-        Err(Broken::TooLarge) if most < call.shared.size_cap && declared.is_none() => {
+        Err(Broken::TooLarge) if most < call.shared.settings.size_cap && declared.is_none() => {
             // Over quota without a declared size: the real server leaves it in `saving`.
             return refuse(
                 413,
@@ -72,8 +73,8 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
     if let Some(store) = call
         .header("x-image-meta-store")
         .filter(|_| call.is_today())
-        && !call.shared.stores.is_empty()
-        && !call.shared.stores.contains(&store)
+        && !call.shared.settings.stores.is_empty()
+        && !call.shared.settings.stores.contains(&store)
     {
         return refuse(400, format!("Store for identifier {store} not found"));
     }
@@ -109,7 +110,7 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
         Ok(image.clone())
     })?;
     let declared = declared.unwrap_or_default();
-    if declared > call.shared.size_cap {
+    if declared > call.shared.settings.size_cap {
         return refuse(
             413,
             "The incoming image is too large: it exceeds the maximum allowed size.",
@@ -142,7 +143,7 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
 
 /// What is left of the owner's quota.
 fn room(call: &Call, image: &StoredImage) -> u64 {
-    match call.shared.quota {
+    match call.shared.settings.quota {
         Some(quota) => quota.saturating_sub(call.state().bytes_of(image.owner.as_deref())),
         None => u64::MAX,
     }
@@ -219,11 +220,11 @@ pub(super) fn download(call: &Call, id: &str) -> Result<Reply, Stop> {
         };
         let whole = Reply::data(content.clone(), size);
         let (Some(range), RangeSupport::Honoured | RangeSupport::Refused) =
-            (&range, call.shared.range)
+            (&range, call.shared.settings.range)
         else {
             return Ok(with_md5(whole));
         };
-        if call.shared.range == RangeSupport::Refused {
+        if call.shared.settings.range == RangeSupport::Refused {
             return refuse(
                 400,
                 format!(

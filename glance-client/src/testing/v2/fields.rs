@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::exchange::{Call, Stop, refuse};
+use super::super::exchange::Call;
+use super::super::reply::{Stop, refuse};
 use super::super::state::{
     CONTAINER_FORMATS, DISK_FORMATS, StoredImage, VISIBILITIES, is_dashed_uuid, known,
 };

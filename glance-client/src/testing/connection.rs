@@ -1,0 +1,105 @@
+//! Connections: kept by hyper, and ended in ways that hyper does not know.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::exchange::answer;
+use super::server::Shared;
+use super::settings::Profile;
+
+/// How long the server reads on after an early answer, so that the answer is not lost.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How a connection ends once hyper has let go of it.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Reset,
+    Raw(Bytes),
+    RawForever(Bytes, Bytes),
+}
+
+/// Tells the connection how to end; hyper only learns that it does.
+pub(super) type EndingSlot = Arc<Mutex<Option<Ending>>>;
+
+/// Accepts connections until the runtime ends.
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        // Running out of descriptors passes; a listener that is gone does not come back.
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, Arc::clone(&shared)))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let ending = EndingSlot::default();
+    let for_requests = Arc::clone(&ending);
+    let keep_alive = shared.settings.keep_alive;
+    // The server of 2017 capitalises the names of headers.
+    let title_case = shared.settings.profile != Profile::Today;
+    let service = service_fn(move |request| {
+        // On a task of its own, so that an upload that breaks off still ends in a state.
+        let answering = tokio::spawn(answer(
+            request,
+            Arc::clone(&shared),
+            Arc::clone(&for_requests),
+        ));
+        Box::pin(async move {
+            answering
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)))
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .keep_alive(keep_alive)
+        .half_close(true)
+        .title_case_headers(title_case)
+        .max_buf_size(512 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let served = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let mut stream = connection.into_parts().io.into_inner();
+    let how = ending.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match how {
+        Some(Ending::Reset) => {
+            let _ = stream.set_zero_linger();
+            return;
+        }
+        Some(Ending::Raw(bytes)) => {
+            let _ = stream.write_all(&bytes).await;
+        }
+        Some(Ending::RawForever(start, repeated)) => {
+            let _ = write_forever(&mut stream, start, &repeated).await;
+        }
+        // A cut answer must not be followed by anything that looks like its end.
+        None if served.is_err() => return,
+        None => {}
+    }
+    let _ = stream.shutdown().await;
+    let _ = tokio::time::timeout(LINGER, drain(&mut stream)).await;
+}
+
+async fn write_forever(stream: &mut TcpStream, start: Bytes, repeated: &[u8]) -> io::Result<()> {
+    stream.write_all(&start).await?;
+    loop {
+        stream.write_all(repeated).await?;
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    let mut sink = vec![0; 64 * 1024];
+    while stream.read(&mut sink).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The listing of v2, and which images it shows to whom.
+
+use serde_json::json;
+
+use super::super::exchange::Call;
+use super::super::listing::{Order, Query, parse_limit};
+use super::super::reply::{Reply, Stop, refuse};
+use super::super::state::{StoredImage, VISIBILITIES, known};
+
+pub(super) fn list(call: &Call) -> Result<Reply, Stop> {
+    let query = &call.query;
+    let bad = |text| Stop::Refuse(400, text);
+    let limit = parse_limit(query, call.shared.settings.page_size).map_err(bad)?;
+    let order = Order::from_query(query).map_err(bad)?;
+    let filter = Filter::from_query(call)?;
+    let state = call.state();
+    let marker = match query.get("marker") {
+        None => None,
+        Some(id) => match state.alive(id) {
+            None => return refuse(400, format!("No image found with ID {id}")),
+            Some(image) if !call.caller.sees(image) => {
+                return refuse(403, "You are not authorized to complete get_image action.");
+            }
+            Some(image) => Some(image),
+        },
+    };
+    let page = order.page(&state, marker, limit, |image| filter.keeps(image));
+    let records: Vec<_> = page.iter().map(|image| call.record(image)).collect();
+    let mut body =
+        json!({ "images": records, "schema": "/v2/schemas/images", "first": link(query, None) });
+    if let (Some(last), true) = (page.last(), page.len() == limit)
+        && let Some(body) = body.as_object_mut()
+    {
+        body.insert("next".to_owned(), json!(link(query, Some(&last.id))));
+    }
+    Ok(Reply::json(200, &body))
+}
+
+/// A link to a page; of parameters given twice it keeps the last, as Glance does.
+fn link(query: &Query, marker: Option<&str>) -> String {
+    let mut kept: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in query.0.iter().filter(|(name, _)| name != "marker") {
+        kept.retain(|(other, _)| other != name);
+        kept.push((name, value));
+    }
+    kept.extend(marker.map(|marker| ("marker", marker)));
+    let encode =
+        |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+    let pairs: Vec<_> = kept
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => "/v2/images".to_owned(),
+        false => format!("/v2/images?{}", pairs.join("&")),
+    }
+}
+
+/// Which images a listing shows.
+struct Filter<'a> {
+    call: &'a Call,
+    visibility: Option<&'a str>,
+    /// `None` where there are no hidden images yet.
+    hidden: Option<bool>,
+    member_status: &'a str,
+    fields: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'a> Filter<'a> {
+    fn from_query(call: &'a Call) -> Result<Self, Stop> {
+        let today = call.is_today();
+        let mut filter = Self {
+            call,
+            visibility: None,
+            hidden: today.then_some(false),
+            member_status: "accepted",
+            fields: Vec::new(),
+        };
+        for (name, value) in &call.query.0 {
+            match (name.as_str(), value.as_str()) {
+                ("limit" | "marker" | "sort" | "sort_key" | "sort_dir", _) => {}
+                ("visibility", "all") if today => filter.visibility = Some("all"),
+                ("visibility", value) if known(&VISIBILITIES, value).is_some() => {
+                    filter.visibility = Some(value);
+                }
+                ("visibility", value) => {
+                    return refuse(400, format!("Invalid visibility value: {value}"));
+                }
+                ("os_hidden", value) if today => match value.to_ascii_lowercase().as_str() {
+                    "true" => filter.hidden = Some(true),
+                    "false" => filter.hidden = Some(false),
+                    _ => return refuse(400, format!("Invalid value '{value}' for 'os_hidden'")),
+                },
+                ("member_status", value @ ("accepted" | "pending" | "rejected" | "all")) => {
+                    filter.member_status = value;
+                }
+                ("member_status", value) => return refuse(400, format!("Invalid status: {value}")),
+                ("changes-since", _) => {
+                    return refuse(400, "Parameter changes-since is no longer available on v2");
+                }
+                ("created_at" | "updated_at" | "size_min" | "size_max", _) => {
+                    return refuse(
+                        400,
+                        format!("the embedded Glance does not filter by {name}"),
+                    );
+                }
+                ("id" | "name" | "status" | "disk_format" | "container_format", value) => {
+                    let set = value
+                        .strip_prefix("in:")
+                        .map(|list| list.split(',').collect());
+                    filter
+                        .fields
+                        .push((name, set.unwrap_or_else(|| vec![value])));
+                }
+                (name, value) => filter.fields.push((name, vec![value])),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn keeps(&self, image: &StoredImage) -> bool {
+        !image.deleted
+            && self.hidden.is_none_or(|hidden| hidden == image.hidden)
+            && self.lists(image)
+            && self
+                .fields
+                .iter()
+                .all(|(name, accepted)| has(image, name, accepted))
+    }
+
+    fn lists(&self, image: &StoredImage) -> bool {
+        let caller = &self.call.caller;
+        let own = caller.owns(image);
+        let shared_with = |image| {
+            caller.membership(image).is_some_and(|status| {
+                matches!(self.member_status, "all") || status == self.member_status
+            })
+        };
+        match (self.visibility, image.visibility) {
+            (Some("all"), _) if caller.admin => true,
+            (Some("all"), "community") => true,
+            (Some(wanted), visibility) if wanted != "all" && wanted != visibility => false,
+            (Some("community"), _) | (_, "public") => true,
+            (_, "community") => own,
+            _ if caller.admin || own => true,
+            (_, "shared") => shared_with(image),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a field of an image has one of these values; unknown fields are properties.
+fn has(image: &StoredImage, field: &str, accepted: &[&str]) -> bool {
+    let any = |value: Option<&str>| value.is_some_and(|value| accepted.contains(&value));
+    match field {
+        "id" => any(Some(&image.id)),
+        "name" => any(image.name.as_deref()),
+        "status" => any(Some(image.status)),
+        "disk_format" => any(image.disk_format),
+        "container_format" => any(image.container_format),
+        "owner" => any(image.owner.as_deref()),
+        "checksum" => any(image.checksum.as_deref()),
+        "protected" => any(Some(if image.protected { "true" } else { "false" })),
+        "tag" => accepted
+            .iter()
+            .all(|tag| image.tags.iter().any(|other| other == tag)),
+        property => any(image.properties.get(property).and_then(Option::as_deref)),
+    }
+}
