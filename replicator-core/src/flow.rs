@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::ImageMetadata;
+use glance_model::{ContentProblem, HEAD_BYTES, ImageMetadata};
 
 use self::hashing::Hashing;
 use crate::context::RunContext;
@@ -29,6 +29,13 @@ impl Fault {
     pub(crate) fn take(&self) -> Option<ImageError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// What the target asks for.
+pub(crate) struct FlowOptions<'a> {
+    pub(crate) retry: &'a RetryPolicy,
+    /// Whether to look at the beginning of the data first.
+    pub(crate) looks_at_head: bool,
 }
 
 /// What was opened, and what is known of how it should end.
@@ -64,7 +71,7 @@ impl Flow {
         source: &Arc<dyn ImageSource>,
         image: &ImageMetadata,
         kept: Option<ImageData>,
-        retry: &RetryPolicy,
+        options: &FlowOptions<'_>,
         fault: &Fault,
     ) -> Result<ImageData, ImageError> {
         let (algorithm, stated) = match stated_digest(image) {
@@ -85,7 +92,10 @@ impl Flow {
         if image.size.is_some_and(|size| at_bytes > size) {
             (hashing, at_bytes) = (Hashing::start(algorithm), 0);
         }
-        let data = open_at(source, image, at_bytes).await?;
+        let mut data = open_at(source, image, at_bytes).await?;
+        if options.looks_at_head && data.offset_bytes == 0 {
+            data.chunks = look_at_head(image, data.chunks).await?;
+        }
         if data.offset_bytes != at_bytes {
             // The source gives all or nothing, so the target starts anew, too.
             (hashing, at_bytes) = (Hashing::start(algorithm), 0);
@@ -100,7 +110,7 @@ impl Flow {
             ctx: ctx.clone(),
             source: Arc::clone(source),
             image: image.clone(),
-            retry: retry.clone(),
+            retry: options.retry.clone(),
             fault: fault.clone(),
             stated,
             hashing,
@@ -284,6 +294,35 @@ async fn open_at(
     let data = source.image_data(&image.id, at_bytes).await;
     data.map_err(ImageError::Source)?
         .ok_or(ImageError::DataLost)
+}
+
+/// Reads the beginning, and puts it back in front.
+async fn look_at_head(
+    image: &ImageMetadata,
+    mut chunks: ImageDataStream,
+) -> Result<ImageDataStream, ImageError> {
+    let mut head = Vec::new();
+    let mut read = Vec::new();
+    while head.len() < HEAD_BYTES {
+        let Some(chunk) = chunks.next().await else {
+            break;
+        };
+        match &chunk {
+            Ok(chunk) => head.extend_from_slice(chunk),
+            // Left in its place, it is dealt with when it is reached.
+            Err(_) => {
+                return Ok(stream::iter(read).chain(stream::iter([chunk])).boxed());
+            }
+        }
+        read.push(chunk);
+    }
+    head.truncate(HEAD_BYTES);
+    let stated = |format: &Option<String>| format.clone().unwrap_or_default();
+    let (disk, container) = (stated(&image.disk_format), stated(&image.container_format));
+    if let Some(problem) = ContentProblem::find(&disk, &container, &head) {
+        return Err(ImageError::Refused(problem));
+    }
+    Ok(stream::iter(read).chain(chunks).boxed())
 }
 
 pub(crate) fn retry_after(error: &ImageError) -> Option<std::time::Duration> {

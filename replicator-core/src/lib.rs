@@ -27,7 +27,7 @@ pub use port::{
     ImageTarget, NoEvents, Operation, PortError, SkipReason,
 };
 pub use proof::Proof;
-pub use replicate::{DataPolicy, ReplicateOptions, replicate};
+pub use replicate::{DataPolicy, FormatCheck, ReplicateOptions, replicate};
 pub use report::{Failure, ImageError, Outcome, Report};
 pub use retry::RetryPolicy;
 pub use size::{TotalSize, size};

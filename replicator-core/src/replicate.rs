@@ -24,6 +24,16 @@ pub enum DataPolicy {
     MetadataOnly,
 }
 
+/// Whether the beginning of image data is looked at before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatCheck {
+    /// For targets that may refuse data for its format: Glances since 2019.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
 /// How images are replicated.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -34,6 +44,8 @@ pub struct ReplicateOptions {
     pub data: DataPolicy,
     /// How many images are written at a time.
     pub transfers: NonZeroUsize,
+    /// Whether data that the target would refuse is sent all the same.
+    pub format_check: FormatCheck,
     /// When what failed is tried again.
     pub retry: RetryPolicy,
 }
@@ -44,6 +56,7 @@ impl Default for ReplicateOptions {
             do_not_replicate: DoNotReplicate::default(),
             data: DataPolicy::default(),
             transfers: const { NonZeroUsize::new(4).unwrap() },
+            format_check: FormatCheck::default(),
             retry: RetryPolicy::default(),
         }
     }

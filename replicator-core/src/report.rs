@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageStatus, MetadataDiff};
+use glance_model::{ContentProblem, ImageId, ImageStatus, MetadataDiff};
 
 use crate::port::{FailureKind, PortError};
 use crate::proof::Proof;
@@ -97,6 +97,9 @@ pub enum ImageError {
     /// Both ends have an active image of that id, and they are not the same.
     #[error("the target has another image of that id: {}", describe(.0))]
     DifferentContent(MetadataDiff),
+    /// The target would refuse the data, and spoil its record.
+    #[error("the target would refuse the data")]
+    Refused(#[source] ContentProblem),
     /// The id is used up on the target.
     #[error("the id is used up on the target, where the image is {0}")]
     BurntId(ImageStatus),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use glance_model::{ImageMetadata, ImageStatus, MetadataDiff};
+use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
-use crate::flow::{Fault, Flow, retry_after};
+use crate::flow::{Fault, Flow, FlowOptions, retry_after};
 use crate::port::{Event, ImageSource, ImageTarget};
 use crate::proof::{Proof, compare_stated, stated_digest};
-use crate::replicate::ReplicateOptions;
+use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
 
 /// Copies one image with its data, as often as it takes.
@@ -70,8 +70,14 @@ impl Transfer<'_> {
         let kept = self.target.partial_data(&self.image.id).await;
         let kept = kept.map_err(ImageError::Target)?;
         let fault = Fault::default();
-        let retry = &self.options.retry;
-        let data = Flow::open(self.ctx, self.source, self.image, kept, retry, &fault).await?;
+        let knows_hidden = TargetForm::V2 { hidden: true };
+        let options = FlowOptions {
+            retry: &self.options.retry,
+            // A server that knows no hidden images is too old to look.
+            looks_at_head: self.options.format_check == FormatCheck::Auto
+                && self.target.form() == knows_hidden,
+        };
+        let data = Flow::open(self.ctx, self.source, self.image, kept, &options, &fault).await?;
         let written = self.target.write_image(self.image, existing, data).await;
         // If the data was at fault, the target's error only says that it broke.
         written.map_err(|error| fault.take().unwrap_or(ImageError::Target(error)))

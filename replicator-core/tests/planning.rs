@@ -368,7 +368,9 @@ async fn metadata_only_never_opens_image_data() {
     // No expectation on `image_data`: a call would panic.
     let (mut there, here) = (image(ImageStatus::Active), image(ImageStatus::Active));
     there.name = Some("new".into());
-    let source = listing(vec![there, active_image(b"missing")]);
+    let mut images = vec![there, active_image(b"missing")];
+    images.sort_by(|a, b| a.id.cmp(&b.id));
+    let source = listing(images);
     let mut target = listing(vec![here]);
     target
         .expect_update()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, ImageStatus};
+use glance_model::{ImageMetadata, ImageStatus, TargetForm};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{
     Event, EventSink, ImageError, ImageSource, ImageTarget, Outcome, Proof, ReplicateOptions,
@@ -232,4 +232,27 @@ async fn a_cancelled_run_says_what_it_has_not_done() {
         report.not_done
     );
     assert_same(&images, &target);
+}
+
+#[tokio::test]
+async fn data_that_the_target_would_refuse_is_not_sent() {
+    for (form, fails) in [
+        (TargetForm::V2 { hidden: true }, true),
+        (TargetForm::V2 { hidden: false }, false),
+        (TargetForm::V1, false),
+        (TargetForm::Whole, false),
+    ] {
+        let images = MemoryImages::default();
+        let mut image = active_image(b"no qcow2");
+        image.disk_format = Some("qcow2".into());
+        images.insert(image, Some("no qcow2".into()));
+        let target = MemoryImages::default().with_form(form);
+        let report = livecopy(images, target.clone()).await;
+        assert_eq!(report.failures.len(), usize::from(fails), "{form:?}");
+        if fails {
+            let error = &report.failures[0].error;
+            assert!(matches!(**error, ImageError::Refused(_)), "{error:?}");
+            assert_eq!(target.all(), [], "not even a record");
+        }
+    }
 }
