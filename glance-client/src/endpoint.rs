@@ -36,7 +36,7 @@ pub enum EndpointProblem {
     #[error("it has no host")]
     NoHost,
     /// The host is neither a name nor an IP address; IPv6 stands in brackets.
-    #[error("the host is neither a name nor an IP address")]
+    #[error("the host is neither a name nor an IP address (IPv6 stands in brackets)")]
     Host,
     /// The scheme is neither `http` nor `https`.
     #[error("it is neither http nor https")]
@@ -226,7 +226,7 @@ mod tests {
             ("host:x", Problem::Port),
             ("host:+80", Problem::Port),
             ("http://host:0/x", Problem::Port),
-            ("::1:9292", Problem::NoHost),
+            ("::1:9292", Problem::Host),
             ("fe80::1:9292", Problem::Host),
             ("[::1", Problem::Host),
             ("[::g]:80", Problem::Host),

@@ -1,0 +1,119 @@
+//! Listings: how many requests they take, and images that come and go meanwhile.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use glance_client::testing::{
+    EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageSpec, Profile, RequestKind,
+};
+use glance_client::{ClientConfig, Endpoint, GlanceClient};
+use glance_model::ImageMetadata;
+
+fn numbered(number: usize) -> String {
+    format!("{number:08x}-1111-4111-8111-111111111111")
+}
+
+async fn start(builder: EmbeddedGlanceBuilder, images: usize) -> (EmbeddedGlance, GlanceClient) {
+    let glance = builder.start().await;
+    for number in 0..images {
+        glance.add_image(ImageSpec::new(&numbered(number)));
+    }
+    let config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
+    let client = GlanceClient::connect(&config).await.unwrap();
+    glance.clear_requests();
+    (glance, client)
+}
+
+fn numbers(images: &[ImageMetadata]) -> Vec<usize> {
+    let number = |image: &ImageMetadata| usize::from_str_radix(&image.id.as_str()[..8], 16);
+    images.iter().map(|image| number(image).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn five_thousand_images_take_a_request_a_page_and_few_more() {
+    for (profile, requests) in [
+        // One for the hidden ones, and one more because the last page is full.
+        (Profile::Today, 7),
+        // One that is refused, and one for community images.
+        (Profile::Legacy, 8),
+        (Profile::V1Only, 6),
+    ] {
+        let builder = EmbeddedGlance::builder().profile(profile).page_size(1000);
+        let (glance, client) = start(builder, 5000).await;
+        let images: Vec<_> = client.images().try_collect().await.unwrap();
+        assert_eq!(
+            numbers(&images),
+            (0..5000).collect::<Vec<_>>(),
+            "{profile:?}"
+        );
+        assert_eq!(glance.total_requests(), requests, "{profile:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_decides_how_long_a_page_is() {
+    for profile in [Profile::Today, Profile::Legacy, Profile::V1Only] {
+        let builder = EmbeddedGlance::builder().profile(profile).page_size(2);
+        let (_glance, client) = start(builder, 5).await;
+        let images: Vec<_> = client.images().try_collect().await.unwrap();
+        assert_eq!(numbers(&images), [0, 1, 2, 3, 4], "{profile:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_fetched_when_it_is_needed() {
+    let (glance, client) = start(EmbeddedGlance::builder().page_size(2), 5).await;
+    let mut images = client.images();
+    for _ in 0..2 {
+        images.next().await.unwrap().unwrap();
+    }
+    assert_eq!(
+        glance.count(RequestKind::Listing),
+        2,
+        "one each of two queries"
+    );
+    drop(images);
+}
+
+#[tokio::test]
+async fn hidden_and_community_images_are_listed_once_and_in_their_place() {
+    let (glance, client) = start(EmbeddedGlance::builder(), 0).await;
+    for (number, spec) in (0..9).map(|number| (number, ImageSpec::new(&numbered(number)))) {
+        glance.add_image(match number % 3 {
+            0 => spec.hidden(),
+            1 => spec.visibility("community").owner("another"),
+            _ => spec.visibility("private").owner("another"),
+        });
+    }
+    let images: Vec<_> = client.images().try_collect().await.unwrap();
+    assert_eq!(numbers(&images), (0..9).collect::<Vec<_>>());
+}
+
+/// As the server answers when the image that the next page would follow was
+/// deleted: the listing goes on from where it was.
+#[tokio::test]
+async fn a_refused_marker_is_replaced_by_an_earlier_one() {
+    for refusals in [1, 2, 3, 4] {
+        let (glance, client) = start(EmbeddedGlance::builder().page_size(4), 11).await;
+        let on = FaultOn::kind(RequestKind::Listing).path("visibility=all&marker=");
+        let refused = FaultAction::status(400);
+        glance.fault(on.skip(1).times(refusals), refused);
+        let images: Vec<_> = client.images().try_collect().await.unwrap();
+        assert_eq!(
+            numbers(&images),
+            (0..11).collect::<Vec<_>>(),
+            "{refusals} refusals"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_marker_ends_the_listing() {
+    let (glance, client) = start(EmbeddedGlance::builder().page_size(4), 11).await;
+    glance.fault(
+        FaultOn::kind(RequestKind::Listing).path("marker="),
+        FaultAction::status(400),
+    );
+    let listed: Result<Vec<_>, _> = client.images().try_collect().await;
+    assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 400);
+    assert!(glance.total_requests() < 50, "{}", glance.total_requests());
+}
