@@ -27,7 +27,7 @@ pub(crate) fn run_demo() -> Outcome {
     ];
     run(cargo(&["build", "--release"]).args(example))?;
 
-    println!("\nTwo Glance servers: the first has {IMAGES} images of {IMAGE_BYTES} bytes.");
+    println!("\nTwo Glance servers: the first has {IMAGES} images of up to {IMAGE_BYTES} bytes.");
     let first = Server::start(IMAGES)?;
     let second = Server::start(0)?;
     let dir = ScratchDir::create()?;
@@ -64,14 +64,7 @@ struct Server {
 impl Server {
     fn start(images: u32) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(built("examples/embedded_glance"));
-        command.args([
-            "--port",
-            "0",
-            "--api",
-            "v2",
-            "--images",
-            &images.to_string(),
-        ]);
+        command.args(["--port", "0", "--images", &images.to_string()]);
         command.args(["--image-bytes", &IMAGE_BYTES.to_string()]);
         echo(&command);
         let process = command

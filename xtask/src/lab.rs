@@ -31,13 +31,16 @@ pub(crate) fn is_up() -> bool {
 }
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`
-/// and so on, and in `GLANCE_LAB_FRESH` the script that empties the servers it is given.
+/// and so on, in `GLANCE_LAB_FRESH` the script that empties the servers it is given, and in
+/// `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
 pub(crate) fn environment() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut variables = parse(&shell::output(script("lab").arg("env"))?);
-    variables.push((
-        "GLANCE_LAB_FRESH".to_owned(),
-        path("fresh").display().to_string(),
-    ));
+    for (variable, script) in [
+        ("GLANCE_LAB_FRESH", "fresh"),
+        ("GLANCE_LAB_PYTHON_REPLICATOR", "python-replicator"),
+    ] {
+        variables.push((variable.to_owned(), path(script).display().to_string()));
+    }
     Ok(variables)
 }
 

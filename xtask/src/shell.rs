@@ -40,7 +40,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     if status.success() {
         Ok(())
     } else {
-        Err(format!("{}: {status}", line(command)).into())
+        Err(format!("{}: {status}", words(command)).into())
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
     if output.status.success() {
         Ok(String::from_utf8(output.stdout)?)
     } else {
-        Err(format!("{}: {}", line(command), output.status).into())
+        Err(format!("{}: {}", words(command), output.status).into())
     }
 }
 
@@ -63,25 +63,27 @@ pub(crate) fn echo(command: &Command) {
 }
 
 fn cannot_run(command: &Command, error: &io::Error) -> String {
-    format!("cannot run {}: {error}", line(command))
+    format!("cannot run {}: {error}", words(command))
 }
 
-/// The command as typed: the program by its name, the variables that were set in front.
+/// A command as typed, the variables that were set in front.
 fn line(command: &Command) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for (name, value) in command.get_envs() {
+    let variables = command.get_envs().map(|(name, value)| {
         let value = value.unwrap_or_default().to_string_lossy();
-        words.push(format!("{}={}", name.to_string_lossy(), quoted(&value)));
-    }
+        format!("{}={} ", name.to_string_lossy(), quoted(&value))
+    });
+    variables.chain([words(command)]).collect()
+}
+
+/// The program by its name, and its arguments.
+fn words(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
-    words.push(quoted(&name.to_string_lossy()));
-    words.extend(
-        command
-            .get_args()
-            .map(|word| quoted(&word.to_string_lossy())),
-    );
-    words.join(" ")
+    let words = [name].into_iter().chain(command.get_args());
+    words
+        .map(|word| quoted(&word.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn quoted(word: &str) -> String {
