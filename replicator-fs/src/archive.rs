@@ -1,9 +1,8 @@
 //! An archive as an end of a run.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::vec;
 
 use async_trait::async_trait;
@@ -11,17 +10,13 @@ use futures_util::stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError};
-use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
 use crate::atomic;
-use crate::layout::{Entry, Layout};
+use crate::directory::Directory;
 use crate::metadata_file::{self, len_of_regular_file};
 use crate::partial_file::PartialFile;
 use crate::transfer::{self, Writer, finish};
-
-/// How many metadata files are read at a time while listing.
-const BATCH: usize = 100;
 
 /// A directory of images: `<id>` is the metadata of an image, `<id>.img` its
 /// data.
@@ -32,14 +27,7 @@ const BATCH: usize = 100;
 /// gives [`PortError::Damaged`] for one whose data has another length, or whose
 /// metadata cannot be read; it can be written again.
 #[derive(Clone, Debug)]
-pub struct ImageArchive(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    layout: Layout,
-    /// Who is writing which image in this process.
-    turns: Mutex<BTreeMap<ImageId, Arc<tokio::sync::Mutex<()>>>>,
-}
+pub struct ImageArchive(Arc<Directory>);
 
 impl ImageArchive {
     /// Opens an archive that exists.
@@ -59,10 +47,7 @@ impl ImageArchive {
             Err(e) => return Err(ArchiveError::read(&path)(e)),
         }
         fs::read_dir(&path).map_err(ArchiveError::read(&path))?;
-        Ok(Self(Arc::new(Inner {
-            layout: Layout::new(path),
-            turns: Mutex::default(),
-        })))
+        Ok(Self(Arc::new(Directory::new(path))))
     }
 
     /// Opens an archive to write to, and creates its directory if it is missing.
@@ -84,17 +69,17 @@ impl ImageArchive {
     /// Where the archive is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.layout.directory()
+        self.0.layout().directory()
     }
 
-    /// Finds the images that a transfer broke off left behind, in order of ids:
+    /// Finds the images that a broken-off transfer left behind, in order of ids:
     /// those with data and no metadata, and those with partial data.
     ///
     /// # Errors
     ///
     /// [`PortError::Adapter`] if the directory cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<ImageId>, PortError> {
-        let scan = self.run(&Operation::ListImages, Inner::scan).await?;
+        let scan = self.run(&Operation::ListImages, Directory::scan).await?;
         let is_image = |id: &ImageId| scan.images.binary_search(id).is_ok();
         let mut unfinished = scan.data;
         unfinished.retain(|id| !is_image(id));
@@ -121,10 +106,14 @@ impl ImageArchive {
     async fn run<T: Send + 'static>(
         &self,
         operation: &Operation,
-        work: impl FnOnce(&Inner) -> Result<T, ArchiveError> + Send + 'static,
+        work: impl FnOnce(&Directory) -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T, PortError> {
-        let inner = Arc::clone(&self.0);
-        finish(tokio::task::spawn_blocking(move || work(&inner)), operation).await
+        let directory = Arc::clone(&self.0);
+        finish(
+            tokio::task::spawn_blocking(move || work(&directory)),
+            operation,
+        )
+        .await
     }
 }
 
@@ -135,12 +124,12 @@ impl ImageSource for ImageArchive {
         stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
             let archive = archive.clone();
             async move {
-                let work = |inner: &Inner| {
+                let work = |directory: &Directory| {
                     let mut ids = match ids {
                         Some(ids) => ids,
-                        None => inner.scan()?.images.into_iter(),
+                        None => directory.scan()?.images.into_iter(),
                     };
-                    Ok((inner.batch(&mut ids), ids))
+                    Ok((directory.batch(&mut ids), ids))
                 };
                 let (batch, ids) = archive.run(&Operation::ListImages, work).await?;
                 let batch = (!batch.is_empty()).then(|| stream::iter(batch));
@@ -156,7 +145,7 @@ impl ImageSource for ImageArchive {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
-        let metadata = self.0.layout.metadata(id);
+        let metadata = self.0.layout().metadata(id);
         let found = self
             .run(&Operation::ReadData(id.clone()), move |_| {
                 len_of_regular_file(&metadata)
@@ -165,7 +154,7 @@ impl ImageSource for ImageArchive {
         if found.is_none() {
             return Err(PortError::NotFound { id: id.clone() });
         }
-        self.read(self.0.layout.data(id), offset_bytes, id).await
+        self.read(self.0.layout().data(id), offset_bytes, id).await
     }
 }
 
@@ -178,7 +167,7 @@ impl ImageTarget for ImageArchive {
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         let operation = Operation::FindImage(id.clone());
         let wanted = id.clone();
-        let found = self.run(&operation, move |inner| Ok(inner.shown(&wanted)));
+        let found = self.run(&operation, move |directory| Ok(directory.shown(&wanted)));
         match found.await? {
             Ok(found) => Ok(found.map(|found| found.image)),
             Err(error) => Err(error.damages(id.clone())),
@@ -188,7 +177,7 @@ impl ImageTarget for ImageArchive {
     async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
         // A write whose future was dropped may still be at it.
         drop(self.0.turn(id).await);
-        let kept = self.read(self.0.layout.partial(id), 0, id).await?;
+        let kept = self.read(self.0.layout().partial(id), 0, id).await?;
         Ok(kept.filter(|data| data.len_bytes != Some(0)))
     }
 
@@ -200,17 +189,17 @@ impl ImageTarget for ImageArchive {
     ) -> Result<ImageMetadata, PortError> {
         let id = metadata.id.clone();
         let operation = Operation::WriteData(id.clone());
-        let data_path = self.0.layout.data(&id);
+        let data_path = self.0.layout().data(&id);
         let offset_bytes = data.offset_bytes;
         let turn = self.0.turn(&id).await;
         let opened = self
             .run(&operation, {
                 let id = id.clone();
-                move |inner| {
-                    let path = inner.layout.partial(&id);
+                move |directory| {
+                    let path = directory.layout().partial(&id);
                     let partial = PartialFile::open(path, offset_bytes, turn)?;
                     // Looked at under the lock, so that it stays so.
-                    if inner.is_complete(&id) {
+                    if directory.is_complete(&id) {
                         partial.remove()?;
                         return Ok(None);
                     }
@@ -260,9 +249,9 @@ impl ImageTarget for ImageArchive {
         let mut whole = metadata.clone();
         whole.status = ImageStatus::Active;
         whole.size = Some(len_bytes);
-        self.run(&operation, move |inner| {
+        self.run(&operation, move |directory| {
             let _published = partial.publish(&data_path)?;
-            inner.write(&whole)
+            directory.write(&whole)
         })
         .await
     }
@@ -273,13 +262,13 @@ impl ImageTarget for ImageArchive {
         let turn = self.0.turn(&id).await;
         let metadata = metadata.clone();
         let created = self
-            .run(&operation, move |inner| {
+            .run(&operation, move |directory| {
                 let _turn = turn;
                 // What cannot be read is no image.
-                if matches!(inner.shown(&metadata.id), Ok(Some(_))) {
+                if matches!(directory.shown(&metadata.id), Ok(Some(_))) {
                     return Ok(false);
                 }
-                inner.write(&metadata).map(|_| true)
+                directory.write(&metadata).map(|_| true)
             })
             .await?;
         if created {
@@ -299,127 +288,18 @@ impl ImageTarget for ImageArchive {
         let turn = self.0.turn(&id).await;
         let diff = diff.clone().writable();
         let updated = self
-            .run(&operation, move |inner| {
+            .run(&operation, move |directory| {
                 let _turn = turn;
                 // Not what was listed, whose status may be another than the file's.
-                let path = inner.layout.metadata(&id);
+                let path = directory.layout().metadata(&id);
                 let Some(metadata) = metadata_file::read(&path, &id)? else {
                     return Ok(None);
                 };
-                inner.write(&diff.apply_to(metadata)).map(Some)
+                directory.write(&diff.apply_to(metadata)).map(Some)
             })
             .await?;
         updated.ok_or_else(|| PortError::NotFound {
             id: current.id.clone(),
         })
-    }
-}
-
-/// What the names of the files say.
-#[derive(Debug, Default)]
-struct Scan {
-    /// The images that have metadata, in order.
-    images: Vec<ImageId>,
-    data: Vec<ImageId>,
-    partial: Vec<ImageId>,
-}
-
-/// An image as the archive shows it.
-#[derive(Debug)]
-struct Shown {
-    image: ImageMetadata,
-    /// What is wrong with its data.
-    damage: Option<ArchiveError>,
-}
-
-impl Inner {
-    /// Waits until nobody else in this process writes an image.
-    async fn turn(&self, id: &ImageId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(id.clone()).or_default())
-        };
-        turn.lock_owned().await
-    }
-
-    fn scan(&self) -> Result<Scan, ArchiveError> {
-        let directory = self.layout.directory();
-        let failed = || ArchiveError::read(directory);
-        let mut scan = Scan::default();
-        for entry in fs::read_dir(directory).map_err(failed())? {
-            match Entry::of(&entry.map_err(failed())?.file_name()) {
-                Entry::Metadata(id) => scan.images.push(id),
-                Entry::Data(id) => scan.data.push(id),
-                Entry::Partial(id) => scan.partial.push(id),
-                Entry::Other => {}
-            }
-        }
-        scan.images.sort_unstable();
-        Ok(scan)
-    }
-
-    /// Reads the next images of a listing; none if it has come to its end.
-    fn batch(&self, ids: &mut vec::IntoIter<ImageId>) -> Vec<Result<ImageMetadata, PortError>> {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH
-            && let Some(id) = ids.next()
-        {
-            batch.extend(match self.shown(&id) {
-                // It was there a moment ago.
-                Ok(None) => None,
-                Ok(Some(Shown {
-                    damage: None,
-                    image,
-                })) => Some(Ok(image)),
-                Ok(Some(Shown {
-                    damage: Some(error),
-                    ..
-                }))
-                | Err(error) => Some(Err(error.damages(id))),
-            });
-        }
-        batch
-    }
-
-    fn is_complete(&self, id: &ImageId) -> bool {
-        matches!(self.shown(id), Ok(Some(shown)) if shown.image.is_active())
-    }
-
-    fn shown(&self, id: &ImageId) -> Result<Option<Shown>, ArchiveError> {
-        let Some(mut image) = metadata_file::read(&self.layout.metadata(id), id)? else {
-            return Ok(None);
-        };
-        let mut damage = None;
-        if image.is_active() {
-            let path = self.layout.data(id);
-            match len_of_regular_file(&path) {
-                // As a dump without data leaves it: there is just nothing to load.
-                Ok(None) => image.status = ImageStatus::Queued,
-                Ok(Some(len_bytes)) => {
-                    if let Some(expected_bytes) = image.size.filter(|size| *size != len_bytes) {
-                        damage = Some(ArchiveError::DataLength {
-                            path,
-                            len_bytes,
-                            expected_bytes,
-                        });
-                    }
-                }
-                Err(error) => damage = Some(error),
-            }
-        }
-        if damage.is_some() {
-            image.status = ImageStatus::Queued;
-        }
-        Ok(Some(Shown { image, damage }))
-    }
-
-    /// Writes a metadata file, and returns what the archive shows then.
-    fn write(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, ArchiveError> {
-        let json = metadata_file::to_json(metadata);
-        atomic::write_metadata(&self.layout, &metadata.id, &json)?;
-        let shown = self.shown(&metadata.id)?;
-        // Gone again already: somebody else's doing, and theirs to explain.
-        Ok(shown.map_or_else(|| metadata.clone(), |shown| shown.image))
     }
 }

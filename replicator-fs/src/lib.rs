@@ -2,6 +2,7 @@
 
 mod archive;
 mod atomic;
+mod directory;
 mod error;
 mod layout;
 mod metadata_file;
