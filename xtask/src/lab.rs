@@ -64,29 +64,33 @@ fn path(name: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
-    fn live_tests_are_given_every_server_and_the_script_that_empties_them() {
-        let names: Vec<String> = environment()
-            .unwrap()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        let servers = [
-            "TODAY_ONE",
-            "TODAY_TWO",
-            "LEGACY_ONE",
-            "LEGACY_TWO",
-            "V1_ONE",
-            "V1_TWO",
-        ];
-        let expected: Vec<String> = servers
+    fn live_tests_are_given_every_server_and_scripts_that_are_there() {
+        let environment = environment().unwrap();
+        let names: Vec<&str> = environment
             .iter()
-            .chain(&["FRESH"])
-            .map(|name| format!("GLANCE_LAB_{name}"))
+            .map(|(name, _)| name.trim_start_matches("GLANCE_LAB_"))
             .collect();
-        assert_eq!(names, expected);
+        assert_eq!(
+            names,
+            [
+                "TODAY_ONE",
+                "TODAY_TWO",
+                "LEGACY_ONE",
+                "LEGACY_TWO",
+                "V1_ONE",
+                "V1_TWO",
+                "FRESH",
+                "PYTHON_REPLICATOR"
+            ]
+        );
+        for (name, script) in environment.iter().skip(6) {
+            assert!(Path::new(script).is_file(), "{name} is {script}");
+        }
     }
 
     #[test]
