@@ -304,33 +304,21 @@ fn message(body: &[u8]) -> Option<String> {
         // `404 Not Found\n\nNo image found ...\n\n   `
         Err(_) => text.split_once("\n\n").map_or(&*text, |(_, text)| text),
     };
-    let text = text.trim();
+    // Behind the first paragraph of a schema error stands the schema.
+    let text = text.trim().split("\n\n").next().unwrap_or_default();
     let end = text.floor_char_boundary(MESSAGE_BYTES);
     text.get(..end)
         .filter(|text| !text.is_empty())
         .map(str::to_owned)
 }
 
-/// Glance's messages are `explanation<br /><br />\ndetail`, and the detail is
-/// empty, save where the explanation is one of HTTP's own.
+/// Glance's messages are `explanation<br /><br />\ndetail`. Where there is a
+/// detail, the explanation is a commonplace of HTTP ("The resource could not be
+/// found.").
 fn of_json(message: &str) -> &str {
-    let Some((explanation, detail)) = message.split_once("<br />") else {
-        return message;
-    };
-    let says_nothing = [
-        "Access was denied to this resource.",
-        "There was a conflict when trying to complete your request.",
-        "The request media type",
-    ]
-    .iter()
-    .any(|start| explanation.trim_start().starts_with(start));
-    let detail = detail.trim().trim_start_matches("<br />");
-    let detail = detail.split("<br />").next().unwrap_or_default().trim();
-    if says_nothing && !detail.is_empty() {
-        detail
-    } else {
-        explanation
-    }
+    let mut parts = message.split("<br />").map(str::trim);
+    let explanation = parts.next().unwrap_or_default();
+    parts.find(|part| !part.is_empty()).unwrap_or(explanation)
 }
 
 fn html_title(page: &str) -> Option<String> {
@@ -359,6 +347,11 @@ mod tests {
                 Some("Attribute 'size' is read-only."),
             ),
             (
+                "v1",
+                r#"{"message": "The resource could not be found.<br /><br />\nImage x is not active\n\n"}"#,
+                Some("Image x is not active"),
+            ),
+            (
                 "a conflict",
                 r#"{"message": "There was a conflict when trying to complete your request.<br /><br />\nImage ID x already exists!\n\n"}"#,
                 Some("Image ID x already exists!"),
@@ -367,6 +360,11 @@ mod tests {
                 "no reason behind",
                 r#"{"message": "Access was denied to this resource.<br /><br />\n\n\n"}"#,
                 Some("Access was denied to this resource."),
+            ),
+            (
+                "a schema error",
+                r#"{"message": "'floppy' is not one of [None]\n\nFailed validating 'enum' in schema<br /><br />\n\n\n"}"#,
+                Some("'floppy' is not one of [None]"),
             ),
             (
                 "keystonemiddleware",
