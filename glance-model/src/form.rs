@@ -17,7 +17,8 @@ pub enum TargetForm {
         hidden: bool,
     },
     /// Images v1: no tags, no hidden images, one `is_public` for four
-    /// visibilities, lower-case property names, values of one line.
+    /// visibilities, lower-case property names, values of one line, names of at
+    /// most 255 bytes (v2 counts characters).
     V1,
 }
 
@@ -53,7 +54,7 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
     for text in [&mut metadata.name, &mut metadata.owner] {
         *text = text
             .as_deref()
-            .map(one_line)
+            .map(|text| one_line(text.get(..text.floor_char_boundary(255)).unwrap_or(text)))
             .filter(|text| !text.is_empty());
     }
     other_as_properties(&mut metadata);
@@ -147,6 +148,14 @@ mod tests {
                 ("with_dash", "1"),
             ]
         );
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_for_v1_is_cut_between_letters() {
+        let mut image = image();
+        image.name = Some("長".repeat(200));
+        let held = TargetForm::V1.of(image);
+        assert_eq!(held.name, Some("長".repeat(85)));
     }
 
     #[test]
