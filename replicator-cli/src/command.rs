@@ -12,7 +12,7 @@ use replicator_core::{ListingError, PortError, RunContext, Verb};
 
 use crate::args::{Args, Command, Options};
 use crate::config_file::Invocation;
-use crate::connect::End;
+use crate::connect::{End, Tokens};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::log;
@@ -26,6 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What every command works with.
 pub(crate) struct Run<'a> {
     pub(crate) options: &'a Options,
+    pub(crate) tokens: Tokens,
     pub(crate) ctx: RunContext,
     pub(crate) console: Arc<Console>,
     signal: FirstSignal,
@@ -84,6 +85,7 @@ async fn begin(
     let ctx = RunContext::new(Arc::clone(console) as _);
     let run = Run {
         options,
+        tokens: Tokens::new(options)?,
         signal: signals::watch(&ctx, console)?,
         ctx,
         console: Arc::clone(console),

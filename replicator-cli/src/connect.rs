@@ -54,6 +54,41 @@ impl End {
     }
 }
 
+/// The tokens of both sides.
+pub(crate) struct Tokens {
+    source: Option<AuthToken>,
+    target: Option<AuthToken>,
+}
+
+impl Tokens {
+    /// Reads the tokens that the options give.
+    pub(crate) fn new(options: &Options) -> Result<Self, CliError> {
+        Ok(Self {
+            source: token(options, "sourcetoken", options.sourcetoken.as_deref())?,
+            target: token(options, "targettoken", options.targettoken.as_deref())?,
+        })
+    }
+}
+
+fn token(
+    options: &Options,
+    own_name: &'static str,
+    own: Option<&str>,
+) -> Result<Option<AuthToken>, CliError> {
+    let (option, text) = match own {
+        // As the Python tool takes it, an empty token is none.
+        None | Some("") => ("token", options.token.as_deref().unwrap_or_default()),
+        Some(own) => (own_name, own),
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let token = AuthToken::new(text);
+    token
+        .map(Some)
+        .map_err(|source| CliError::Token { option, source })
+}
+
 fn path_in(text: &OsStr) -> Option<PathBuf> {
     let path = text.as_bytes().strip_prefix(b"dir:")?;
     Some(OsStr::from_bytes(path).into())
@@ -102,7 +137,7 @@ async fn glance(
     endpoint: &Endpoint,
     end: Side,
 ) -> Result<Arc<GlanceClient>, CliError> {
-    let config = config(run.options, endpoint, end)?;
+    let config = config(run, endpoint, end);
     let connected = run
         .ctx
         .until_cancelled(GlanceClient::connect(&config))
@@ -120,10 +155,10 @@ async fn glance(
     }
 }
 
-fn config(options: &Options, endpoint: &Endpoint, end: Side) -> Result<ClientConfig, CliError> {
-    let (own_name, own, api) = match end {
-        Side::Source => ("sourcetoken", &options.sourcetoken, options.source_api),
-        Side::Target => ("targettoken", &options.targettoken, options.target_api),
+fn config(run: &Run<'_>, endpoint: &Endpoint, end: Side) -> ClientConfig {
+    let (token, api) = match end {
+        Side::Source => (&run.tokens.source, run.options.source_api),
+        Side::Target => (&run.tokens.target, run.options.target_api),
     };
     let api = match api {
         Api::Auto => ApiChoice::Auto,
@@ -131,16 +166,11 @@ fn config(options: &Options, endpoint: &Endpoint, end: Side) -> Result<ClientCon
         Api::V2 => ApiChoice::V2,
     };
     let mut config = ClientConfig::new(endpoint.clone()).with_api(api);
-    config.stall_timeout = Duration::from_secs(options.stall_timeout.get());
-    // As the Python tool takes it, an empty token is none.
-    let given = [(own_name, own), ("token", &options.token)]
-        .into_iter()
-        .find_map(|(option, text)| Some((option, text.as_deref().filter(|t| !t.is_empty())?)));
-    if let Some((option, text)) = given {
-        let token = AuthToken::new(text).map_err(|source| CliError::Token { option, source })?;
-        config = config.with_token(token);
+    config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
+    match token {
+        Some(token) => config.with_token(token.clone()),
+        None => config,
     }
-    Ok(config)
 }
 
 #[cfg(test)]

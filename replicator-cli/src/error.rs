@@ -134,7 +134,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
 fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Connect => "is the server running, and are its host and port right?",
-        ErrorKind::NotGlance | ErrorKind::InvalidAnswer => {
+        ErrorKind::NotGlance => {
             "is this the address of the image service? (`openstack endpoint list --service image`)"
         }
         ErrorKind::Unauthorized => {

@@ -1,0 +1,36 @@
+//! What the tests of the program share.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::process::{Command, Output};
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// The program, with nothing set in its environment.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("glance-replicator"));
+    command.env_clear();
+    command
+}
+
+/// Runs the program; whatever happens, it must not panic.
+pub(crate) fn run(args: &[&str]) -> Ran {
+    let ran = Ran::from(program().args(args).output().unwrap());
+    assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
+    ran
+}

@@ -1,0 +1,348 @@
+//! What people and servers get wrong: each has a clear error, and nothing has
+//! been changed.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use glance_client::testing::{
+    EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
+};
+use serde_json::{Value, json};
+use support::{Ran, program, run};
+
+fn id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+fn glance(images: u64) -> EmbeddedGlance {
+    let glance = EmbeddedGlance::builder().start_blocking().unwrap();
+    for number in 1..=images {
+        let data = ImageContent::pattern(number, 2000);
+        glance.add_image(ImageSpec::new(&id(number)).data(data));
+    }
+    glance
+}
+
+#[track_caller]
+fn assert_error(ran: &Ran, code: i32, texts: &[&str]) {
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    assert_eq!(ran.stdout, "", "{ran:?}");
+    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    for text in texts {
+        assert!(ran.stderr.contains(text), "no {text:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_is_no_end_is_a_usage_error_that_says_what_an_end_is() {
+    for (end, problem) in [
+        ("aaa", "it has no port"),
+        ("127.0.0.1", "it has no port"),
+        ("127.0.0.1:", "the port is no number from 1 to 65535"),
+        ("127.0.0.1:0", "the port is no number from 1 to 65535"),
+        ("127.0.0.1:70000", "the port is no number from 1 to 65535"),
+        ("127.0.0.1:x", "the port is no number from 1 to 65535"),
+        (":9292", "it has no host"),
+        ("[::1:9292", "the host is neither a name nor an IP address"),
+        ("ftp://127.0.0.1", "it is neither http nor https"),
+        (
+            "a\u{1b}[2J:1",
+            "the host is neither a name nor an IP address",
+        ),
+    ] {
+        let form = "write HOST:PORT or http(s)://HOST[:PORT][/PATH]";
+        for args in [
+            &["size", end][..],
+            &["compare", "127.0.0.1:1", end],
+            &["livecopy", "127.0.0.1:1", end],
+            &["livecopy", end, "127.0.0.1:1"],
+            &["dump", end, "/nosuch/archive"],
+            &["load", end, "/nosuch/archive"],
+        ] {
+            let ran = run(args);
+            assert_error(&ran, 2, &["is no Glance endpoint", problem, form]);
+            assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_usage_errors() {
+    for args in [
+        &["-c", "0"][..],
+        &["-c", "-1"],
+        &["-c", "x"],
+        &["--transfers", "0"],
+        &["--retries", "-1"],
+        &["--stall-timeout", "0"],
+        &["--progress", "much"],
+        &["--source-api", "v3"],
+        &["--nosuch"],
+        &["-D", "name id"],
+        &["-t", "a b"],
+        &["-S", "a\nb"],
+    ] {
+        let ran = run(&[args, &["livecopy", "127.0.0.1:1", "127.0.0.1:1"]].concat());
+        assert_error(&ran, 2, &["error: "]);
+    }
+    assert_error(&run(&["nosuch"]), 2, &["'nosuch'"]);
+    assert_error(&run(&["size", "a:1", "b:2"]), 2, &["'b:2'"]);
+    let missing = ["--config-file", "/nosuch/file", "size", "127.0.0.1:1"];
+    assert_error(
+        &run(&missing),
+        1,
+        &["cannot read the configuration file /nosuch/file"],
+    );
+    let log = ["-l", "/nosuch/log", "size", "127.0.0.1:1"];
+    assert_error(&run(&log), 1, &["cannot log to /nosuch/log"]);
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.conf");
+    let config = path.to_str().unwrap();
+    for (text, code, named) in [
+        ("[DEFAULT\ntoken = x\n", 1, config),
+        ("[DEFAULT]\ntransfers = none\n", 2, "--transfers"),
+    ] {
+        fs::write(&path, text).unwrap();
+        assert_error(
+            &run(&["--config-file", config, "size", "127.0.0.1:1"]),
+            code,
+            &[named],
+        );
+    }
+}
+
+#[test]
+fn archives_that_cannot_be_used_are_errors_that_name_the_path() {
+    let glance = glance(1);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (file, below) = (file.to_str().unwrap(), file.join("archive"));
+    let (missing, below) = (dir.path().join("nosuch"), below.to_str().unwrap());
+    let missing = missing.to_str().unwrap();
+    let server = glance.host_port();
+    for (args, texts) in [
+        (["load", server, missing], [missing, "does not exist"]),
+        (["load", server, file], [file, "is not a directory"]),
+        (["dump", server, file], [file, "is not a directory"]),
+        (["dump", server, below], [below, "cannot write"]),
+        (
+            ["compare", server, &format!("dir:{missing}")],
+            [missing, "does not exist"],
+        ),
+    ] {
+        assert_error(&run(&args), 1, &texts);
+    }
+    assert!(!std::path::Path::new(missing).exists());
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_an_error_and_no_directory_is_created() {
+    let free = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("archive");
+    let ran = run(&["dump", &free, archive.to_str().unwrap()]);
+    assert_error(
+        &ran,
+        1,
+        &[&free, "Connection refused", "hint: is the server running"],
+    );
+    assert!(!archive.exists());
+    let ran = run(&["size", "no.such.host.invalid:9292"]);
+    assert_error(&ran, 1, &["no.such.host.invalid", "hint: "]);
+}
+
+fn listing(images: &[Value]) -> FaultAction {
+    let next = "/v2/images?marker=00000000-0000-4000-8000-000000000009";
+    FaultAction::json(&json!({ "images": images, "next": next, "first": "/v2/images" }))
+}
+
+fn record(number: u64) -> Value {
+    json!({ "id": id(number), "status": "active", "size": 1 })
+}
+
+fn raw(answer: &'static [u8]) -> FaultAction {
+    FaultAction::Raw(answer.into())
+}
+
+#[test]
+fn servers_that_are_no_glance_are_errors_and_the_target_stays_as_it_is() {
+    let page = "<html><title>Welcome</title></html>";
+    let anything = FaultOn::any;
+    let listings = || FaultOn::kind(RequestKind::Listing);
+    let text = |body: &'static [u8]| FaultAction::Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.into(),
+    };
+    for (name, on, action, code) in [
+        ("html", anything(), FaultAction::html(page), 1),
+        ("html for a listing", listings(), FaultAction::html(page), 1),
+        ("no http", anything(), raw(b"SSH-2.0-OpenSSH_9.9\r\n"), 1),
+        ("nothing", anything(), FaultAction::Close, 1),
+        ("invalid json", listings(), text(b"{\"images\": ["), 1),
+        ("a list", listings(), text(b"[1, 2]"), 1),
+        ("no images", listings(), text(b"{}"), 1),
+        (
+            "not utf-8",
+            listings(),
+            text(b"{\"images\": [{\"id\": \"\xff\"}]}"),
+            1,
+        ),
+        (
+            "no id",
+            listings(),
+            listing(&[json!({ "status": "active" })]),
+            1,
+        ),
+        (
+            "a number as id",
+            listings(),
+            listing(&[json!({ "id": 5, "status": "active" })]),
+            1,
+        ),
+        (
+            "a path as id",
+            listings(),
+            listing(&[json!({ "id": "../../etc/passwd", "status": "active" })]),
+            1,
+        ),
+        (
+            "out of order",
+            listings(),
+            listing(&[record(5), record(3)]),
+            1,
+        ),
+        (
+            "a page for ever",
+            listings(),
+            listing(&[record(1), record(2)]),
+            1,
+        ),
+        ("300", listings(), FaultAction::status(300), 1),
+        ("404", listings(), FaultAction::status(404), 1),
+        ("500", listings(), FaultAction::status(500), 1),
+        ("520", listings(), FaultAction::status(520), 1),
+        ("401", anything(), FaultAction::status(401), 4),
+        ("403", listings(), FaultAction::status(403), 4),
+    ] {
+        let (source, target) = (glance(1), glance(0));
+        source.fault(on, action);
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("archive");
+        for args in [
+            ["livecopy", source.host_port(), target.host_port()],
+            ["dump", source.host_port(), archive.to_str().unwrap()],
+            ["compare", source.host_port(), target.host_port()],
+        ] {
+            let args = [&["--retries", "0"], &args[..]].concat();
+            let ran = run(&args);
+            assert_eq!(ran.code, Some(code), "{name}: {args:?}: {ran:?}");
+            assert!(ran.stderr.starts_with("error: "), "{name}: {ran:?}");
+        }
+        assert!(target.images().is_empty(), "{name}");
+        let files = fs::read_dir(&archive).into_iter().flatten();
+        assert_eq!(files.count(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_header_that_is_not_utf_8_does_no_harm() {
+    let source = glance(1);
+    let answer = b"HTTP/1.1 401 No\r\nx-openstack-request-id: \xff\xfe\r\n\
+        content-length: 9\r\n\r\n\xff\x1b[31mred!";
+    source.fault(FaultOn::any(), raw(answer));
+    let ran = run(&["size", source.host_port()]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_the_output_and_nothing_else() {
+    let (source, target) = (glance(5), glance(0));
+    for (args, code) in [
+        (&["size", source.host_port()][..], 0),
+        (&["compare", source.host_port(), target.host_port()], 0),
+        (
+            &[
+                "compare",
+                "--exit-code",
+                source.host_port(),
+                target.host_port(),
+            ],
+            5,
+        ),
+        (
+            &[
+                "livecopy",
+                "--dry-run",
+                source.host_port(),
+                target.host_port(),
+            ],
+            0,
+        ),
+        (&["help"], 0),
+        (&["--version"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = program();
+        let ran = command.args(args).stdout(writer).stderr(Stdio::piped());
+        let ran = Ran::from(ran.output().unwrap());
+        assert_error(&ran, code, &[]);
+        assert!(!ran.stderr.contains("error"), "{ran:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let source = glance(1);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = program();
+    let ran = command.args(["size", source.host_port()]).stdout(full);
+    let ran = Ran::from(ran.stderr(Stdio::piped()).output().unwrap());
+    assert_error(
+        &ran,
+        1,
+        &["cannot write to stdout", "No space left on device"],
+    );
+}
+
+#[test]
+fn an_archive_that_can_grow_no_more_ends_the_dump_and_holds_only_what_is_whole() {
+    let source = glance(3);
+    let large = ImageContent::pattern(9, 5_000_000);
+    source.add_image(ImageSpec::new(&id(9)).data(large));
+    let dir = tempfile::tempdir().unwrap();
+    // What a full disk does to a write, a limit of 1 MiB a file does as well.
+    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
+    let program = program();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(program.get_program());
+    command
+        .args(["--transfers", "1", "dump", source.host_port()])
+        .arg(dir.path());
+    let ran = Ran::from(command.output().unwrap());
+    assert_error(
+        &ran,
+        3,
+        &["cannot write ", &id(9), "File too large", "not done"],
+    );
+    assert!(!dir.path().join(id(9)).exists());
+    assert!(!dir.path().join(format!("{}.img", id(9))).exists());
+    let again = run(&["dump", source.host_port(), dir.path().to_str().unwrap()]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stderr.contains("dump: 4 copied"), "{again:?}");
+}
