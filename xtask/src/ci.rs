@@ -102,8 +102,9 @@ fn tests() -> Outcome {
     run(&mut cargo(&["test", "--workspace", "--doc"]))
 }
 
+/// Of the libraries: in a binary, doc comments are also the text of `--help`.
 fn docs() -> Outcome {
-    let arguments = ["doc", "--workspace", "--no-deps", "--all-features"];
+    let arguments = ["doc", "--workspace", "--lib", "--no-deps", "--all-features"];
     run(cargo(&arguments).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
