@@ -6,7 +6,7 @@ use glance_model::{DoNotReplicate, ImageMetadata, ImageStatus, MetadataDiff};
 
 use crate::context::RunContext;
 use crate::merge::{ListingError, MergedListing, Pair};
-use crate::port::{Event, ImageSource, ImageTarget, SkipReason};
+use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
 use crate::replicate::{DataPolicy, ReplicateOptions};
 use crate::report::{Failure, ImageError};
 use crate::verb::Verb;
@@ -122,6 +122,8 @@ impl Plan {
         let Some(source) = pair.source else { return };
         let (source, existing) = match (source, pair.target.transpose()) {
             (Ok(source), Ok(existing)) => (source, existing),
+            // An archive holds nothing of its own: what is damaged is written anew.
+            (Ok(source), Err(PortError::Damaged { .. })) if verb.keeps_records() => (source, None),
             (Err(error), _) => {
                 return self.fail(ctx, pair.id, None, ImageError::Source(error));
             }

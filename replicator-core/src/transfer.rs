@@ -6,7 +6,7 @@ use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
 use crate::flow::{Fault, Flow, FlowOptions, retry_after};
-use crate::port::{Event, ImageSource, ImageTarget};
+use crate::port::{Event, ImageData, ImageSource, ImageTarget};
 use crate::proof::{Proof, compare_stated, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
@@ -69,6 +69,22 @@ impl Transfer<'_> {
     async fn write(&self, existing: Option<&ImageMetadata>) -> Result<ImageMetadata, ImageError> {
         let kept = self.target.partial_data(&self.image.id).await;
         let kept = kept.map_err(ImageError::Target)?;
+        let is_continued = kept.is_some();
+        match self.write_behind(kept, existing).await {
+            // What was kept may be what is wrong: a disk lost it, or the image
+            // was another one then.
+            Err(error) if is_continued && error.is_of_content() => {
+                self.write_behind(None, existing).await
+            }
+            written => written,
+        }
+    }
+
+    async fn write_behind(
+        &self,
+        kept: Option<ImageData>,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<ImageMetadata, ImageError> {
         let fault = Fault::default();
         let knows_hidden = TargetForm::V2 { hidden: true };
         let options = FlowOptions {

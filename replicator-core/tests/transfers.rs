@@ -256,3 +256,17 @@ async fn data_that_the_target_would_refuse_is_not_sent() {
         }
     }
 }
+
+#[tokio::test]
+async fn wrong_bytes_that_were_kept_are_not_kept_for_ever() {
+    for kept in [&b"wrong bytes"[..], &[0; 10_000], &[0; 20_000]] {
+        let (images, source) = source(&[10_000], Faults::default());
+        let target = MemoryImages::default();
+        let image = images.all().remove(0);
+        target.create_record(&image).await.unwrap();
+        let kept = faults(|f| f.kept = Some(Bytes::copy_from_slice(kept)));
+        let report = livecopy(source, Faulty::new(target.clone(), kept)).await;
+        assert_eq!(report.copied(), 1, "{:?}", report.failures);
+        assert_same(&images, &target);
+    }
+}

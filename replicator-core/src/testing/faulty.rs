@@ -23,6 +23,8 @@ pub struct Faults {
     pub flipped_byte: Option<u64>,
     /// Data can be read from its beginning only.
     pub no_range: bool,
+    /// What the target claims to have kept of every image.
+    pub kept: Option<Bytes>,
     /// So many writes fail before anything is stored.
     pub failed_writes: u32,
     /// So many writes are stored, and an error is answered.
@@ -129,7 +131,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
     }
 
     async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
-        self.inner.partial_data(id).await
+        match self.with(|faults| faults.kept.clone()) {
+            Some(kept) => Ok(Some(ImageData::from_bytes(kept))),
+            None => self.inner.partial_data(id).await,
+        }
     }
 
     async fn write_image(
