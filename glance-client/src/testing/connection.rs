@@ -16,6 +16,8 @@ use super::exchange::answer;
 use super::server::Shared;
 use super::settings::Profile;
 
+/// The quota of properties, each a header in v1, and as many others.
+const MAX_HEADERS: usize = 256;
 /// How long the server reads on after an early answer, so that the answer is not lost.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let mut connection = http1::Builder::new()
         .keep_alive(keep_alive)
         .half_close(true)
+        .max_headers(MAX_HEADERS)
         .title_case_headers(title_case)
         .max_buf_size(512 * 1024)
         .serve_connection(TokioIo::new(stream), service);

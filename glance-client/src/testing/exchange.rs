@@ -144,12 +144,14 @@ pub(super) async fn answer(
         }
         _ => {}
     }
+    let accept = call.header("accept").unwrap_or_default();
     let reply = match outcome {
         Ok(reply) => reply,
         Err(Stop::HangUp) => return hang_up(None),
-        Err(Stop::Refuse(status, text)) => call.error(status, &text),
+        Err(Stop::Refuse(status, text)) => Reply::error(status, &text, &accept),
+        Err(Stop::Detailed(status, text)) => Reply::detailed_error(status, &text, &accept),
         Err(Stop::RefuseWith(status, text, name, value)) => {
-            call.error(status, &text).header(name, value)
+            Reply::error(status, &text, &accept).header(name, value)
         }
     };
     Ok(call.respond(reply))
@@ -160,7 +162,7 @@ impl Call {
         let profile = self.shared.settings.profile;
         let first = self.segment(0).to_owned();
         match first.as_str() {
-            "versions" if self.method == Method::GET => {
+            "versions" => {
                 return Ok(Reply::json(200, &profile.versions(&self.shared.url)));
             }
             "healthcheck" if profile == Profile::Today => {
@@ -170,6 +172,9 @@ impl Call {
                 return Ok(Reply::json(300, &profile.versions(&self.shared.url)));
             }
             _ => {}
+        }
+        if first == "v1" && self.segments.len() == 1 {
+            return Ok(Reply::empty(302).header("location", format!("{}/v1/", self.shared.url)));
         }
         self.authenticate()?;
         if first.starts_with("v1") {
@@ -309,11 +314,6 @@ impl Call {
             }
             return Ok(Some(chunk));
         }
-    }
-
-    fn error(&self, status: u16, text: &str) -> Reply {
-        let accept = self.header("accept").unwrap_or_default();
-        Reply::error(status, text, &accept)
     }
 
     fn respond(mut self, reply: Reply) -> Response<DataBody> {

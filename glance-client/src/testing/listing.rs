@@ -27,9 +27,11 @@ impl Query {
         )
     }
 
+    /// The value of a parameter, of one that is repeated the last.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
+            .rev()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
@@ -178,7 +180,7 @@ pub(super) fn parse_limit(query: &Query, most: usize) -> Result<usize, String> {
     };
     match limit.trim().parse::<i64>() {
         Ok(limit) if limit >= 0 => Ok(usize::try_from(limit).unwrap_or(most).min(most)),
-        Ok(_) => Err("limit must be positive".to_owned()),
+        Ok(_) => Err("limit param must be positive".to_owned()),
         Err(_) => Err("limit param must be an integer".to_owned()),
     }
 }

@@ -6,10 +6,16 @@ use serde_json::{Value, json};
 
 use super::content::ImageContent;
 
+/// What the real server says of its own mistakes.
+pub(super) const FAILED: &str =
+    "The server has either erred or is incapable of performing the requested operation.";
+
 /// Why a request is not done.
 #[derive(Debug)]
 pub(super) enum Stop {
     Refuse(u16, String),
+    /// Refused with a reason behind the general sentence of the status.
+    Detailed(u16, String),
     /// Refused with headers that say more.
     RefuseWith(u16, String, &'static str, String),
     /// The connection closes without an answer, as on some errors of the real server.
@@ -18,6 +24,24 @@ pub(super) enum Stop {
 
 pub(super) fn refuse<T>(status: u16, text: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Refuse(status, text.into()))
+}
+
+pub(super) fn refuse_in_detail<T>(status: u16, detail: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Detailed(status, detail.into()))
+}
+
+/// The general sentence of a status.
+fn explanation(status: u16) -> &'static str {
+    match status {
+        403 => "Access was denied to this resource.",
+        404 => "The resource could not be found.",
+        409 => "There was a conflict when trying to complete your request.",
+        415 => "The request media type is not supported by this server.",
+        416 => "The Range requested is not available.",
+        _ => {
+            "The server could not comply with the request since it is either malformed or otherwise incorrect."
+        }
+    }
 }
 
 /// An answer before faults are applied.
@@ -72,19 +96,24 @@ impl Reply {
         self
     }
 
+    /// An error in the form that `Accept` asks for, with a detail behind the general sentence.
+    pub(super) fn detailed_error(status: u16, detail: &str, accept: &str) -> Self {
+        Self::error_of(status, explanation(status), detail, accept)
+    }
+
     /// An error in the form that `Accept` asks for.
     pub(super) fn error(status: u16, text: &str, accept: &str) -> Self {
+        Self::error_of(status, text, "", accept)
+    }
+
+    fn error_of(status: u16, text: &str, detail: &str, accept: &str) -> Self {
         let title = StatusCode::from_u16(status)
             .ok()
             .and_then(|status| status.canonical_reason());
         let title = title.unwrap_or("Unknown");
         let code = format!("{status} {title}");
         if accept.contains("application/json") {
-            // Glance puts these reasons behind a general sentence.
-            let message = match status {
-                403 => format!("Access was denied to this resource.<br /><br />\n{text}\n\n"),
-                _ => format!("{text}<br /><br />\n\n\n"),
-            };
+            let message = format!("{text}<br /><br />\n{detail}\n\n");
             return Self::json(
                 status,
                 &json!({ "message": message, "code": code, "title": title }),
@@ -93,14 +122,11 @@ impl Reply {
         if accept.contains("html") || accept.contains("*/*") {
             let page = format!(
                 "<html>\n <head>\n  <title>{code}</title>\n </head>\n <body>\n  <h1>{code}</h1>\n  \
-                 {text}<br /><br />\n\n\n\n </body>\n</html>"
+                 {text}<br /><br />\n{detail}\n\n\n </body>\n</html>"
             );
             return Self::text(status, "text/html; charset=UTF-8", page);
         }
-        Self::text(
-            status,
-            "text/plain; charset=UTF-8",
-            format!("{code}\n\n{text}\n\n   "),
-        )
+        let page = format!("{code}\n\n{text}\n\n {detail}  ");
+        Self::text(status, "text/plain; charset=UTF-8", page)
     }
 }

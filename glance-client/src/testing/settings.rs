@@ -33,7 +33,7 @@ impl Profile {
         let v1 = listed(1, &[0, 1], u8::MAX, "DEPRECATED");
         match self {
             Self::Today => {
-                let minors: Vec<u8> = (0..=17).filter(|minor| *minor != 14).collect();
+                let minors: Vec<u8> = (0..=17).filter(|minor| !matches!(minor, 14 | 16)).collect();
                 listed(2, &minors, 17, "SUPPORTED")
             }
             Self::Legacy => [listed(2, &[0, 1, 2, 3, 4, 5], 5, "SUPPORTED"), v1].concat(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use self::meta::boolean;
 use super::exchange::Call;
 use super::listing::{Order, parse_limit};
-use super::reply::{Reply, Stop, refuse};
+use super::reply::{Reply, Stop, refuse, refuse_in_detail};
 use super::state::{StoredImage, is_dashed_uuid, show_micros, show_seconds};
 
 /// What the brief listing shows.
@@ -42,7 +42,7 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
 }
 
 fn not_found<T>(id: &str) -> Result<T, Stop> {
-    refuse(404, format!("Image with identifier {id} not found"))
+    refuse_in_detail(404, format!("Image with identifier {id} not found"))
 }
 
 impl Call {
@@ -114,10 +114,16 @@ impl<'a> Filter<'a> {
                 );
             }
         };
+        let changed_since = call.query.get("changes-since");
+        if changed_since
+            .is_some_and(|since| !since.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            return refuse(400, "Unrecognized changes-since value");
+        }
         Ok(Self {
             call,
             public,
-            changed_since: call.query.get("changes-since"),
+            changed_since,
         })
     }
 
@@ -185,7 +191,7 @@ fn get(call: &Call, id: &str) -> Result<Reply, Stop> {
         }
         "deactivated" => refuse(403, format!("Image {id} is deactivated")),
         "deleted" | "pending_delete" => not_found(id),
-        _ => refuse(404, format!("Image {id} is not active")),
+        _ => refuse_in_detail(404, format!("Image {id} is not active")),
     })
 }
 
@@ -249,7 +255,7 @@ fn delete(call: &Call, id: &str) -> Result<Reply, Stop> {
         check_changeable(call, image)?;
         match image.status {
             _ if image.deleted => not_found(id),
-            _ if image.protected => refuse(403, format!("Image {id} is protected")),
+            _ if image.protected => refuse(403, "Image is protected"),
             "pending_delete" => refuse(
                 403,
                 format!("Forbidden to delete a pending_delete image: {id}"),

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::exchange::Call;
-use super::reply::{Reply, Stop, refuse};
+use super::reply::{FAILED, Reply, Stop, refuse};
 use super::settings::Profile;
 use super::state::StoredImage;
 
@@ -113,10 +113,7 @@ fn stores(call: &Call) -> Reply {
 async fn create(call: &mut Call) -> Result<Reply, Stop> {
     let Value::Object(body) = call.read_json().await? else {
         // The real server stumbles over it, too.
-        return refuse(
-            500,
-            "The server has either erred or is incapable of performing the requested operation.",
-        );
+        return refuse(500, FAILED);
     };
     let mut image = StoredImage::new("");
     image.owner = call.caller.project.clone();

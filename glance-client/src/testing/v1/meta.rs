@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::exchange::Call;
-use super::super::reply::{Stop, refuse};
+use super::super::reply::{FAILED, Stop, refuse, refuse_in_detail};
 use super::super::state::{CONTAINER_FORMATS, DISK_FORMATS, StoredImage, known};
 
 /// The names that are fields; anything else has to be a property.
@@ -70,7 +70,7 @@ impl Meta {
             } else if FIELDS.contains(&field.as_str()) {
                 meta.fields.insert(field, value);
             } else {
-                return refuse(400, format!("Bad header: {name}"));
+                return refuse_in_detail(400, format!("Bad header: {name}"));
             }
         }
         if meta.properties.len() > PROPERTY_QUOTA {
@@ -99,15 +99,14 @@ impl Meta {
     pub(super) fn number<N: std::str::FromStr>(&self, field: &str) -> Result<Option<N>, Stop> {
         match self.fields.get(field) {
             None => Ok(None),
-            Some(None) => refuse(
-                500,
-                "The server has either erred or is incapable of performing the requested operation.",
-            ),
+            Some(None) => refuse(500, FAILED),
             Some(Some(text)) => match text.parse() {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => refuse(
                     400,
-                    format!("Cannot convert image {field} '{text}' to an integer."),
+                    format!(
+                        "Invalid value '{text}' for parameter '{field}': Cannot convert image {field} '{text}' to an integer."
+                    ),
                 ),
             },
         }

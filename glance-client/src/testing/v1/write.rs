@@ -4,10 +4,12 @@ use serde_json::json;
 
 use super::super::content::Stored;
 use super::super::exchange::{Broken, Call};
-use super::super::reply::{Reply, Stop, refuse};
+use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::state::{StoredImage, is_dashed_uuid};
 use super::meta::{Meta, boolean};
 use super::{check_changeable, not_found};
+
+const UNQUEUED: &str = "Cannot upload to an unqueued image";
 
 pub(super) async fn create(call: &mut Call) -> Result<Reply, Stop> {
     let meta = Meta::from_headers(call)?;
@@ -24,10 +26,7 @@ pub(super) async fn create(call: &mut Call) -> Result<Reply, Stop> {
         .iter()
         .any(|time| meta.get(time).is_some())
     {
-        return refuse(
-            500,
-            "The server has either erred or is incapable of performing the requested operation.",
-        );
+        return refuse(500, FAILED);
     }
     image.deleted = meta.get("deleted").is_some_and(boolean);
     if call
@@ -80,7 +79,16 @@ fn reserve(call: &Call, meta: &Meta, mut image: StoredImage) -> Result<String, S
     let id = match meta.get("id") {
         None => state.invent_id(),
         Some(id) if is_uuid(id) => id.to_owned(),
-        Some(id) => return refuse(400, format!("Invalid image id format: {id}")),
+        Some(_) => {
+            return refuse(
+                400,
+                "Failed to reserve image. Got error: 400 Bad Request
+
+Invalid image id format
+
+   ",
+            );
+        }
     };
     if state.images.contains_key(&id) {
         return refuse(409, format!("An image with identifier {id} already exists"));
@@ -216,7 +224,7 @@ pub(super) async fn update(call: &mut Call, id: &str) -> Result<Reply, Stop> {
         }
         check_changeable(call, image)?;
         if with_data && image.status != "queued" {
-            return refuse(409, "Cannot upload to an unqueued image");
+            return refuse_in_detail(409, UNQUEUED);
         }
         check_unchangeable(call, &meta, image)?;
         Ok(image.clone())
@@ -241,7 +249,7 @@ pub(super) async fn update(call: &mut Call, id: &str) -> Result<Reply, Stop> {
         // Somebody else may have begun an upload, or deleted it, since.
         match state.images.get_mut(id) {
             Some(image) if image.status == changed.status => *image = changed,
-            Some(_) => return refuse(409, "Cannot upload to an unqueued image"),
+            Some(_) => return refuse_in_detail(409, UNQUEUED),
             None => return not_found(id),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::content::{Stored, inspect};
 use super::super::exchange::{Broken, Call};
-use super::super::reply::{Reply, Stop, refuse};
+use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::settings::RangeSupport;
 use super::super::state::StoredImage;
 use super::is_octet_stream;
@@ -12,10 +12,7 @@ const INSPECTED: [&str; 6] = ["qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso"];
 
 pub(super) async fn upload(call: &mut Call, id: &str) -> Result<Reply, Stop> {
     if !is_octet_stream(call) {
-        return refuse(
-            415,
-            "The request media type is not supported by this server.",
-        );
+        return refuse_in_detail(415, "Invalid content type");
     }
     let declared = declared_size(call)?;
     call.check_changeable(id, "upload_image")?;
@@ -35,7 +32,7 @@ pub(super) async fn upload(call: &mut Call, id: &str) -> Result<Reply, Stop> {
             413,
             format!("The incoming image is too large: image exceeds {most} bytes"),
         ),
-        Err(Broken::Cut) => refuse(500, "Failed to upload image data due to an internal error"),
+        Err(Broken::Cut) => refuse(500, FAILED),
         Err(Broken::Store(error)) => refuse(500, format!("Failed to upload image data: {error}")),
     };
     if outcome.is_err() {
@@ -59,10 +56,7 @@ fn declared_size(call: &Call) -> Result<Option<u64>, Stop> {
         return match size.parse::<u64>() {
             Ok(0) => Ok(call.content_length()),
             Ok(size) => Ok(Some(size)),
-            Err(_) => refuse(
-                400,
-                format!("Invalid value '{size}' for X-OpenStack-Image-Size"),
-            ),
+            Err(_) => refuse(400, "Invalid or missing image size in request headers."),
         };
     }
     Ok(call.content_length())
@@ -105,7 +99,7 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
             );
         }
         if image.spoiled {
-            return refuse(500, "Failed to upload image data due to an internal error");
+            return refuse(500, FAILED);
         }
         Ok(image.clone())
     })?;
@@ -183,7 +177,7 @@ fn finish(
     if inspected && found != format {
         image.spoiled = true;
         *current = image;
-        return refuse(
+        return refuse_in_detail(
             415,
             format!("Image disk_format {format} does not match stream data {found}"),
         );
@@ -208,7 +202,13 @@ pub(super) fn download(call: &Call, id: &str) -> Result<Reply, Stop> {
                     "The requested image has been deactivated. Image data download is forbidden.",
                 );
             }
-            "queued" if range.is_some() && image.content.is_none() => return Err(Stop::HangUp),
+            "queued" if range.is_some() && image.content.is_none() => {
+                return if call.is_today() {
+                    Err(Stop::HangUp)
+                } else {
+                    refuse(500, FAILED)
+                };
+            }
             _ => {}
         }
         let (Some(content), Some(size)) = (&image.content, image.size) else {
@@ -245,10 +245,13 @@ pub(super) fn download(call: &Call, id: &str) -> Result<Reply, Stop> {
 
 /// Reads a range as first byte and the one after the last.
 fn parse_range(range: &str, size: u64) -> Result<(u64, u64), Stop> {
-    let invalid = || Stop::Refuse(416, "Invalid Range header.".to_owned());
+    let invalid = || Stop::Detailed(416, "Invalid Range header.".to_owned());
     let spec = range.strip_prefix("bytes=").ok_or_else(invalid)?;
     if spec.contains(',') {
-        return refuse(400, "Multiple ranges are not supported.");
+        return refuse(
+            400,
+            "Requests with multiple ranges are not supported in Glance. You may make multiple single-range requests instead.",
+        );
     }
     let (first, last) = spec.split_once('-').ok_or_else(invalid)?;
     if size == 0 {
@@ -273,7 +276,7 @@ fn parse_range(range: &str, size: u64) -> Result<(u64, u64), Stop> {
             .min(size),
     };
     if start >= size {
-        return refuse(
+        return refuse_in_detail(
             416,
             format!(
                 "Invalid start position in Range header. Start position MUST be in the inclusive range [0, {}].",

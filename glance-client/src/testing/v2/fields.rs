@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::exchange::Call;
-use super::super::reply::{Stop, refuse};
+use super::super::reply::{FAILED, Stop, refuse, refuse_in_detail};
 use super::super::state::{
     CONTAINER_FORMATS, DISK_FORMATS, StoredImage, VISIBILITIES, is_dashed_uuid, known,
 };
@@ -20,7 +20,6 @@ const READ_ONLY: [&str; 10] = [
     "file",
     "schema",
 ];
-const RESERVED: [&str; 2] = ["locations", "location"];
 const DELETION: [&str; 2] = ["deleted", "deleted_at"];
 const MULTIHASH: [&str; 2] = ["os_hash_algo", "os_hash_value"];
 /// Quota of properties, and of tags.
@@ -49,6 +48,7 @@ pub(super) fn fill(
                 }
                 image.id = id.to_owned();
             }
+            "location" if !today => set(call, image, "location", value)?,
             "stores" if today => return refuse(403, "Attribute 'stores' is read-only."),
             name if MULTIHASH.contains(&name) && today => {}
             name if DELETION.contains(&name) && !value.is_string() => {
@@ -68,8 +68,11 @@ fn check_writable(call: &Call, name: &str) -> Result<(), Stop> {
         return refuse(403, format!("Attribute '{name}' is read-only."));
     }
     let internal = call.is_today() && name.starts_with("os_glance_");
-    if RESERVED.contains(&name) || DELETION.contains(&name) || internal {
-        return refuse(403, format!("Attribute '{name}' is reserved."));
+    if name == "locations" {
+        return refuse(403, "Attribute 'locations' is reserved.");
+    }
+    if name == "location" || DELETION.contains(&name) || internal {
+        return refuse_in_detail(403, format!("Attribute '{name}' is reserved."));
     }
     Ok(())
 }
@@ -101,12 +104,18 @@ pub(super) fn apply(call: &Call, image: &mut StoredImage, operation: &Value) -> 
     }
     check_writable(call, &name)?;
     let base = is_base(call, &name);
+    if let Some(value) = operation
+        .get("value")
+        .filter(|value| !base && !value.is_string())
+    {
+        text_of(value.clone())?;
+    }
     if op != "add" && !base && !image.properties.contains_key(&name) {
-        return refuse(409, format!("Property {name} does not exist."));
+        return refuse_in_detail(409, format!("Property {name} does not exist."));
     }
     if op == "remove" {
         if base {
-            return refuse(403, format!("Property {name} may not be removed."));
+            return refuse_in_detail(403, format!("Property {name} may not be removed."));
         }
         image.properties.remove(&name);
         return Ok(());
@@ -159,7 +168,7 @@ fn set(call: &Call, image: &mut StoredImage, name: &str, value: Value) -> Result
         "disk_format" => image.disk_format = format_of(&DISK_FORMATS, value)?,
         "container_format" => image.container_format = format_of(&CONTAINER_FORMATS, value)?,
         "visibility" => {
-            let wanted = text(value)?;
+            let wanted = text_of(value)?;
             let Some(visibility) = known(&VISIBILITIES, &wanted) else {
                 return refuse(
                     400,
@@ -193,9 +202,13 @@ fn set(call: &Call, image: &mut StoredImage, name: &str, value: Value) -> Result
         "os_hidden" if call.is_today() => image.hidden = boolean(&value)?,
         "tags" => image.tags = tags(value)?,
         name => {
-            let value = text(value)?;
-            check_text(name, "Property names can't contain 4 byte unicode.")?;
-            if name.chars().count() > MAX_NAME {
+            let value = text_of(value)?;
+            let name_check = check_text(name, "Property names can't contain 4 byte unicode.");
+            if name_check.is_err() && !call.is_today() {
+                return refuse(500, FAILED);
+            }
+            name_check?;
+            if name.chars().count() > MAX_NAME && call.is_today() {
                 return refuse(
                     400,
                     "Custom property should not be greater than 255 characters.",
@@ -229,7 +242,7 @@ pub(super) fn check_quotas(image: &StoredImage) -> Result<(), Stop> {
     Ok(())
 }
 
-fn text(value: Value) -> Result<String, Stop> {
+fn text_of(value: Value) -> Result<String, Stop> {
     match value {
         Value::String(text) => Ok(text),
         Value::Null => refuse(400, "None is not of type 'string'"),
@@ -247,7 +260,7 @@ fn text(value: Value) -> Result<String, Stop> {
 fn nullable_text(value: Value) -> Result<Option<String>, Stop> {
     match value {
         Value::Null => Ok(None),
-        value => text(value).map(Some),
+        value => text_of(value).map(Some),
     }
 }
 
@@ -285,7 +298,7 @@ fn tags(value: Value) -> Result<Vec<String>, Stop> {
     };
     let mut tags = Vec::new();
     for value in values {
-        let tag = text(value)?;
+        let tag = text_of(value)?;
         check_length(&tag)?;
         check_text(&tag, "Param values can't contain 4 byte unicode.")?;
         tags.push(tag);

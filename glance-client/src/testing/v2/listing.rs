@@ -1,11 +1,19 @@
 //! The listing of v2, and which images it shows to whom.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::super::exchange::Call;
 use super::super::listing::{Order, Query, parse_limit};
 use super::super::reply::{Reply, Stop, refuse};
 use super::super::state::{StoredImage, VISIBILITIES, known};
+
+/// What Python's `urlencode` leaves as it is.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 pub(super) fn list(call: &Call) -> Result<Reply, Stop> {
     let query = &call.query;
@@ -16,7 +24,12 @@ pub(super) fn list(call: &Call) -> Result<Reply, Stop> {
     let state = call.state();
     let marker = match query.get("marker") {
         None => None,
-        Some(id) => match state.alive(id) {
+        // To an admin, an image that was deleted meanwhile is as good as any.
+        Some(id) => match state
+            .images
+            .get(id)
+            .filter(|image| call.caller.admin || !image.deleted)
+        {
             None => return refuse(400, format!("No image found with ID {id}")),
             Some(image) if !call.caller.sees(image) => {
                 return refuse(403, "You are not authorized to complete get_image action.");
@@ -44,8 +57,7 @@ fn link(query: &Query, marker: Option<&str>) -> String {
         kept.push((name, value));
     }
     kept.extend(marker.map(|marker| ("marker", marker)));
-    let encode =
-        |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+    let encode = |text| utf8_percent_encode(text, UNRESERVED);
     let pairs: Vec<_> = kept
         .iter()
         .map(|(name, value)| format!("{name}={}", encode(value)))
