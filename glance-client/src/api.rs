@@ -54,17 +54,21 @@ struct VersionEntry {
 /// Finds out which version to speak.
 pub(crate) async fn discover(http: &Http, choice: ApiChoice) -> Result<ApiVersion, Error> {
     let request = Request::get("/versions");
-    let offered = match offered_at(http, &request).await {
-        Err(error) if is_elsewhere(&error) => offered_at(http, &Request::get("/")).await,
-        result => result,
-    };
-    // The first URL is the one that most servers have.
-    let offered = offered.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::InvalidAnswer => {
-            error.with_kind(ErrorKind::NotGlance)
+    let mut failed = 0;
+    let offered = loop {
+        let mut offered = offered_at(http, &request).await;
+        if offered.as_ref().is_err_and(is_elsewhere) {
+            offered = offered_at(http, &Request::get("/")).await;
         }
-        _ => error,
-    })?;
+        match offered {
+            Ok(offered) => break offered,
+            Err(error) => {
+                failed += 1;
+                let waited = http.before_retry(failed, error).await;
+                waited.map_err(as_no_glance)?;
+            }
+        }
+    };
     let minor = |entry: &VersionEntry| entry.id.strip_prefix("v2.")?.parse().ok();
     let v2 = offered.versions.iter().filter_map(minor).max();
     let has_v1 = offered.versions.iter().any(|v| v.id.starts_with("v1"));
@@ -98,4 +102,14 @@ fn is_elsewhere(error: &Error) -> bool {
     error
         .status()
         .is_some_and(|status| !status.is_server_error())
+}
+
+/// What is no list of versions is no Glance.
+fn as_no_glance(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::InvalidAnswer => {
+            error.with_kind(ErrorKind::NotGlance)
+        }
+        _ => error,
+    }
 }

@@ -38,6 +38,11 @@ pub struct ClientConfig {
     /// How many images a page of a listing has at most. Servers cut it to their
     /// own limit, mostly 1000.
     pub page_limit: u32,
+    /// How often connecting and each page of a listing are tried again when they
+    /// fail for reasons that may pass ([`Error::is_transient`](crate::Error::is_transient)),
+    /// after 1, 2, 4, ... seconds or what the server asks for. Whoever calls the
+    /// other operations is better placed to decide about that.
+    pub listing_retries: u32,
 }
 
 impl ClientConfig {
@@ -53,6 +58,7 @@ impl ClientConfig {
             stall_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(600),
             page_limit: 1000,
+            listing_retries: 0,
         }
     }
 
@@ -80,6 +86,7 @@ impl fmt::Debug for ClientConfig {
             .field("stall_timeout", &self.stall_timeout)
             .field("answer_timeout", &self.answer_timeout)
             .field("page_limit", &self.page_limit)
+            .field("listing_retries", &self.listing_retries)
             .finish_non_exhaustive()
     }
 }

@@ -214,6 +214,24 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
+    /// Says whether the same request may succeed later: the connection broke, or
+    /// the server is busy, restarting or out of order.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect
+            | ErrorKind::Disconnected
+            | ErrorKind::Stalled
+            | ErrorKind::BrokenBody
+            | ErrorKind::RateLimited => true,
+            ErrorKind::Server => self
+                .0
+                .status
+                .is_some_and(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504)),
+            _ => false,
+        }
+    }
+
     /// How long the server asks to wait before the next try.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

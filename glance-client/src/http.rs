@@ -32,6 +32,7 @@ pub(crate) struct Http {
     tokens: Arc<dyn TokenSource>,
     stall_timeout: Duration,
     answer_timeout: Duration,
+    listing_retries: u32,
 }
 
 /// A request without its token.
@@ -109,11 +110,25 @@ impl Http {
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
+            listing_retries: config.listing_retries,
         })
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, request: &Request) -> Error {
         Error::new(kind, &request.method, &self.endpoint.join(&request.path))
+    }
+
+    /// Waits before what has failed so often is tried again; gives the error back
+    /// if it is not to be.
+    pub(crate) async fn before_retry(&self, failed: u32, error: Error) -> Result<(), Error> {
+        if failed > self.listing_retries || !error.is_transient() {
+            return Err(error);
+        }
+        let delay = Duration::from_secs(1 << failed.saturating_sub(1).min(6));
+        let delay = error.retry_after().unwrap_or(delay);
+        tracing::warn!(%error, ?delay, "trying again");
+        tokio::time::sleep(delay).await;
+        Ok(())
     }
 
     /// Sends a request; every status but 2xx is an error.

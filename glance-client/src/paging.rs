@@ -120,11 +120,18 @@ impl Query {
 
     /// Fetches pages until there is an image, or there are no more pages.
     async fn fill(&mut self) -> Result<(), Error> {
+        let mut failed = 0;
         while self.images.is_empty() && !self.is_finished {
             match self.fetch().await {
-                Ok(page) => self.take(page)?,
+                Ok(page) => {
+                    failed = 0;
+                    self.take(page);
+                }
                 Err(error) if self.can_step_back(&error) => self.step_back(),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    failed += 1;
+                    self.shared.http.before_retry(failed, error).await?;
+                }
             }
         }
         Ok(())
@@ -166,7 +173,7 @@ impl Query {
         Ok(page)
     }
 
-    fn take(&mut self, page: Page) -> Result<(), Error> {
+    fn take(&mut self, page: Page) {
         self.is_finished = page.is_last || page.images.is_empty();
         self.page_ids = page.images.iter().map(|image| image.id.clone()).collect();
         let given = self.given.take();
@@ -179,7 +186,6 @@ impl Query {
             self.refused_markers = 0;
         }
         self.given = self.images.back().map(|image| image.id.clone()).or(given);
-        Ok(())
     }
 
     /// The image that the next page would follow may have been deleted, or

@@ -168,31 +168,16 @@ fn port_error(error: Error, operation: Operation) -> PortError {
             None => FailureKind::Refused,
         },
         ErrorKind::UploadSource => return of_source(error, operation),
-        ErrorKind::Connect
-        | ErrorKind::Disconnected
-        | ErrorKind::Stalled
-        | ErrorKind::BrokenBody
-        | ErrorKind::RateLimited => transient(&error),
-        ErrorKind::Server => match error.status().map(|status| status.as_u16()) {
-            Some(500 | 502 | 503 | 504) => transient(&error),
-            _ => FailureKind::Unusable,
+        _ if error.is_transient() => FailureKind::Transient {
+            retry_after: error.retry_after(),
         },
         ErrorKind::Unauthorized | ErrorKind::Forbidden => FailureKind::Denied,
-        ErrorKind::NotGlance | ErrorKind::InvalidAnswer => FailureKind::Unusable,
-        ErrorKind::InvalidRequest
-        | ErrorKind::Rejected
-        | ErrorKind::Conflict
-        | ErrorKind::Gone
-        | ErrorKind::TooLarge
-        | ErrorKind::UnsupportedContent => FailureKind::Refused,
+        ErrorKind::NotGlance | ErrorKind::InvalidAnswer | ErrorKind::Server => {
+            FailureKind::Unusable
+        }
+        _ => FailureKind::Refused,
     };
     PortError::adapter(operation, kind, error)
-}
-
-fn transient(error: &Error) -> FailureKind {
-    FailureKind::Transient {
-        retry_after: error.retry_after(),
-    }
 }
 
 /// The data came from another port, which has said what is wrong with it.

@@ -1,6 +1,11 @@
 //! The client keeps its contract on the embedded Glance, as it does on real ones
 //! (`live.rs`).
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test helpers"
+)]
 
 use glance_client::ApiChoice;
 use glance_client::testing::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, RangeSupport};

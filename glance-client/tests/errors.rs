@@ -597,6 +597,57 @@ async fn a_rejected_token_is_renewed_once_and_never_shows() {
     }
 }
 
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_in_the_log_and_the_token_is_in_none() {
+    let glance = EmbeddedGlance::builder()
+        .token("secret-1", Caller::admin())
+        .start()
+        .await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let config = config(&glance).with_token(AuthToken::new("secret-1").unwrap());
+    let client = GlanceClient::connect(&config).await.unwrap();
+    client
+        .create_image(&image(1), Upload::from_bytes("x"))
+        .await
+        .unwrap();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("secret"), "{text}");
+    let ours: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains(" DEBUG glance_client"))
+        .collect();
+    assert_eq!(ours.len(), 4, "{ours:?}");
+    let put = format!(
+        "method=PUT url=\"{}/v2/images/{ONE}/file\" status=204",
+        glance.url()
+    );
+    assert!(
+        ours[2].contains(&put) && ours[2].contains("req-"),
+        "{}",
+        ours[2]
+    );
+}
+
 mod ports {
     //! What a use case is told.
 

@@ -117,3 +117,28 @@ async fn a_server_that_refuses_every_marker_ends_the_listing() {
     assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 400);
     assert!(glance.total_requests() < 50, "{}", glance.total_requests());
 }
+
+#[tokio::test]
+async fn a_page_that_fails_is_asked_for_again_as_often_as_allowed() {
+    let (glance, client) = start(EmbeddedGlance::builder().page_size(4), 11).await;
+    let busy = |times| {
+        let on = FaultOn::kind(RequestKind::Listing)
+            .path("marker=")
+            .times(times);
+        glance.fault(on, FaultAction::retry_after(503, 0));
+    };
+    busy(1);
+    let listed: Result<Vec<_>, _> = client.images().try_collect().await;
+    assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 503);
+
+    let mut config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
+    config.listing_retries = 2;
+    glance.fault(FaultOn::any().times(2), FaultAction::retry_after(503, 0));
+    let client = GlanceClient::connect(&config).await.unwrap();
+    busy(2);
+    let images: Vec<_> = client.images().try_collect().await.unwrap();
+    assert_eq!(numbers(&images), (0..11).collect::<Vec<_>>());
+    busy(3);
+    let listed: Result<Vec<_>, _> = client.images().try_collect().await;
+    assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 503);
+}
