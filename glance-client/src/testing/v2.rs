@@ -5,7 +5,6 @@ mod fields;
 mod listing;
 mod members;
 
-use http::Method;
 use serde_json::{Value, json};
 
 use super::exchange::Call;
@@ -230,11 +229,4 @@ fn set_activation(call: &Call, id: &str, action: &str) -> Result<Reply, Stop> {
         image.updated_at = now;
     }
     Ok(Reply::empty(204))
-}
-
-/// Whether this is a method with a body of data.
-fn is_octet_stream(call: &Call) -> bool {
-    debug_assert_eq!(call.method, Method::PUT);
-    call.header("content-type")
-        .is_some_and(|kind| kind.split(';').next() == Some("application/octet-stream"))
 }

@@ -80,14 +80,8 @@ fn reserve(call: &Call, meta: &Meta, mut image: StoredImage) -> Result<String, S
         None => state.invent_id(),
         Some(id) if is_uuid(id) => id.to_owned(),
         Some(_) => {
-            return refuse(
-                400,
-                "Failed to reserve image. Got error: 400 Bad Request
-
-Invalid image id format
-
-   ",
-            );
+            let text = "Failed to reserve image. Got error: 400 Bad Request\n\nInvalid image id format\n\n   ";
+            return refuse(400, text);
         }
     };
     if state.images.contains_key(&id) {
@@ -140,7 +134,7 @@ async fn fill_with_data(
             )
         } else {
             match call.receive(most).await {
-                Ok(stored) => check_stored(call, stored, meta, size),
+                Ok(stored) => check_stored(stored, meta, size),
                 Err(Broken::TooLarge) => refuse(
                     413,
                     "Denying attempt to upload image because it exceeds the quota",
@@ -182,12 +176,7 @@ async fn fill_with_data(
     }
 }
 
-fn check_stored(
-    call: &Call,
-    stored: Stored,
-    meta: &Meta,
-    size: Option<u64>,
-) -> Result<Stored, Stop> {
+fn check_stored(stored: Stored, meta: &Meta, size: Option<u64>) -> Result<Stored, Stop> {
     let got = stored.content.len_bytes();
     if let Some(expected) = size.filter(|expected| *expected != got) {
         return refuse(
@@ -208,7 +197,6 @@ fn check_stored(
             ),
         );
     }
-    debug_assert!(call.shared.settings.size_cap >= got);
     Ok(stored)
 }
 

@@ -5,13 +5,13 @@ use super::super::exchange::{Broken, Call};
 use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::settings::RangeSupport;
 use super::super::state::StoredImage;
-use super::is_octet_stream;
 
 /// Formats whose data has to show them, in a bare container.
 const INSPECTED: [&str; 6] = ["qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso"];
 
 pub(super) async fn upload(call: &mut Call, id: &str) -> Result<Reply, Stop> {
-    if !is_octet_stream(call) {
+    let content_type = call.header("content-type").unwrap_or_default();
+    if content_type.split(';').next() != Some("application/octet-stream") {
         return refuse_in_detail(415, "Invalid content type");
     }
     let declared = declared_size(call)?;

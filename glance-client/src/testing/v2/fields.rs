@@ -1,5 +1,7 @@
 //! Which fields of an image a v2 client may set, and to what.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
 use super::super::exchange::Call;
@@ -20,6 +22,7 @@ const READ_ONLY: [&str; 10] = [
     "file",
     "schema",
 ];
+const LOCATIONS: [&str; 2] = ["locations", "location"];
 const DELETION: [&str; 2] = ["deleted", "deleted_at"];
 const MULTIHASH: [&str; 2] = ["os_hash_algo", "os_hash_value"];
 /// Quota of properties, and of tags.
@@ -39,12 +42,7 @@ pub(super) fn fill(
             "id" => {
                 let id = value.as_str().unwrap_or_default();
                 if !is_dashed_uuid(id) {
-                    return refuse(
-                        400,
-                        format!(
-                            "Provided object does not match schema 'image': '{id}' does not match '^([0-9a-fA-F]){{8}}-([0-9a-fA-F]){{4}}-'"
-                        ),
-                    );
+                    return mismatch(format!("'{id}'"), "does not match '^([0-9a-fA-F]){8}-'");
                 }
                 image.id = id.to_owned();
             }
@@ -52,7 +50,10 @@ pub(super) fn fill(
             "stores" if today => return refuse(403, "Attribute 'stores' is read-only."),
             name if MULTIHASH.contains(&name) && today => {}
             name if DELETION.contains(&name) && !value.is_string() => {
-                return refuse(400, format!("{value} is not of type 'string'"));
+                return mismatch(value, "is not of type 'string'");
+            }
+            name if name != "locations" && is_reserved(call, name) => {
+                return refuse_in_detail(403, format!("Attribute '{name}' is reserved."));
             }
             name => {
                 check_writable(call, name)?;
@@ -67,14 +68,24 @@ fn check_writable(call: &Call, name: &str) -> Result<(), Stop> {
     if READ_ONLY.contains(&name) || (MULTIHASH.contains(&name) && call.is_today()) {
         return refuse(403, format!("Attribute '{name}' is read-only."));
     }
-    let internal = call.is_today() && name.starts_with("os_glance_");
-    if name == "locations" {
-        return refuse(403, "Attribute 'locations' is reserved.");
+    match is_reserved(call, name) {
+        true => refuse(403, format!("Attribute '{name}' is reserved.")),
+        false => Ok(()),
     }
-    if name == "location" || DELETION.contains(&name) || internal {
-        return refuse_in_detail(403, format!("Attribute '{name}' is reserved."));
-    }
-    Ok(())
+}
+
+fn is_reserved(call: &Call, name: &str) -> bool {
+    LOCATIONS.contains(&name)
+        || DELETION.contains(&name)
+        || (name.starts_with("os_glance_") && call.is_today())
+}
+
+/// Refuses a value as the JSON schema does.
+fn mismatch<T>(value: impl Display, expected: &str) -> Result<T, Stop> {
+    refuse(
+        400,
+        format!("Provided object does not match schema 'image': {value} {expected}"),
+    )
 }
 
 /// Applies one operation of a JSON patch.
@@ -170,11 +181,9 @@ fn set(call: &Call, image: &mut StoredImage, name: &str, value: Value) -> Result
         "visibility" => {
             let wanted = text_of(value)?;
             let Some(visibility) = known(&VISIBILITIES, &wanted) else {
-                return refuse(
-                    400,
-                    format!(
-                        "'{wanted}' is not one of ['community', 'public', 'private', 'shared']"
-                    ),
+                return mismatch(
+                    format!("'{wanted}'"),
+                    "is not one of ['community', 'public', 'private', 'shared']",
                 );
             };
             if visibility == "public" && !call.caller.admin {
@@ -245,15 +254,18 @@ pub(super) fn check_quotas(image: &StoredImage) -> Result<(), Stop> {
 fn text_of(value: Value) -> Result<String, Stop> {
     match value {
         Value::String(text) => Ok(text),
-        Value::Null => refuse(400, "None is not of type 'string'"),
-        Value::Bool(flag) => refuse(
-            400,
-            format!(
-                "{} is not of type 'string'",
-                if flag { "True" } else { "False" }
-            ),
-        ),
-        other => refuse(400, format!("{other} is not of type 'string'")),
+        other => mismatch(in_python(&other), "is not of type 'string'"),
+    }
+}
+
+/// Shows a value as Python does.
+fn in_python(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::String(text) => format!("'{text}'"),
+        other => other.to_string(),
     }
 }
 
@@ -270,7 +282,7 @@ fn format_of(formats: &[&'static str], value: Value) -> Result<Option<&'static s
     };
     match known(formats, &wanted) {
         Some(format) => Ok(Some(format)),
-        None => refuse(400, format!("'{wanted}' is not one of {formats:?}")),
+        None => mismatch(format!("'{wanted}'"), &format!("is not one of {formats:?}")),
     }
 }
 
@@ -278,9 +290,9 @@ fn integer(value: &Value) -> Result<u32, Stop> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| *number <= 2_147_483_647) {
         Some(number) => Ok(number),
-        None => refuse(
-            400,
-            format!("{value} is not of type 'integer' within its range"),
+        None => mismatch(
+            in_python(value),
+            "is not of type 'integer' within its range",
         ),
     }
 }
@@ -288,13 +300,13 @@ fn integer(value: &Value) -> Result<u32, Stop> {
 fn boolean(value: &Value) -> Result<bool, Stop> {
     match value.as_bool() {
         Some(flag) => Ok(flag),
-        None => refuse(400, format!("{value} is not of type 'boolean'")),
+        None => mismatch(in_python(value), "is not of type 'boolean'"),
     }
 }
 
 fn tags(value: Value) -> Result<Vec<String>, Stop> {
     let Value::Array(values) = value else {
-        return refuse(400, format!("{value} is not of type 'array'"));
+        return mismatch(in_python(&value), "is not of type 'array'");
     };
     let mut tags = Vec::new();
     for value in values {
@@ -312,7 +324,7 @@ fn tags(value: Value) -> Result<Vec<String>, Stop> {
 fn check_length(text: &str) -> Result<(), Stop> {
     match text.chars().count() {
         0..=MAX_NAME => Ok(()),
-        _ => refuse(400, format!("'{text}' is too long")),
+        _ => mismatch(format!("'{text}'"), "is too long"),
     }
 }
 
