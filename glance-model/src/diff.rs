@@ -298,9 +298,9 @@ mod tests {
         MetadataDiff::between(source, target, &DoNotReplicate::default())
     }
 
-    /// `test_dict_diff` of the Python tool.
+    /// As in the Python tool: only what the source has and the target lacks matters.
     #[test]
-    fn only_what_the_source_has_and_the_target_lacks_matters() {
+    fn test_dict_diff() {
         let a = with(&[("a", "1"), ("b", "2"), ("c", "3")]);
         let b = with(&[("a", "1"), ("b", "2")]);
         let c = with(&[("a", "1"), ("b", "1"), ("c", "3")]);

@@ -117,9 +117,9 @@ mod tests {
         ImageMetadata::new(ImageId::parse(ID).unwrap(), ImageStatus::Active)
     }
 
-    /// `test_rest_header_list_to_dict` of the Python tool.
+    /// As in the Python tool: headers become fields and properties.
     #[test]
-    fn headers_become_fields_and_properties() {
+    fn test_rest_header_list_to_dict() {
         let image = from_headers([
             ("X-Image-Meta-Id", ID),
             ("x-image-meta-status", "active"),
@@ -136,9 +136,9 @@ mod tests {
         assert!(!image.other.contains_key("x-image-meta-banana"));
     }
 
-    /// `test_rest_dict_to_headers` of the Python tool.
+    /// As in the Python tool: fields and properties become headers.
     #[test]
-    fn fields_and_properties_become_headers() {
+    fn test_rest_dict_to_headers() {
         let mut image = image();
         image.other.insert("banana".into(), 42.into());
         image.other.insert("gerkin".into(), 12.into());
