@@ -21,8 +21,8 @@
 //! ```
 //!
 //! What the real servers do and this one does not: import, locations, metadefs, tasks, `copy_from`,
-//! filters by time, concurrent changes that overwrite each other. Line breaks and blanks in v1 response
-//! headers are cut or left out, where the real server sends broken headers.
+//! filters by time, concurrent changes that overwrite each other. Broken headers it does send: a v1 answer
+//! with a line break in a property, or a blank in the name of one, is as unreadable as the real one.
 
 mod caller;
 mod connection;

@@ -1187,6 +1187,44 @@ async fn v1_shows_images_in_capitalised_headers() {
 }
 
 #[tokio::test]
+async fn v1_sends_line_breaks_and_blanks_raw() {
+    let lab = Lab::legacy();
+    let broken = active(ONE)
+        .property("note", "one\ntwo")
+        .property("a blank", "x");
+    lab.glance.add_image(broken);
+    let head = format!("GET /v1/images/{ONE} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = lab.raw(&head);
+    assert!(
+        answer.contains("X-Image-Meta-Property-Note: one\ntwo\r\n"),
+        "{answer:.2000}"
+    );
+    assert!(
+        answer.contains("X-Image-Meta-Property-A blank: x\r\n"),
+        "{answer:.2000}"
+    );
+    let strict = lab
+        .request("GET", &format!("/v1/images/{ONE}"))
+        .send()
+        .await;
+    assert!(strict.is_err(), "a strict client cannot read it");
+    let lenient = Client::builder()
+        .http1_ignore_invalid_headers_in_responses(true)
+        .build()
+        .unwrap();
+    let url = format!("{}/v1/images/{ONE}", lab.glance.url());
+    let data = lenient
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    assert!(data == bytes_of(ONE, &lab), "a lenient one can");
+}
+
+#[tokio::test]
 async fn faults_befall_the_answers_they_select() {
     let lab = Lab::today();
     lab.glance.add_image(active(ONE));

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::content::ImageContent;
 use super::exchange::answer;
 use super::server::Shared;
 use super::settings::Profile;
@@ -27,6 +28,8 @@ pub(super) enum Ending {
     Reset,
     Raw(Bytes),
     RawForever(Bytes, Bytes),
+    /// A head that is no valid HTTP, and the data behind it.
+    BrokenHead(Vec<u8>, ImageContent),
 }
 
 /// Tells the connection how to end; hyper only learns that it does.
@@ -85,6 +88,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         Some(Ending::RawForever(start, repeated)) => {
             let _ = write_forever(&mut stream, start, &repeated).await;
         }
+        Some(Ending::BrokenHead(head, content)) => {
+            let _ = write_data(&mut stream, &head, &content).await;
+        }
         // A cut answer must not be followed by anything that looks like its end.
         None if served.is_err() => return,
         None => {}
@@ -99,6 +105,17 @@ async fn write_forever(stream: &mut TcpStream, start: Bytes, repeated: &[u8]) ->
         stream.write_all(repeated).await?;
         tokio::task::yield_now().await;
     }
+}
+
+async fn write_data(stream: &mut TcpStream, head: &[u8], content: &ImageContent) -> io::Result<()> {
+    stream.write_all(head).await?;
+    let mut sent = 0;
+    while sent < content.len_bytes() {
+        let chunk = content.read_at(sent, u64::MAX)?;
+        sent += chunk.len() as u64;
+        stream.write_all(&chunk).await?;
+    }
+    Ok(())
 }
 
 async fn drain(stream: &mut TcpStream) -> io::Result<()> {

@@ -154,6 +154,17 @@ pub(super) async fn answer(
             Reply::error(status, &text, &accept).header(name, value)
         }
     };
+    if reply.has_broken_head() {
+        call.log_status(reply.status);
+        let head = reply.broken_head();
+        let is_head = call.method == Method::HEAD;
+        let content = if is_head {
+            ImageContent::zeros(0)
+        } else {
+            reply.content
+        };
+        return hang_up(Some(Ending::BrokenHead(head, content)));
+    }
     Ok(call.respond(reply))
 }
 
@@ -316,12 +327,16 @@ impl Call {
         }
     }
 
+    fn log_status(&self, status: u16) {
+        self.shared
+            .log
+            .update(self.number, |record| record.status = Some(status));
+    }
+
     fn respond(mut self, reply: Reply) -> Response<DataBody> {
         let status =
             StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.shared
-            .log
-            .update(self.number, |record| record.status = Some(status.as_u16()));
+        self.log_status(status.as_u16());
         let mut sending = Sending::new(
             reply.content,
             reply.start,
@@ -343,13 +358,8 @@ impl Call {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         for (name, value) in reply.headers {
-            // A line break would be a broken header: the real server of 2017 sends it all the same.
-            let line = value
-                .split(|byte| matches!(byte, b'\r' | b'\n'))
-                .next()
-                .unwrap_or_default();
             if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name), HeaderValue::from_bytes(line))
+                (HeaderName::try_from(name), HeaderValue::from_bytes(&value))
             {
                 headers.append(name, value);
             }

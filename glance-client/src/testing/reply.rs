@@ -1,7 +1,7 @@
 //! Answers and refusals, before faults are applied.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::content::ImageContent;
@@ -94,6 +94,30 @@ impl Reply {
         self.headers
             .push((name.to_owned(), value.as_ref().to_vec()));
         self
+    }
+
+    /// Whether a header is none: a line break in its value, a blank in its name.
+    pub(super) fn has_broken_head(&self) -> bool {
+        self.headers.iter().any(|(name, value)| {
+            HeaderName::try_from(name).is_err() || HeaderValue::from_bytes(value).is_err()
+        })
+    }
+
+    /// Writes the head as the server of 2017 does: whatever the headers hold.
+    pub(super) fn broken_head(&self) -> Vec<u8> {
+        let mut head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n".to_vec();
+        for (name, value) in &self.headers {
+            let words = name.split('-').map(|word| {
+                let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+                first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
+            });
+            head.extend(words.collect::<Vec<_>>().join("-").into_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend(format!("Content-Length: {}\r\n\r\n", self.len).into_bytes());
+        head
     }
 
     /// An error in the form that `Accept` asks for, with a detail behind the general sentence.
