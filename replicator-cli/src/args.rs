@@ -124,6 +124,14 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_STALL_TIMEOUT", hide_env = true)]
     pub(crate) stall_timeout: NonZeroU64,
 
+    /// Look at the beginning of image data before it is sent
+    ///
+    /// Glance refuses data that does not match the image's disk_format or looks
+    /// unsafe, but only when it has it, and its record is spoiled then.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(env = "GLANCE_REPLICATOR_FORMAT_CHECK", hide_env = true)]
+    pub(crate) format_check: FormatCheck,
+
     /// Show progress on stderr
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     #[arg(env = "GLANCE_REPLICATOR_PROGRESS", hide_env = true)]
@@ -248,6 +256,14 @@ pub(crate) enum Api {
     V1,
     /// Images v2
     V2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatCheck {
+    /// For targets that may refuse it
+    Auto,
+    /// Never
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ mod dry_run;
 mod replicate;
 mod size;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +73,9 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
         console.warning(warning);
     }
     let result = runtime.block_on(begin(options, command, &console));
-    runtime.shutdown_timeout(FAREWELL);
+    // While signals are still heard: stderr may be stuck.
     console.finish();
+    runtime.shutdown_timeout(FAREWELL);
     result
 }
 
@@ -131,7 +133,7 @@ async fn begin(
     }
 }
 
-fn dump_directory(command: &Command) -> Option<std::path::PathBuf> {
+fn dump_directory(command: &Command) -> Option<PathBuf> {
     match command {
         Command::Dump { directory, .. } => match End::archive(directory) {
             End::Archive(path) => Some(path),

@@ -54,7 +54,7 @@ pub(crate) enum CliError {
         what: &'static str,
         source: io::Error,
     },
-    #[error("interrupted; nothing was begun")]
+    #[error("interrupted before anything was begun")]
     Interrupted(Signal),
 }
 
@@ -123,6 +123,12 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some(
             "both have an image of that id, with other data; find out which is right and remove \
              the other one",
+        );
+    }
+    if let Some(ImageError::Refused(_)) = error.downcast_ref() {
+        return Some(
+            "correct the image's disk_format at the source; if the target does not check what it \
+             is given, --format-check off sends it all the same",
         );
     }
     if let Some(error) = error.downcast_ref::<ArchiveError>() {

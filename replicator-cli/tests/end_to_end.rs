@@ -332,6 +332,33 @@ fn wrong_content_has_an_exit_code_of_its_own() {
 }
 
 #[test]
+fn data_that_does_not_match_its_format_is_not_sent_unless_one_wants_it() {
+    let (source, target) = (glance(Profile::Today), glance(Profile::V1Only));
+    let today = glance(Profile::Today);
+    let image = ImageSpec::new(&id(1)).formats("qcow2", "bare");
+    source.add_image(image.data(ImageContent::pattern(1, 5000)));
+    let ran = run(&["livecopy", source.host_port(), today.host_port()]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(
+        ran.stderr.contains("caused by: its disk_format is qcow2"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stderr.contains("hint: correct the image's disk_format"),
+        "{ran:?}"
+    );
+    assert!(today.images().is_empty());
+    let off = [
+        "--format-check",
+        "off",
+        "livecopy",
+        source.host_port(),
+        target.host_port(),
+    ];
+    assert!(summary(&succeeded(&off)).starts_with("livecopy: 1 copied"));
+}
+
+#[test]
 fn a_burnt_id_is_reported_with_both_meanings() {
     let (source, target) = (filled(Profile::Today), glance(Profile::Today));
     target.burn(&id(2));
@@ -582,33 +609,31 @@ fn sigterm_in_the_middle_of_a_livecopy_leaves_nothing_that_looks_whole() {
     wait_until(|| target.requests().iter().any(is_under_way) && contents(&target).len() == 4);
     let ran = stop(child, Signal::TERM);
     assert_eq!(ran.code, Some(143), "{ran:?}");
-    assert!(summary(&ran).starts_with("livecopy: 4 copied"), "{ran:?}");
+    // The end of one of the others may have been cut off as well.
+    assert!(summary(&ran).ends_with(" not done"), "{ran:?}");
     assert_ne!(target.image(&id(3)).unwrap().status, "active");
 
     wait_until(|| target.image(&id(3)).unwrap().status == "queued");
-    let again = succeeded(&["livecopy", source.host_port(), target.host_port()]);
-    assert!(
-        summary(&again).starts_with("livecopy: 1 copied"),
-        "{again:?}"
-    );
+    succeeded(&["livecopy", source.host_port(), target.host_port()]);
     assert_eq!(contents(&target), contents(&source));
 }
 
 #[test]
-fn the_second_signal_ends_the_program_at_once() {
-    let source = filled(Profile::Today);
-    source.fault(
-        FaultOn::any(),
-        FaultAction::StallResponse(At::Byte(0), None),
-    );
-    let child = spawn(&["size", source.host_port()]);
-    wait_until(|| source.total_requests() > 0);
-    let pid = Pid::from_child(&child);
-    kill_process(pid, Signal::INT).unwrap();
-    // Whether or not it is still there.
-    let _ = kill_process(pid, Signal::INT);
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(130), "{ran:?}");
+fn the_second_signal_ends_the_program_at_once_even_if_its_output_is_stuck() {
+    let (source, target) = (glance(Profile::Today), glance(Profile::Today));
+    for number in 0..1000 {
+        source.add_image(ImageSpec::new(&id(number)));
+    }
+    // A line for each of them, more than a pipe holds that nobody reads.
+    let mut child = spawn(&["livecopy", source.host_port(), target.host_port()]);
+    wait_until(|| source.count(RequestKind::Listing) > 500);
+    let mut ended = None;
+    wait_until(|| {
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(130));
 }
 
 fn spawn(args: &[&str]) -> Child {

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use glance_model::DoNotReplicate;
-use replicator_core::{DataPolicy, Failure, ReplicateOptions, Report, Verb, plan, replicate};
+use replicator_core::{
+    DataPolicy, Failure, FormatCheck, ReplicateOptions, Report, Verb, plan, replicate,
+};
 
 use super::{Run, dry_run};
-use crate::args::{DryRun, Options};
+use crate::args::{self, DryRun, Options};
 use crate::connect::{self, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -49,6 +51,10 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     options.do_not_replicate = DoNotReplicate::parse(&given.dontreplicate)?;
     options.transfers = given.transfers;
     options.retry.retries = given.retries;
+    options.format_check = match given.format_check {
+        args::FormatCheck::Auto => FormatCheck::Auto,
+        args::FormatCheck::Off => FormatCheck::Off,
+    };
     if given.metaonly {
         options.data = DataPolicy::MetadataOnly;
     }
