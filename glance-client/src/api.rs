@@ -62,6 +62,8 @@ pub(crate) async fn discover(http: &Http, choice: ApiChoice) -> Result<ApiVersio
         }
         match offered {
             Ok(offered) => break offered,
+            // A wrong address is more likely than a server that comes back.
+            Err(error) if error.kind() == ErrorKind::Connect => return Err(error),
             Err(error) => {
                 failed += 1;
                 let waited = http.before_retry(failed, error).await;

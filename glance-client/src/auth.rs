@@ -48,7 +48,9 @@ pub trait TokenSource: Send + Sync {
     fn token(&self) -> BoxFuture<'_, Option<AuthToken>>;
 
     /// A new token in place of one that a server answered 401 to, or `None` if
-    /// there is none to be had. It is asked once a request.
+    /// there is none to be had. It is asked once a request, and never for an
+    /// upload, whose data cannot be sent again: before one,
+    /// [`token`](Self::token) should give a token with some life left.
     fn renew<'a>(&'a self, rejected: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>>;
 }
 

@@ -40,8 +40,9 @@ pub struct ClientConfig {
     pub page_limit: u32,
     /// How often connecting and each page of a listing are tried again when they
     /// fail for reasons that may pass ([`Error::is_transient`](crate::Error::is_transient)),
-    /// after 1, 2, 4, ... seconds or what the server asks for. Whoever calls the
-    /// other operations is better placed to decide about that.
+    /// after 1, 2, 4, ... seconds or what the server asks for. A server that is
+    /// not reached at all on connecting is given up at once. Whoever calls the
+    /// other operations is better placed to try again.
     pub listing_retries: u32,
 }
 

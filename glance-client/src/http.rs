@@ -96,6 +96,9 @@ impl Http {
                 .retry(reqwest::retry::never())
                 .no_proxy()
                 .http1_only()
+                // v1 writes properties into headers as they are, line breaks,
+                // blanks in names and all.
+                .http1_ignore_invalid_headers_in_responses(true)
                 .tcp_nodelay(true)
                 .connect_timeout(config.connect_timeout)
         };

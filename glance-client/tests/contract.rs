@@ -51,6 +51,13 @@ async fn v1_alone() {
     holds_on(builder, ApiChoice::Auto).await;
 }
 
+#[tokio::test]
+async fn v1_beside_v2() {
+    let builder = EmbeddedGlance::builder().profile(Profile::Legacy);
+    let glance = builder.start().await;
+    behaviour::what_v2_wrote_is_read_through_v1(glance.url()).await;
+}
+
 /// No real server of the lab has such a store.
 #[tokio::test]
 async fn a_store_that_cannot_start_in_the_middle() {

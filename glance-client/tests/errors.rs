@@ -177,11 +177,17 @@ async fn a_version_that_is_not_offered_is_an_error() {
 #[tokio::test]
 async fn a_server_that_is_down_cannot_be_reached() {
     let glance = EmbeddedGlance::builder().start().await;
-    let config = config(&glance);
+    let mut config = config(&glance);
+    config.listing_retries = 5;
     drop(glance);
+    let started = Instant::now();
     let error = GlanceClient::connect(&config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
     assert!(error.source().is_some());
+    assert!(
+        started.elapsed() < Duration::from_millis(900),
+        "given up at once"
+    );
 }
 
 #[tokio::test]
@@ -310,6 +316,23 @@ async fn a_header_that_is_not_utf_8_is_read_with_replacements() {
     glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
     let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
     assert_eq!(found.name.as_deref(), Some("gr\u{fffd}n"));
+}
+
+/// v1 answers with such headers for properties that came through v2.
+#[tokio::test]
+async fn headers_that_are_none_do_no_harm() {
+    let (glance, client) = start(Profile::V1Only).await;
+    let raw = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Image-Meta-Id: {ONE}\r\n\
+         X-Image-Meta-Property-Two: one\r\n or two\r\nlines\r\n\
+         X-Image-Meta-Property-With blank: x\r\nX-Image-Meta-Status: active\r\n\r\n01234"
+    );
+    glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
+    let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
+    assert_eq!(found.status, ImageStatus::Active);
+    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
+    assert_eq!(chunks.concat(), b"01234");
 }
 
 #[tokio::test]

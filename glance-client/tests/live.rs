@@ -57,3 +57,9 @@ async fn v1_alone() {
         behaviour::holds_on(&server).await;
     }
 }
+
+#[tokio::test]
+async fn v1_beside_v2() {
+    let server = server("LEGACY_ONE", ApiChoice::Auto);
+    behaviour::what_v2_wrote_is_read_through_v1(&server.url).await;
+}

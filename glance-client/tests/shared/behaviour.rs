@@ -308,3 +308,29 @@ async fn hidden_and_community_images_are_listed(client: &GlanceClient) {
     .await
     .unwrap();
 }
+
+/// On a server that speaks both: v1 puts such properties into headers as they are.
+pub(crate) async fn what_v2_wrote_is_read_through_v1(url: &str) {
+    let through = async |api| {
+        let url = url.to_owned();
+        Server { url, api }.client().await
+    };
+    let (v2, v1) = (through(ApiChoice::V2).await, through(ApiChoice::V1).await);
+    let mut image = active_image(b"01234");
+    for (name, value) in [
+        ("lines", "one\r\ntwo\n three"),
+        ("with blank", "x"),
+        ("co:lon", "x"),
+        ("Capital", "x"),
+        ("empty", ""),
+    ] {
+        image.properties.insert(name.into(), value.into());
+    }
+    write(&v2, &image, b"01234").await;
+    let found = v1.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.status, ImageStatus::Active);
+    assert_eq!(read(&v1, &image.id, 0).await, (0, Bytes::from("01234")));
+    // The listing's JSON is exact.
+    let all = listed(&v1).await;
+    assert_eq!(all[&image.id].properties, image.properties);
+}
