@@ -25,24 +25,46 @@ pub enum DigestAlgorithm {
 }
 
 impl DigestAlgorithm {
+    const ALL: [Self; 12] = [
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha224,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sha3_224,
+        Self::Sha3_256,
+        Self::Sha3_384,
+        Self::Sha3_512,
+        Self::Blake2b,
+        Self::Blake2s,
+    ];
+
     /// Finds an algorithm by the name that `hashlib` has for it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "md5" => Self::Md5,
-            "sha1" => Self::Sha1,
-            "sha224" => Self::Sha224,
-            "sha256" => Self::Sha256,
-            "sha384" => Self::Sha384,
-            "sha512" => Self::Sha512,
-            "sha3_224" => Self::Sha3_224,
-            "sha3_256" => Self::Sha3_256,
-            "sha3_384" => Self::Sha3_384,
-            "sha3_512" => Self::Sha3_512,
-            "blake2b" => Self::Blake2b,
-            "blake2s" => Self::Blake2s,
-            _ => return None,
-        })
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The name that `hashlib` has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Sha224 => "sha224",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Sha3_224 => "sha3_224",
+            Self::Sha3_256 => "sha3_256",
+            Self::Sha3_384 => "sha3_384",
+            Self::Sha3_512 => "sha3_512",
+            Self::Blake2b => "blake2b",
+            Self::Blake2s => "blake2s",
+        }
     }
 
     /// Starts a digest.
@@ -62,6 +84,12 @@ impl DigestAlgorithm {
             Self::Blake2b => Box::<blake2::Blake2b512>::default(),
             Self::Blake2s => Box::<blake2::Blake2s256>::default(),
         })
+    }
+}
+
+impl fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Image data on its way from source to target: metered, hashed, and its last
 //! chunk held back until the rest is known to be right.
 
-mod hashing;
+pub(crate) mod hashing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,23 +17,38 @@ use crate::proof::stated_digest;
 use crate::report::ImageError;
 use crate::retry::RetryPolicy;
 
-/// Why the data stopped, for whoever sees only that the target's request broke.
+/// How the data ended, for whoever sees only that the target's request broke, or
+/// did not.
 #[derive(Clone, Default)]
-pub(crate) struct Fault(Arc<Mutex<Option<ImageError>>>);
+pub(crate) struct Ending(Arc<Mutex<Ended>>);
 
-impl Fault {
-    fn set(&self, error: ImageError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+#[derive(Default)]
+struct Ended {
+    error: Option<ImageError>,
+    digest: Option<(DigestAlgorithm, String)>,
+}
+
+impl Ending {
+    fn with<T>(&self, change: impl FnOnce(&mut Ended) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn take(&self) -> Option<ImageError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Why the data broke off, if it did.
+    pub(crate) fn take_error(&self) -> Option<ImageError> {
+        self.with(|ended| ended.error.take())
+    }
+
+    /// The digest of all of the data, if it was hashed.
+    pub(crate) fn take_digest(&self) -> Option<(DigestAlgorithm, String)> {
+        self.with(|ended| ended.digest.take())
     }
 }
 
 /// What the target asks for.
 pub(crate) struct FlowOptions<'a> {
     pub(crate) retry: &'a RetryPolicy,
+    /// Whether to hash the data, and hold its end back until it is right.
+    pub(crate) hashes: bool,
     /// Whether to look at the beginning of the data first.
     pub(crate) looks_at_head: bool,
 }
@@ -44,10 +59,10 @@ pub(crate) struct Flow {
     source: Arc<dyn ImageSource>,
     image: ImageMetadata,
     retry: RetryPolicy,
-    fault: Fault,
+    ending: Ending,
     /// The digest to be reached.
     stated: Option<Stated>,
-    hashing: Hashing,
+    hashing: Option<Hashing>,
     len_bytes: Option<u64>,
     chunks: ImageDataStream,
     /// How many bytes of the image have been read and hashed.
@@ -72,7 +87,7 @@ impl Flow {
         image: &ImageMetadata,
         kept: Option<ImageData>,
         options: &FlowOptions<'_>,
-        fault: &Fault,
+        ending: &Ending,
     ) -> Result<ImageData, ImageError> {
         let (algorithm, stated) = match stated_digest(image) {
             Some((algorithm, name, value)) => (
@@ -84,13 +99,15 @@ impl Flow {
             ),
             None => (DigestAlgorithm::Md5, None),
         };
-        let mut hashing = Hashing::start(algorithm);
+        let start = || options.hashes.then(|| Hashing::start(algorithm));
+        let mut hashing = start();
         let mut at_bytes = 0;
         if let Some(kept) = kept {
-            at_bytes = hashing.take_in(kept).await.map_err(ImageError::Target)?;
+            let taken = hashing::take_in(kept, hashing.as_mut()).await;
+            at_bytes = taken.map_err(ImageError::Target)?;
         }
         if image.size.is_some_and(|size| at_bytes > size) {
-            (hashing, at_bytes) = (Hashing::start(algorithm), 0);
+            (hashing, at_bytes) = (start(), 0);
         }
         let mut data = open_at(source, image, at_bytes).await?;
         if options.looks_at_head && data.offset_bytes == 0 {
@@ -98,7 +115,7 @@ impl Flow {
         }
         if data.offset_bytes != at_bytes {
             // The source gives all or nothing, so the target starts anew, too.
-            (hashing, at_bytes) = (Hashing::start(algorithm), 0);
+            (hashing, at_bytes) = (start(), 0);
         }
         let rest = data.len_bytes.map(|rest| at_bytes + rest);
         if let (Some(stated), Some(found)) = (image.size, rest)
@@ -111,7 +128,7 @@ impl Flow {
             source: Arc::clone(source),
             image: image.clone(),
             retry: options.retry.clone(),
-            fault: fault.clone(),
+            ending: ending.clone(),
             stated,
             hashing,
             len_bytes: image.size.or(rest),
@@ -139,7 +156,7 @@ impl Flow {
                         FailureKind::Refused,
                         "the data from the source broke off or is wrong",
                     );
-                    flow.fault.set(error);
+                    flow.ending.with(|ended| ended.error = Some(error));
                     Err(broken)
                 }
             }
@@ -163,7 +180,9 @@ impl Flow {
                 let found = self.at_bytes;
                 return Err(ImageError::Length { stated, found });
             }
-            self.hashing.update(chunk.clone()).await;
+            if let Some(hashing) = &mut self.hashing {
+                hashing.update(chunk.clone()).await;
+            }
             self.ctx.emit(Event::Transferred {
                 id: self.image.id.clone(),
                 delta_bytes: chunk.len() as u64,
@@ -227,7 +246,7 @@ impl Flow {
     /// Reads what was read before, for nothing: its digest must be the same.
     async fn skip(&mut self, data: ImageData) -> Result<ImageDataStream, ImageError> {
         let mut chunks = data.chunks;
-        let mut again = self.hashing.same_algorithm();
+        let mut again = self.hashing.as_ref().map(Hashing::same_algorithm);
         let mut left = self.at_bytes.saturating_sub(data.offset_bytes);
         let mut rest = Bytes::new();
         while left > 0 {
@@ -244,16 +263,20 @@ impl Flow {
             let known = left.min(chunk.len() as u64);
             left -= known;
             let known = usize::try_from(known).unwrap_or(usize::MAX);
-            again.update(chunk.slice(..known)).await;
+            if let Some(again) = &mut again {
+                again.update(chunk.slice(..known)).await;
+            }
             rest = chunk.slice(known..);
         }
-        let (found, stated) = (again.finish().await, self.hashing.so_far().await);
-        if found != stated {
-            return Err(ImageError::SourceDigest {
-                algorithm: "digest of the part read before".to_owned(),
-                stated,
-                found,
-            });
+        if let (Some(again), Some(before)) = (&again, &self.hashing) {
+            let (found, stated) = (again.so_far().await, before.so_far().await);
+            if found != stated {
+                return Err(ImageError::SourceDigest {
+                    algorithm: "digest of the part read before".to_owned(),
+                    stated,
+                    found,
+                });
+            }
         }
         Ok(stream::iter((!rest.is_empty()).then_some(Ok(rest)))
             .chain(chunks)
@@ -267,10 +290,15 @@ impl Flow {
             let found = self.at_bytes;
             return Err(ImageError::Length { stated, found });
         }
+        let Some(hashing) = &self.hashing else {
+            return Ok(());
+        };
+        let found = hashing.so_far().await;
+        let digest = Some((hashing.algorithm(), found.clone()));
+        self.ending.with(|ended| ended.digest = digest);
         let Some(stated) = &self.stated else {
             return Ok(());
         };
-        let found = self.hashing.so_far().await;
         if !found.eq_ignore_ascii_case(&stated.value) {
             return Err(ImageError::SourceDigest {
                 algorithm: stated.algorithm.clone(),

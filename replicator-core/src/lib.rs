@@ -16,6 +16,7 @@ mod size;
 pub mod testing;
 mod transfer;
 mod verb;
+mod verify;
 
 pub use compare::{Compared, Comparison, Difference, compare};
 pub use context::RunContext;
@@ -26,9 +27,10 @@ pub use port::{
     Event, EventSink, FailureKind, ImageData, ImageDataStream, ImageSource, ImageStream,
     ImageTarget, NoEvents, Operation, PortError, SkipReason,
 };
-pub use proof::Proof;
+pub use proof::{Proof, Verify};
 pub use replicate::{DataPolicy, FormatCheck, ReplicateOptions, replicate};
 pub use report::{Failure, ImageError, Outcome, Report};
 pub use retry::RetryPolicy;
 pub use size::{TotalSize, size};
 pub use verb::Verb;
+pub use verify::{VerifyBy, VerifyReport, verify};

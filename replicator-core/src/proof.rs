@@ -1,18 +1,41 @@
 //! Whether two ends have the same content, by what they state.
 
-use glance_model::ImageMetadata;
+use glance_model::{ImageId, ImageMetadata};
 
 use crate::digest::DigestAlgorithm;
+use crate::flow::hashing::{Hashing, take_in};
+use crate::port::{ImageSource, PortError};
 use crate::report::ImageError;
 
+/// How much is done to know that a copy is right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// The data is hashed on its way, its end is held back until the digest is
+    /// what the source states, and what the target states is compared.
+    #[default]
+    Full,
+    /// Only what both ends state is compared, after the upload.
+    Target,
+    /// As `Full`, and the copy is read from the target and hashed again.
+    ReadBack,
+    /// Nothing but the length.
+    None,
+}
+
+impl Verify {
+    pub(crate) fn hashes(self) -> bool {
+        matches!(self, Self::Full | Self::ReadBack)
+    }
+}
+
 /// How the content of a copy is known to be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Proof {
-    /// A digest agrees all the way: that of the data on its way with what the
+    /// A digest agrees: of the data on its way, or of the copy, with what the
     /// source states, and with what the target states, where it states any.
     Verified,
-    /// The source states no digest that could be compared.
+    /// There is no digest that could be compared, or none was asked for.
     Unverifiable,
 }
 
@@ -29,12 +52,12 @@ pub(crate) fn stated_digest(image: &ImageMetadata) -> Option<(DigestAlgorithm, &
 }
 
 /// Compares what the target states of its copy with what the source states, and
-/// with the length of what was sent.
+/// with the length of what was sent. Says whether a digest was compared.
 pub(crate) fn compare_stated(
     source: &ImageMetadata,
     target: &ImageMetadata,
     sent_bytes: u64,
-) -> Result<(), ImageError> {
+) -> Result<Proof, ImageError> {
     let differs = |property: &str, source: String, target: String| {
         Err(ImageError::TargetDiffers {
             property: property.to_owned(),
@@ -62,12 +85,52 @@ pub(crate) fn compare_stated(
         if !of_source.eq_ignore_ascii_case(of_target) {
             return differs(algorithm, of_source.to_owned(), of_target.to_owned());
         }
-        return Ok(());
+        return Ok(Proof::Verified);
     }
     match (&source.checksum, &target.checksum) {
         (Some(of_source), Some(of_target)) if !of_source.eq_ignore_ascii_case(of_target) => {
             differs("checksum", of_source.clone(), of_target.clone())
         }
-        _ => Ok(()),
+        (Some(_), Some(_)) => Ok(Proof::Verified),
+        _ => Ok(Proof::Unverifiable),
+    }
+}
+
+/// What an end holds of an image, by reading all of it.
+pub(crate) struct ReadDigest {
+    algorithm: DigestAlgorithm,
+    len_bytes: u64,
+    digest: String,
+}
+
+pub(crate) async fn read_digest<E: ImageSource + ?Sized>(
+    end: &E,
+    id: &ImageId,
+    algorithm: DigestAlgorithm,
+) -> Result<ReadDigest, PortError> {
+    let mut hashing = Hashing::start(algorithm);
+    let mut len_bytes = 0;
+    if let Some(data) = end.image_data(id, 0).await? {
+        len_bytes = take_in(data, Some(&mut hashing)).await?;
+    }
+    Ok(ReadDigest {
+        algorithm,
+        len_bytes,
+        digest: hashing.so_far().await,
+    })
+}
+
+impl ReadDigest {
+    pub(crate) fn check(&self, len_bytes: u64, digest: &str) -> Result<Proof, ImageError> {
+        if self.len_bytes == len_bytes && self.digest.eq_ignore_ascii_case(digest) {
+            return Ok(Proof::Verified);
+        }
+        Err(ImageError::ReadBack {
+            algorithm: self.algorithm,
+            wanted: digest.to_owned(),
+            found: self.digest.clone(),
+            wanted_bytes: len_bytes,
+            found_bytes: self.len_bytes,
+        })
     }
 }

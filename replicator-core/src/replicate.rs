@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::context::RunContext;
 use crate::plan::{Action, Plan, PlannedImage};
 use crate::port::{Event, ImageSource, ImageTarget};
+use crate::proof::Verify;
 use crate::report::{Failure, ImageError, Outcome, Report};
 use crate::retry::RetryPolicy;
 use crate::transfer::{Transfer, update_metadata};
@@ -44,6 +45,8 @@ pub struct ReplicateOptions {
     pub data: DataPolicy,
     /// How many images are written at a time.
     pub transfers: NonZeroUsize,
+    /// How much is done to know that a copy is right.
+    pub verify: Verify,
     /// Whether data that the target would refuse is sent all the same.
     pub format_check: FormatCheck,
     /// When what failed is tried again.
@@ -56,6 +59,7 @@ impl Default for ReplicateOptions {
             do_not_replicate: DoNotReplicate::default(),
             data: DataPolicy::default(),
             transfers: const { NonZeroUsize::new(4).unwrap() },
+            verify: Verify::default(),
             format_check: FormatCheck::default(),
             retry: RetryPolicy::default(),
         }

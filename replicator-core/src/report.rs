@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use glance_model::{ContentProblem, ImageId, ImageStatus, MetadataDiff};
 
+use crate::digest::DigestAlgorithm;
 use crate::port::{FailureKind, PortError};
 use crate::proof::Proof;
 
@@ -94,6 +95,23 @@ pub enum ImageError {
         /// What the target says.
         target: String,
     },
+    /// What was read from an end is not what it should be.
+    #[error(
+        "{found_bytes} bytes with the {algorithm} {found} were read, \
+         and not {wanted_bytes} bytes with {wanted}"
+    )]
+    ReadBack {
+        /// The algorithm of both digests.
+        algorithm: DigestAlgorithm,
+        /// The digest that it should have.
+        wanted: String,
+        /// The digest that it has.
+        found: String,
+        /// The length that it should have.
+        wanted_bytes: u64,
+        /// The length that it has.
+        found_bytes: u64,
+    },
     /// Both ends have an active image of that id, and they are not the same.
     #[error("the target has another image of that id: {}", describe(.0))]
     DifferentContent(MetadataDiff),
@@ -115,6 +133,7 @@ impl ImageError {
             Self::Length { .. }
                 | Self::SourceDigest { .. }
                 | Self::TargetDiffers { .. }
+                | Self::ReadBack { .. }
                 | Self::DifferentContent(_)
         )
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
-use crate::flow::{Fault, Flow, FlowOptions, retry_after};
+use crate::digest::DigestAlgorithm;
+use crate::flow::{Ending, Flow, FlowOptions, retry_after};
 use crate::port::{Event, ImageData, ImageSource, ImageTarget};
-use crate::proof::{Proof, compare_stated, stated_digest};
+use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
 
@@ -29,8 +30,9 @@ impl Transfer<'_> {
         });
         let mut existing = existing;
         let mut attempts = 0;
+        let ending = Ending::default();
         let stated = loop {
-            let error = match self.write(existing.as_ref()).await {
+            let error = match self.write(existing.as_ref(), &ending).await {
                 Ok(stated) => break stated,
                 Err(error) => error,
             };
@@ -57,24 +59,54 @@ impl Transfer<'_> {
             }
         };
         let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
-        compare_stated(self.image, &stated, total_bytes)?;
+        let proof = self
+            .prove(&stated, total_bytes, ending.take_digest())
+            .await?;
         self.publish(stated).await?;
-        let proof = match stated_digest(self.image) {
-            Some(_) => Proof::Verified,
-            None => Proof::Unverifiable,
-        };
         Ok(Outcome::Copied { total_bytes, proof })
     }
 
-    async fn write(&self, existing: Option<&ImageMetadata>) -> Result<ImageMetadata, ImageError> {
+    async fn prove(
+        &self,
+        stated: &ImageMetadata,
+        total_bytes: u64,
+        sent: Option<(DigestAlgorithm, String)>,
+    ) -> Result<Proof, ImageError> {
+        let verify = self.options.verify;
+        if verify == Verify::None {
+            return Ok(Proof::Unverifiable);
+        }
+        let compared = compare_stated(self.image, stated, total_bytes)?;
+        match verify {
+            Verify::ReadBack => {
+                let digest = stated_digest(self.image);
+                let digest = digest.map(|(algorithm, _, value)| (algorithm, value.to_owned()));
+                let Some((algorithm, wanted)) = sent.or(digest) else {
+                    return Ok(compared);
+                };
+                let target: &dyn ImageTarget = &**self.target;
+                let found = read_digest(target, &self.image.id, algorithm).await;
+                let found = found.map_err(ImageError::Target)?;
+                found.check(total_bytes, &wanted)
+            }
+            Verify::Full if stated_digest(self.image).is_some() => Ok(Proof::Verified),
+            _ => Ok(compared),
+        }
+    }
+
+    async fn write(
+        &self,
+        existing: Option<&ImageMetadata>,
+        ending: &Ending,
+    ) -> Result<ImageMetadata, ImageError> {
         let kept = self.target.partial_data(&self.image.id).await;
         let kept = kept.map_err(ImageError::Target)?;
         let is_continued = kept.is_some();
-        match self.write_behind(kept, existing).await {
+        match self.write_behind(kept, existing, ending).await {
             // What was kept may be what is wrong: a disk lost it, or the image
             // was another one then.
             Err(error) if is_continued && error.is_of_content() => {
-                self.write_behind(None, existing).await
+                self.write_behind(None, existing, ending).await
             }
             written => written,
         }
@@ -84,19 +116,20 @@ impl Transfer<'_> {
         &self,
         kept: Option<ImageData>,
         existing: Option<&ImageMetadata>,
+        ending: &Ending,
     ) -> Result<ImageMetadata, ImageError> {
-        let fault = Fault::default();
         let knows_hidden = TargetForm::V2 { hidden: true };
         let options = FlowOptions {
             retry: &self.options.retry,
+            hashes: self.options.verify.hashes(),
             // A server that knows no hidden images is too old to look.
             looks_at_head: self.options.format_check == FormatCheck::Auto
                 && self.target.form() == knows_hidden,
         };
-        let data = Flow::open(self.ctx, self.source, self.image, kept, &options, &fault).await?;
+        let data = Flow::open(self.ctx, self.source, self.image, kept, &options, ending).await?;
         let written = self.target.write_image(self.image, existing, data).await;
         // If the data was at fault, the target's error only says that it broke.
-        written.map_err(|error| fault.take().unwrap_or(ImageError::Target(error)))
+        written.map_err(|error| ending.take_error().unwrap_or(ImageError::Target(error)))
     }
 
     /// Asks the target what it has; it may have been out of reach a moment ago.

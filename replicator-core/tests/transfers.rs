@@ -9,7 +9,7 @@ use glance_model::{ImageMetadata, ImageStatus, TargetForm};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{
     Event, EventSink, ImageError, ImageSource, ImageTarget, Outcome, Proof, ReplicateOptions,
-    Report, RetryPolicy, RunContext, Verb, plan, replicate,
+    Report, RetryPolicy, RunContext, Verb, Verify, plan, replicate,
 };
 
 fn quick() -> ReplicateOptions {
@@ -24,11 +24,19 @@ async fn livecopy(
     source: impl ImageSource + 'static,
     target: impl ImageTarget + 'static,
 ) -> Report {
-    let (ctx, options) = (RunContext::silent(), quick());
-    let plan = plan(&ctx, Verb::Livecopy, &source, &target, &options)
+    livecopy_with(&quick(), source, target).await
+}
+
+async fn livecopy_with(
+    options: &ReplicateOptions,
+    source: impl ImageSource + 'static,
+    target: impl ImageTarget + 'static,
+) -> Report {
+    let ctx = RunContext::silent();
+    let plan = plan(&ctx, Verb::Livecopy, &source, &target, options)
         .await
         .unwrap();
-    replicate(&ctx, Arc::new(source), Arc::new(target), plan, &options).await
+    replicate(&ctx, Arc::new(source), Arc::new(target), plan, options).await
 }
 
 fn data(len: usize) -> Bytes {
@@ -268,5 +276,56 @@ async fn wrong_bytes_that_were_kept_are_not_kept_for_ever() {
         let report = livecopy(source, Faulty::new(target.clone(), kept)).await;
         assert_eq!(report.copied(), 1, "{:?}", report.failures);
         assert_same(&images, &target);
+    }
+}
+
+#[tokio::test]
+async fn how_a_copy_is_verified_is_chosen() {
+    struct Case {
+        verify: Verify,
+        flipped_at_source: bool,
+        flipped_on_read_back: bool,
+        outcome: Result<Proof, &'static str>,
+    }
+    let cases = [
+        (Verify::Full, false, false, Ok(Proof::Verified)),
+        (Verify::Full, false, true, Ok(Proof::Verified)),
+        (Verify::Full, true, false, Err("SourceDigest")),
+        (Verify::Target, false, false, Ok(Proof::Verified)),
+        (Verify::Target, true, false, Err("TargetDiffers")),
+        (Verify::ReadBack, false, false, Ok(Proof::Verified)),
+        (Verify::ReadBack, false, true, Err("ReadBack")),
+        (Verify::None, false, false, Ok(Proof::Unverifiable)),
+        (Verify::None, true, false, Ok(Proof::Unverifiable)),
+    ]
+    .map(
+        |(verify, flipped_at_source, flipped_on_read_back, outcome)| Case {
+            verify,
+            flipped_at_source,
+            flipped_on_read_back,
+            outcome,
+        },
+    );
+    for case in cases {
+        let flip = |yes: bool| faults(|f| f.flipped_byte = yes.then_some(500));
+        let (_, source) = source(&[10_000], flip(case.flipped_at_source));
+        let target = Faulty::new(MemoryImages::default(), flip(case.flipped_on_read_back));
+        let mut options = quick();
+        options.verify = case.verify;
+        let report = livecopy_with(&options, source, target).await;
+        let name = format!(
+            "{:?} {} {}",
+            case.verify, case.flipped_at_source, case.flipped_on_read_back
+        );
+        match (case.outcome, &report.done[..], &report.failures[..]) {
+            (Ok(wanted), [(_, Outcome::Copied { proof, .. })], []) => {
+                assert_eq!(*proof, wanted, "{name}");
+            }
+            (Err(wanted), [], [failure]) => {
+                let error = format!("{:?}", failure.error);
+                assert!(error.starts_with(wanted), "{name}: {error}");
+            }
+            _ => panic!("{name}: {report:?}"),
+        }
     }
 }

@@ -38,6 +38,10 @@ impl Hashing {
         Self { algorithm, queue }
     }
 
+    pub(crate) fn algorithm(&self) -> DigestAlgorithm {
+        self.algorithm
+    }
+
     pub(crate) fn same_algorithm(&self) -> Self {
         Self::start(self.algorithm)
     }
@@ -47,16 +51,6 @@ impl Hashing {
         let _ = self.queue.send(Message::Data(data)).await;
     }
 
-    /// Takes in all of an image's data; returns how much it was.
-    pub(crate) async fn take_in(&mut self, mut data: ImageData) -> Result<u64, PortError> {
-        let mut len_bytes = 0;
-        while let Some(chunk) = data.chunks.try_next().await? {
-            len_bytes += chunk.len() as u64;
-            self.update(chunk).await;
-        }
-        Ok(len_bytes)
-    }
-
     /// The digest of everything so far.
     pub(crate) async fn so_far(&self) -> String {
         let (answer, digest) = oneshot::channel();
@@ -64,8 +58,19 @@ impl Hashing {
         // Empty, and so equal to no digest, if the thread has panicked.
         digest.await.map(Digester::finish).unwrap_or_default()
     }
+}
 
-    pub(crate) async fn finish(self) -> String {
-        self.so_far().await
+/// Reads all of an image's data, and hashes it; returns how much it was.
+pub(crate) async fn take_in(
+    mut data: ImageData,
+    mut hashing: Option<&mut Hashing>,
+) -> Result<u64, PortError> {
+    let mut len_bytes = 0;
+    while let Some(chunk) = data.chunks.try_next().await? {
+        len_bytes += chunk.len() as u64;
+        if let Some(hashing) = &mut hashing {
+            hashing.update(chunk).await;
+        }
     }
+    Ok(len_bytes)
 }

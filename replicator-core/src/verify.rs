@@ -1,0 +1,149 @@
+//! Whether two ends have the same content.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use glance_model::{ImageId, ImageMetadata};
+use tokio::task::JoinSet;
+
+use crate::context::RunContext;
+use crate::merge::{ListingError, MergedListing};
+use crate::port::{Event, ImageSource};
+use crate::proof::{Proof, compare_stated, read_digest, stated_digest};
+use crate::report::{Failure, ImageError};
+
+/// How content is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyBy {
+    /// By the sizes and digests that both ends state.
+    Stated,
+    /// By reading each image from the target, and hashing it.
+    Reading,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// How many images have the content that the source states.
+    pub verified: u64,
+    /// Images without a digest that could be compared.
+    pub unverifiable: Vec<ImageId>,
+    /// Active images of the source that the target does not have with data.
+    pub missing: Vec<ImageId>,
+    /// Images whose content is wrong, or could not be read.
+    pub failures: Vec<Failure>,
+}
+
+/// Compares the content of the active images of the source with that of their
+/// copies at the target. Nothing is changed.
+///
+/// To check an archive by itself, give it as both, and read it.
+///
+/// # Errors
+///
+/// [`ListingError`] if one of them cannot be listed in whole and in order.
+///
+/// # Panics
+///
+/// If an adapter panics.
+pub async fn verify(
+    ctx: &RunContext,
+    source: Arc<dyn ImageSource>,
+    target: Arc<dyn ImageSource>,
+    by: VerifyBy,
+    transfers: NonZeroUsize,
+) -> Result<VerifyReport, ListingError> {
+    let mut listing = MergedListing::new(source.images(), target.images());
+    let mut report = VerifyReport::default();
+    let mut reading = JoinSet::new();
+    while let Some(pair) = listing.next(ctx).await? {
+        let (image, copy) = match (pair.source, pair.target) {
+            (Some(Ok(image)), copy) if image.is_active() => (image, copy),
+            (Some(Err(error)), _) => {
+                report.add(ctx, pair.id, None, Err(ImageError::Source(error)));
+                continue;
+            }
+            _ => continue,
+        };
+        let copy = match copy {
+            Some(Ok(copy)) if copy.is_active() => copy,
+            Some(Err(error)) => {
+                report.add(ctx, pair.id, image.name, Err(ImageError::Target(error)));
+                continue;
+            }
+            _ => {
+                report.missing.push(pair.id);
+                continue;
+            }
+        };
+        match by {
+            VerifyBy::Stated => {
+                let size = image.size.or(copy.size).unwrap_or(0);
+                let result = compare_stated(&image, &copy, size);
+                report.add(ctx, pair.id, image.name, result);
+            }
+            VerifyBy::Reading => {
+                if reading.len() >= transfers.get() {
+                    report.join(ctx, &mut reading).await;
+                }
+                let (ctx, target) = (ctx.clone(), Arc::clone(&target));
+                reading.spawn(async move {
+                    let work = read(&*target, &image, &copy);
+                    let result = ctx.until_cancelled(work).await;
+                    let result = result.map_err(ImageError::Target).flatten();
+                    (image, result)
+                });
+            }
+        }
+    }
+    while !reading.is_empty() {
+        report.join(ctx, &mut reading).await;
+    }
+    Ok(report)
+}
+
+async fn read(
+    target: &dyn ImageSource,
+    image: &ImageMetadata,
+    copy: &ImageMetadata,
+) -> Result<Proof, ImageError> {
+    let size = image.size.or(copy.size).unwrap_or(0);
+    compare_stated(image, copy, size)?;
+    let Some((algorithm, _, wanted)) = stated_digest(image).or_else(|| stated_digest(copy)) else {
+        return Ok(Proof::Unverifiable);
+    };
+    let found = read_digest(target, &image.id, algorithm).await;
+    found.map_err(ImageError::Target)?.check(size, wanted)
+}
+
+type Read = (ImageMetadata, Result<Proof, ImageError>);
+
+impl VerifyReport {
+    async fn join(&mut self, ctx: &RunContext, reading: &mut JoinSet<Read>) {
+        match reading.join_next().await {
+            Some(Ok((image, result))) => self.add(ctx, image.id, image.name, result),
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => {}
+        }
+    }
+
+    fn add(
+        &mut self,
+        ctx: &RunContext,
+        id: ImageId,
+        name: Option<String>,
+        result: Result<Proof, ImageError>,
+    ) {
+        match result {
+            Ok(Proof::Verified) => self.verified += 1,
+            Ok(Proof::Unverifiable) => self.unverifiable.push(id),
+            Err(error) => {
+                let error = Arc::new(error);
+                let failure = Failure { id, name, error };
+                ctx.emit(Event::Failed(failure.clone()));
+                self.failures.push(failure);
+            }
+        }
+    }
+}
