@@ -167,6 +167,7 @@ fn config(run: &Run<'_>, endpoint: &Endpoint, end: Side) -> ClientConfig {
     };
     let mut config = ClientConfig::new(endpoint.clone()).with_api(api);
     config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
+    config.listing_retries = run.options.retries;
     match token {
         Some(token) => config.with_token(token.clone()),
         None => config,

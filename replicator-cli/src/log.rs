@@ -7,13 +7,17 @@ use std::sync::Arc;
 use syslog_tracing::Syslog;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Options;
 use crate::error::CliError;
+use crate::render::escaped;
 
 /// The target of what is shown on the terminal, too. On stderr it would be there
 /// twice.
@@ -36,16 +40,26 @@ pub(crate) fn start(options: &Options) -> Result<(), CliError> {
     let to_stderr = file.is_none() && syslog.is_none();
     let level = level(options);
     let file = file.map(|file| {
-        let layer = layer().with_ansi(false).with_writer(Arc::new(file));
+        let layer = layer()
+            .with_ansi(false)
+            .fmt_fields(fields())
+            .with_writer(Arc::new(file));
         layer.with_filter(filter(level, LevelFilter::INFO))
     });
     let syslog = syslog.map(|syslog| {
-        let layer = layer().with_ansi(false).with_level(false).without_time();
+        let layer = layer()
+            .with_ansi(false)
+            .fmt_fields(fields())
+            .with_level(false)
+            .without_time();
         let layer = layer.with_writer(syslog);
         layer.with_filter(filter(level, LevelFilter::INFO))
     });
     let stderr = to_stderr.then(|| {
-        let layer = layer().with_ansi(false).with_writer(std::io::stderr);
+        let layer = layer()
+            .with_ansi(false)
+            .fmt_fields(fields())
+            .with_writer(std::io::stderr);
         layer.with_filter(filter(level, LevelFilter::OFF))
     });
     tracing_subscriber::registry()
@@ -54,6 +68,19 @@ pub(crate) fn start(options: &Options) -> Result<(), CliError> {
         .with(stderr)
         .init();
     Ok(())
+}
+
+/// Writes fields, and the message, which is one, so that none can do harm to a
+/// terminal: much of what is logged comes from servers.
+fn fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
+    debug_fn(|writer, field, value| {
+        let value = format!("{value:?}");
+        match field.name() {
+            "message" => write!(writer, "{}", escaped(&value)),
+            name => write!(writer, "{name}={}", escaped(&value)),
+        }
+    })
+    .delimited(" ")
 }
 
 /// Says whether log lines will come between the lines of the terminal.

@@ -16,8 +16,8 @@ use replicator_core::{Event, EventSink, PortError, Report, Verb};
 
 pub(crate) use self::progress::Look;
 use self::progress::Progress;
-use self::wording::{Lines, Weight, Wording, escaped};
-pub(crate) use self::wording::{human_size, named, verb};
+use self::wording::{Lines, Weight, Wording};
+pub(crate) use self::wording::{escaped, human_size, named, verb};
 use crate::error::{CliError, hint};
 
 /// Writes a line of data to stdout; says whether anybody still reads there.

@@ -305,6 +305,36 @@ fn one_bad_image_of_twenty_does_not_stop_the_others() {
 }
 
 #[test]
+fn what_a_server_may_get_over_is_tried_again() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    for kind in [
+        RequestKind::Versions,
+        RequestKind::Listing,
+        RequestKind::Download,
+    ] {
+        let busy = FaultAction::retry_after(503, 0);
+        source.fault(FaultOn::kind(kind).times(1), busy);
+    }
+    let busy = FaultAction::retry_after(429, 0);
+    target.fault(FaultOn::kind(RequestKind::Create).times(1), busy);
+    let ends = [source.host_port(), target.host_port()];
+    let ran = succeeded(&["livecopy", ends[0], ends[1]]);
+    assert!(summary(&ran).starts_with("livecopy: 5 copied"), "{ran:?}");
+    assert_eq!(contents(&target), contents(&source));
+
+    let bell = b"{\"message\": \"\x1b[31m\x07\"}";
+    let ringing = FaultAction::Answer {
+        status: 503,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body: bell.as_slice().into(),
+    };
+    source.fault(FaultOn::kind(RequestKind::Listing), ringing);
+    let ran = run(&["--retries", "2", "size", source.host_port()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(!ran.stderr.contains(['\u{1b}', '\u{7}']), "{ran:?}");
+}
+
+#[test]
 fn wrong_content_has_an_exit_code_of_its_own() {
     let (source, target) = (glance(Profile::Today), glance(Profile::Today));
     source.add_image(ImageSpec::new(&id(1)).data(ImageContent::pattern(1, 50_000)));
