@@ -58,7 +58,6 @@ impl Run<'_> {
 /// Runs a command to its end.
 pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
     let Args { options, command } = &invocation.args;
-    log::start(options)?;
     // Two threads drive any number of requests; hashing and files have their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -69,10 +68,12 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
             CliError::System { what, source }
         })?;
     let console = Arc::new(Console::start(Look::of(options), dump_directory(command)));
-    for warning in &invocation.warnings {
-        console.warning(warning);
-    }
-    let result = runtime.block_on(begin(options, command, &console));
+    let result = log::start(options, &console).and_then(|()| {
+        for warning in &invocation.warnings {
+            console.warning(warning);
+        }
+        runtime.block_on(begin(options, command, &console))
+    });
     // While signals are still heard: stderr may be stuck.
     console.finish();
     runtime.shutdown_timeout(FAREWELL);

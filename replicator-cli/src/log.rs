@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Options;
 use crate::error::CliError;
-use crate::render::escaped;
+use crate::render::{Console, escaped};
 
 /// The target of what is shown on the terminal, too. On stderr it would be there
 /// twice.
@@ -34,7 +34,7 @@ const OURS: [&str; 5] = [
 
 /// Starts logging as the options say: to a file or syslog where they are given,
 /// else to stderr.
-pub(crate) fn start(options: &Options) -> Result<(), CliError> {
+pub(crate) fn start(options: &Options, console: &Arc<Console>) -> Result<(), CliError> {
     let file = path(options).map(open).transpose()?;
     let syslog = options.syslog.then(syslog).transpose()?;
     let to_stderr = file.is_none() && syslog.is_none();
@@ -55,11 +55,10 @@ pub(crate) fn start(options: &Options) -> Result<(), CliError> {
         let layer = layer.with_writer(syslog);
         layer.with_filter(filter(level, LevelFilter::INFO))
     });
+    let console = Arc::clone(console);
     let stderr = to_stderr.then(|| {
-        let layer = layer()
-            .with_ansi(false)
-            .fmt_fields(fields())
-            .with_writer(std::io::stderr);
+        let layer = layer().with_ansi(false).fmt_fields(fields());
+        let layer = layer.with_writer(move || console.log_writer());
         layer.with_filter(filter(level, LevelFilter::OFF))
     });
     tracing_subscriber::registry()
@@ -81,11 +80,6 @@ fn fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
         }
     })
     .delimited(" ")
-}
-
-/// Says whether log lines will come between the lines of the terminal.
-pub(crate) fn disturbs_terminal(options: &Options) -> bool {
-    (options.debug || options.verbose) && path(options).is_none() && !options.syslog
 }
 
 fn level(options: &Options) -> Level {

@@ -63,6 +63,7 @@ pub(crate) struct Console {
 enum Message {
     Event(Event),
     Lines(Lines),
+    Log(String),
     Finish,
 }
 
@@ -102,6 +103,11 @@ impl Console {
         self.say(Weight::Summary, wording::summary(verb, report, elapsed));
     }
 
+    /// Takes the lines of a log that goes to stderr.
+    pub(crate) fn log_writer(&self) -> LogWriter {
+        LogWriter(self.messages.clone())
+    }
+
     /// Writes what is left to be written, and ends.
     pub(crate) fn finish(&self) {
         self.send(Message::Finish);
@@ -118,6 +124,21 @@ impl Console {
     fn send(&self, message: Message) {
         // Nobody listens any more once it is finished.
         let _ = self.messages.send(message);
+    }
+}
+
+/// Puts log lines in between the others.
+pub(crate) struct LogWriter(Sender<Message>);
+
+impl io::Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line).trim_end().to_owned();
+        let _ = self.0.send(Message::Log(text));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -143,6 +164,7 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
                 }
                 write_lines(&progress, look, &lines);
             }
+            Ok(Message::Log(line)) => progress.above(|| show(&line)),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Finish) | Err(RecvTimeoutError::Disconnected) => break,
         }

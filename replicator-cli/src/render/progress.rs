@@ -10,7 +10,6 @@ use replicator_core::Event;
 
 use super::wording::{escaped, human_size, named, rate};
 use crate::args::{Options, ProgressMode};
-use crate::log;
 
 /// How often a line is written.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -32,7 +31,7 @@ impl Look {
             ProgressMode::None => Self::Nothing,
             ProgressMode::Line => Self::Lines,
             ProgressMode::Auto | ProgressMode::Bar => {
-                if io::stderr().is_terminal() && !log::disturbs_terminal(options) {
+                if io::stderr().is_terminal() {
                     Self::Bars
                 } else {
                     Self::Lines
