@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand, ValueEnum};
         given as --config-file. The command line comes before the environment, and that before \
         the file.\n\nExit codes: 0 done, 1 error, 2 usage, 3 at least one image failed and the \
         others are done, 4 authentication or permission, 5 differences (compare --exit-code), 6 \
-        the content of an image is wrong, 130 and 143 interrupted."
+        the content of an image is wrong, 7 an image was held back (--format-check), 130 and 143 interrupted."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -173,8 +173,9 @@ pub(crate) struct Options {
 
     /// Read options from the [DEFAULT] section of this file
     ///
-    /// It holds lines of the form `option = value`. May be given more than once;
-    /// of two files that set the same option the later one counts.
+    /// It holds lines of the form `option = value`; what is no option of this
+    /// program is ignored. May be given more than once: of two files that set the
+    /// same option the later one counts.
     #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append)]
     #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
     pub(crate) config_file: Vec<PathBuf>,

@@ -18,6 +18,8 @@ pub(crate) struct Invocation {
     pub(crate) args: Args,
     /// What the user should know about how it was written.
     pub(crate) warnings: Vec<String>,
+    /// What the files set that is no option: they may be those of other programs.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Reads the command line, and the files that it names.
@@ -31,16 +33,16 @@ pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Invocation, 
         settings.extend(read(file)?);
     }
     let command = with_defaults(Args::command(), &settings);
-    let mut warnings = unknown(&command, &settings);
+    let ignored = unknown(&command, &settings);
     let matches = command
         .try_get_matches_from(&line)
         .map_err(|source| CliError::Setting {
             source: Box::new(source),
         })?;
-    warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
         args: Args::from_arg_matches(&matches)?,
-        warnings,
+        warnings: tokens_in_view(&matches),
+        ignored,
     })
 }
 
@@ -98,11 +100,8 @@ fn unknown(command: &clap::Command, settings: &HashMap<String, String>) -> Vec<S
         .chain(of_commands)
         .flat_map(names)
         .collect();
-    let mut unknown: Vec<String> = settings
-        .keys()
-        .filter(|name| !known.contains(*name))
-        .map(|name| format!("the configuration file sets {name}, which is no option"))
-        .collect();
+    let is_unknown = |name: &&String| !known.contains(*name);
+    let mut unknown: Vec<String> = settings.keys().filter(is_unknown).cloned().collect();
     unknown.sort_unstable();
     unknown
 }

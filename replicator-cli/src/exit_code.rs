@@ -4,8 +4,7 @@ use std::process;
 
 use crate::signals::Signal;
 
-/// The documented exit statuses. What a later one says outweighs what an earlier
-/// one says.
+/// The documented exit statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
     /// All is done.
@@ -22,6 +21,8 @@ pub(crate) enum ExitCode {
     Differences,
     /// At least one image does not have the content that it should have.
     WrongContent,
+    /// At least one image was held back since its data looks wrong or unsafe.
+    Refused,
     /// Interrupted; the next run goes on.
     Interrupted(Signal),
 }
@@ -37,6 +38,7 @@ impl ExitCode {
             Self::Denied => 4,
             Self::Differences => 5,
             Self::WrongContent => 6,
+            Self::Refused => 7,
             // As the shell says it of a process that a signal has ended.
             Self::Interrupted(Signal::Interrupt) => 128 + 2,
             Self::Interrupted(Signal::Terminate) => 128 + 15,

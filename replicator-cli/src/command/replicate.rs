@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use glance_model::DoNotReplicate;
 use replicator_core::{
-    DataPolicy, Failure, FormatCheck, ReplicateOptions, Report, Verb, plan, replicate,
+    DataPolicy, Failure, FormatCheck, ImageError, ReplicateOptions, Report, Verb, plan, replicate,
 };
 
 use super::{Run, dry_run};
@@ -62,9 +62,11 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
 }
 
 fn exit_code(run: &Run<'_>, failures: &[Failure], not_done: u64) -> ExitCode {
+    let any = |is_it: fn(&ImageError) -> bool| failures.iter().any(|failure| is_it(&failure.error));
     match run.signal() {
         Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
-        _ if failures.iter().any(|failure| failure.error.is_of_content()) => ExitCode::WrongContent,
+        _ if any(ImageError::is_of_content) => ExitCode::WrongContent,
+        _ if any(|error| matches!(error, ImageError::Refused(_))) => ExitCode::Refused,
         _ if failures.is_empty() => ExitCode::Done,
         _ => ExitCode::ImagesFailed,
     }
