@@ -171,7 +171,7 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_VERBOSE", hide_env = true)]
     pub(crate) verbose: bool,
 
-    /// Read options from the [DEFAULT] section of this file
+    /// Read options from the DEFAULT section of this INI file
     ///
     /// It holds lines of the form `option = value`; what is no option of this
     /// program is ignored. May be given more than once: of two files that set the
