@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// directory, and proves every copy. Image ids are kept. What was interrupted is
 /// gone on with by running the same command again.
 ///
-/// A SERVER is written HOST:PORT, or http(s)://HOST[:PORT][/PATH], or dir:PATH
-/// for a directory that was dumped to.
+/// A SERVER is written HOST:PORT, or as a URL with http or https, or dir:PATH for
+/// a directory that was dumped to.
 #[derive(Debug, Parser)]
 #[command(
     name = "glance-replicator",
