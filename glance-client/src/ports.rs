@@ -172,7 +172,10 @@ fn port_error(error: Error, operation: Operation) -> PortError {
             retry_after: error.retry_after(),
         },
         ErrorKind::Unauthorized | ErrorKind::Forbidden => FailureKind::Denied,
-        ErrorKind::NotGlance | ErrorKind::InvalidAnswer | ErrorKind::Server => {
+        // What one image is answered says nothing of the others.
+        ErrorKind::NotGlance | ErrorKind::InvalidAnswer | ErrorKind::Server
+            if operation == Operation::ListImages =>
+        {
             FailureKind::Unusable
         }
         _ => FailureKind::Refused,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Field, FieldValue, MetadataDiff};
+use crate::{BaseProperty, Field, FieldValue, MetadataDiff, Visibility};
 
 /// Writes the patch that makes the changes of a diff, for
 /// `PATCH /v2/images/{id}` in the media type
@@ -17,6 +17,13 @@ pub fn json_patch(diff: &MetadataDiff) -> Value {
         .filter(|change| change.is_writable())
         .map(|change| {
             let value = match change.wanted() {
+                // v1's word; v2's default is what it means.
+                FieldValue::Text(text)
+                    if change.field == Field::Base(BaseProperty::Visibility)
+                        && text == Visibility::NotPublic.as_str() =>
+                {
+                    json!(Visibility::Shared.as_str())
+                }
                 FieldValue::Text(text) => json!(text),
                 FieldValue::Number(number) => json!(number),
                 FieldValue::Flag(flag) => json!(flag),
@@ -40,6 +47,20 @@ fn pointer(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus};
+
+    #[test]
+    fn what_v1_calls_not_public_is_shared_in_v2() {
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        let mut target = ImageMetadata::new(id, ImageStatus::Active);
+        target.visibility = Some(Visibility::Public);
+        let mut source = target.clone();
+        source.visibility = Some(Visibility::NotPublic);
+        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
+        assert_eq!(
+            json_patch(&diff),
+            json!([{"op": "add", "path": "/visibility", "value": "shared"}])
+        );
+    }
 
     #[test]
     fn a_diff_becomes_a_patch_of_what_can_be_written() {
