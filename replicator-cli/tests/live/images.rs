@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::server::Server;
 
 /// The data of the images that have any, by id.
-pub type Data = BTreeMap<String, Vec<u8>>;
+pub(crate) type Data = BTreeMap<String, Vec<u8>>;
 
 const MIB: usize = 1024 * 1024;
 
@@ -27,39 +27,89 @@ fn bytes(seed: u32, len: usize) -> Vec<u8> {
 
 fn id(n: u32) -> String {
     // Spread over the whole range, so that the order is not that of creation.
-    format!("{:08x}-0000-4000-8000-{n:012x}", n.wrapping_mul(2_654_435_761))
+    format!(
+        "{:08x}-0000-4000-8000-{n:012x}",
+        n.wrapping_mul(2_654_435_761)
+    )
 }
 
 /// Fills a server that has v2 with 25 images.
-pub fn seed_v2(server: &Server) -> Data {
-    let forty: Value = (0..40).map(|n| (format!("prop_{n:02}"), json!(format!("value {n}")))).collect();
+pub(crate) fn seed_v2(server: &Server) -> Data {
+    let forty: Value = (0..40)
+        .map(|n| (format!("prop_{n:02}"), json!(format!("value {n}"))))
+        .collect();
     let long = "長".repeat(200);
     let mut kinds: Vec<(Value, Option<usize>)> = vec![
         (json!({"name": "no bytes"}), Some(0)),
         (json!({"name": "one byte"}), Some(1)),
         (json!({"name": "small"}), Some(5 * MIB)),
         (json!({"name": "large"}), Some(300 * MIB)),
-        (json!({"name": "日本語の名前", "label": "größe", "説明": "ascii too"}), Some(1000)),
+        (
+            json!({"name": "日本語の名前", "label": "größe"}),
+            Some(1000),
+        ),
         (json!({"name": "with \"quotes\" and 'more' \\"}), Some(1000)),
-        (json!({"name": "two lines", "lines": "one\ntwo\r\nthree", "quoted": "a \"b\" c"}), Some(1000)),
+        (
+            json!({"name": "two lines", "lines": "one\ntwo\r\nthree", "quoted": "a \"b\" c"}),
+            Some(1000),
+        ),
         (json!({"name": long, "long": "w".repeat(2000)}), Some(1000)),
-        (json!({"name": "tags", "tags": ["a", "b c", "日本"]}), Some(1000)),
+        (
+            json!({"name": "tags", "tags": ["a", "b c", "日本"]}),
+            Some(1000),
+        ),
         (forty, Some(1000)),
-        (json!({"name": "empty property", "empty": "", "full": "yes"}), Some(1000)),
-        (json!({"name": "needs", "min_disk": 3, "min_ram": 512}), Some(1000)),
+        (
+            json!({"name": "empty property", "empty": "", "full": "yes"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "needs", "min_disk": 3, "min_ram": 512}),
+            Some(1000),
+        ),
         (json!({"name": "protected", "protected": true}), Some(1000)),
-        (json!({"name": "community", "visibility": "community"}), Some(1000)),
-        (json!({"name": "public", "visibility": "public"}), Some(1000)),
-        (json!({"name": "private", "visibility": "private"}), Some(1000)),
-        (json!({"name": "shared", "visibility": "shared"}), Some(1000)),
-        (json!({"name": "of others", "visibility": "private", "owner": "0123456789abcdef"}), Some(1000)),
+        (
+            json!({"name": "community", "visibility": "community"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "public", "visibility": "public"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "private", "visibility": "private"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "shared", "visibility": "shared"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "of others", "visibility": "private", "owner": "0123456789abcdef"}),
+            Some(1000),
+        ),
         (json!({"name": "queued"}), None),
-        (json!({"name": "kernel", "disk_format": "aki", "container_format": "aki"}), Some(2000)),
-        (json!({"name": "ramdisk", "disk_format": "ari", "container_format": "ari"}), Some(3000)),
-        (json!({"name": "machine", "disk_format": "ami", "container_format": "ami",
-            "kernel_id": id(20), "ramdisk_id": id(21)}), Some(4000)),
-        (json!({"With-Dash": "1", "UPPER": "2", "with.dot": "3"}), Some(1000)),
-        (json!({"name": "None", "owner": "acme", "all zeros": "with a blank in its name"}), Some(70_000)),
+        (
+            json!({"name": "kernel", "disk_format": "aki", "container_format": "aki"}),
+            Some(2000),
+        ),
+        (
+            json!({"name": "ramdisk", "disk_format": "ari", "container_format": "ari"}),
+            Some(3000),
+        ),
+        (
+            json!({"name": "machine", "disk_format": "ami", "container_format": "ami",
+            "kernel_id": id(20), "ramdisk_id": id(21)}),
+            Some(4000),
+        ),
+        (
+            json!({"With-Dash": "1", "UPPER": "2", "with.dot": "3"}),
+            Some(1000),
+        ),
+        (
+            json!({"name": "None", "owner": "acme", "all zeros": "with a blank in its name"}),
+            Some(70_000),
+        ),
     ];
     let hidden = if server.knows_hidden {
         json!({"name": "hidden", "os_hidden": true, "visibility": "public"})
@@ -82,32 +132,81 @@ pub fn seed_v2(server: &Server) -> Data {
 }
 
 /// Fills a server that has v1 alone: what v1 can say.
-pub fn seed_v1(server: &Server) -> Data {
-    let long = "長".repeat(200);
+pub(crate) fn seed_v1(server: &Server) -> Data {
+    let long = "長".repeat(80);
     let forty: Vec<(String, String)> = (0..40)
         .map(|n| (format!("property-prop_{n:02}"), format!("value {n}")))
         .collect();
-    let forty: Vec<(&str, &str)> = forty.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let forty: Vec<(&str, &str)> = forty
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
     let (kernel, ramdisk) = (id(20), id(21));
-    let kinds: Vec<(Vec<(&str, &str)>, Option<usize>)> = vec![
+    type Kind<'a> = (Vec<(&'a str, &'a str)>, Option<usize>);
+    let kinds: Vec<Kind<'_>> = vec![
         (vec![("name", "no bytes"), ("size", "0")], Some(0)),
         (vec![("name", "one byte")], Some(1)),
         (vec![("name", "small")], Some(5 * MIB)),
         (vec![("name", "large")], Some(300 * MIB)),
-        (vec![("name", "日本語の名前"), ("property-label", "größe")], Some(1000)),
+        (
+            vec![("name", "日本語の名前"), ("property-label", "größe")],
+            Some(1000),
+        ),
         (vec![("name", "with \"quotes\" and 'more' \\")], Some(1000)),
         (vec![("name", &long)], Some(1000)),
         (forty, Some(1000)),
-        (vec![("name", ""), ("property-null", ""), ("property-full", "yes")], Some(1000)),
-        (vec![("name", "needs"), ("min_disk", "3"), ("min_ram", "512"), ("virtual_size", "4096")], Some(1000)),
-        (vec![("name", "protected"), ("protected", "True")], Some(1000)),
+        (
+            vec![
+                ("name", ""),
+                ("property-null", ""),
+                ("property-full", "yes"),
+            ],
+            Some(1000),
+        ),
+        (
+            vec![
+                ("name", "needs"),
+                ("min_disk", "3"),
+                ("min_ram", "512"),
+                ("virtual_size", "4096"),
+            ],
+            Some(1000),
+        ),
+        (
+            vec![("name", "protected"), ("protected", "True")],
+            Some(1000),
+        ),
         (vec![("name", "public"), ("is_public", "True")], Some(1000)),
         (vec![("name", "of others"), ("owner", "acme")], Some(1000)),
         (vec![("name", "queued")], None),
-        (vec![("name", "kernel"), ("disk_format", "aki"), ("container_format", "aki"), ("id", &kernel)], Some(2000)),
-        (vec![("name", "ramdisk"), ("disk_format", "ari"), ("container_format", "ari"), ("id", &ramdisk)], Some(3000)),
-        (vec![("name", "machine"), ("disk_format", "ami"), ("container_format", "ami"),
-            ("property-kernel_id", &kernel), ("property-ramdisk_id", &ramdisk)], Some(4000)),
+        (
+            vec![
+                ("name", "kernel"),
+                ("disk_format", "aki"),
+                ("container_format", "aki"),
+                ("id", &kernel),
+            ],
+            Some(2000),
+        ),
+        (
+            vec![
+                ("name", "ramdisk"),
+                ("disk_format", "ari"),
+                ("container_format", "ari"),
+                ("id", &ramdisk),
+            ],
+            Some(3000),
+        ),
+        (
+            vec![
+                ("name", "machine"),
+                ("disk_format", "ami"),
+                ("container_format", "ami"),
+                ("property-kernel_id", &kernel),
+                ("property-ramdisk_id", &ramdisk),
+            ],
+            Some(4000),
+        ),
     ];
     let mut data = Data::new();
     for (n, (mut fields, len)) in (1..).zip(kinds) {

@@ -8,25 +8,25 @@ use serde_json::{Value, json};
 
 /// What an image is, in words that both API versions have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    pub status: String,
-    pub fields: BTreeMap<&'static str, Value>,
-    pub properties: BTreeMap<String, String>,
+pub(crate) struct Facts {
+    pub(crate) status: String,
+    pub(crate) fields: BTreeMap<&'static str, Value>,
+    pub(crate) properties: BTreeMap<String, String>,
     /// Of v2 only: visibility, tags, `os_hidden`.
-    pub of_v2: BTreeMap<&'static str, Value>,
+    pub(crate) of_v2: BTreeMap<&'static str, Value>,
 }
 
-pub struct Server {
-    pub url: String,
-    pub is_v2: bool,
-    pub knows_hidden: bool,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) is_v2: bool,
+    pub(crate) knows_hidden: bool,
     name: &'static str,
     client: Client,
 }
 
 impl Server {
     /// Finds a server of the lab, and empties it.
-    pub fn empty(name: &'static str) -> Self {
+    pub(crate) fn empty(name: &'static str) -> Self {
         let variable = format!("GLANCE_LAB_{}", name.replace('-', "_").to_uppercase());
         let url = std::env::var(&variable)
             .unwrap_or_else(|_| panic!("{variable} is not set: run this by `cargo xtask live`"));
@@ -41,19 +41,23 @@ impl Server {
         server
     }
 
-    pub fn wipe(&self) {
+    pub(crate) fn wipe(&self) {
         let fresh = std::env::var("GLANCE_LAB_FRESH").expect("set by `cargo xtask live`");
         let status = Command::new(fresh).arg(self.name).status().unwrap();
         assert!(status.success(), "{} could not be emptied", self.name);
     }
 
     fn get(&self, path: &str) -> Response {
-        let answer = self.client.get(format!("{}{path}", self.url)).send().unwrap();
+        let answer = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer
     }
 
-    pub fn create_v2(&self, record: &Value, data: Option<Vec<u8>>) {
+    pub(crate) fn create_v2(&self, record: &Value, data: Option<Vec<u8>>) {
         let id = record["id"].as_str().unwrap();
         let request = self.client.post(format!("{}/v2/images", self.url));
         let answer = request.body(record.to_string()).send().unwrap();
@@ -70,7 +74,7 @@ impl Server {
         }
     }
 
-    pub fn create_v1(&self, fields: &[(&str, &str)], data: Option<Vec<u8>>) {
+    pub(crate) fn create_v1(&self, fields: &[(&str, &str)], data: Option<Vec<u8>>) {
         let mut request = self.client.post(format!("{}/v1/images", self.url));
         for (name, value) in fields {
             request = request.header(format!("x-image-meta-{name}"), value.as_bytes());
@@ -109,7 +113,7 @@ impl Server {
         records.into_values().collect()
     }
 
-    pub fn facts(&self) -> BTreeMap<String, Facts> {
+    pub(crate) fn facts(&self) -> BTreeMap<String, Facts> {
         let facts = |record: &Value| {
             let id = record["id"].as_str().unwrap().to_owned();
             (id, self.facts_of(record))
@@ -137,8 +141,20 @@ impl Server {
         };
         fields.insert("is_public", is_public);
         let own = [
-            "id", "status", "visibility", "tags", "os_hidden", "os_hash_algo", "os_hash_value",
-            "created_at", "updated_at", "virtual_size", "self", "file", "schema", "stores",
+            "id",
+            "status",
+            "visibility",
+            "tags",
+            "os_hidden",
+            "os_hash_algo",
+            "os_hash_value",
+            "created_at",
+            "updated_at",
+            "virtual_size",
+            "self",
+            "file",
+            "schema",
+            "stores",
         ];
         let properties = if self.is_v2 {
             record.as_object().unwrap().clone()
@@ -169,12 +185,12 @@ impl Server {
     }
 
     /// When each image was changed last: any write moves it.
-    pub fn updated_at(&self) -> BTreeMap<String, String> {
+    pub(crate) fn updated_at(&self) -> BTreeMap<String, String> {
         let time = |record: &Value| (record["id"].to_string(), record["updated_at"].to_string());
         self.records().iter().map(time).collect()
     }
 
-    pub fn data(&self, id: &str) -> Vec<u8> {
+    pub(crate) fn data(&self, id: &str) -> Vec<u8> {
         let path = if self.is_v2 {
             format!("/v2/images/{id}/file")
         } else {
