@@ -4,8 +4,8 @@
 legacy_apis() { echo 'v1 v2'; }
 v1_apis() { echo v1; }
 # Asks the registry as well.
-legacy_ready_path() { echo '/v1/images?limit=1'; }
-v1_ready_path() { legacy_ready_path; }
+legacy_answers() { gets "$1" '/v1/images?limit=1'; }
+v1_answers() { legacy_answers "$1"; }
 
 is_python27() { "$1" -c 'import sys, ssl, sqlite3; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null; }
 

@@ -1,4 +1,4 @@
-//! The lab: real Glance servers on loopback, kept by the scripts in `xtask/lab`.
+//! The lab: real Glance servers and a Keystone on loopback, kept by the scripts in `xtask/lab`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,8 +31,8 @@ pub(crate) fn is_up() -> bool {
 }
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`
-/// and so on, in `GLANCE_LAB_FRESH` the script that empties the servers it is given, and in
-/// `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
+/// and so on, the clouds and certificates, in `GLANCE_LAB_FRESH` the script that empties the
+/// servers it is given, and in `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
 pub(crate) fn environment() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut variables = parse(&shell::output(script("lab").arg("env"))?);
     for (variable, script) in [
@@ -84,11 +84,26 @@ mod tests {
                 "LEGACY_TWO",
                 "V1_ONE",
                 "V1_TWO",
+                "KEYSTONE",
+                "REGION_ONE",
+                "REGION_TWO",
+                "TLS_KEYSTONE",
+                "TLS_ONE",
+                "TLS_TWO",
+                "TLS_WRONG_HOST",
+                "TLS_EXPIRED",
+                "TLS_UNKNOWN_CA",
+                "TLS_CLIENT",
+                "CLOUDS",
+                "SECURE",
+                "TLS_CA",
+                "TLS_CERT",
+                "TLS_KEY",
                 "FRESH",
                 "PYTHON_REPLICATOR"
             ]
         );
-        for (name, script) in environment.iter().skip(6) {
+        for (name, script) in environment.iter().rev().take(2) {
             assert!(Path::new(script).is_file(), "{name} is {script}");
         }
     }
