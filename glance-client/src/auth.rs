@@ -1,10 +1,14 @@
 //! Tokens, and where they come from.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{self, BoxFuture};
 use http::HeaderValue;
+
+use crate::ErrorKind;
 
 /// A token of Keystone. It never shows in logs, errors or its `Debug` form.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,26 +46,42 @@ impl fmt::Debug for AuthToken {
     }
 }
 
+/// No token can be had.
+#[derive(Debug)]
+pub struct TokenError {
+    /// What sort of failure it is: [`ErrorKind::Unauthorized`] if the credentials
+    /// are not taken, [`ErrorKind::Connect`] if it may work later.
+    pub kind: ErrorKind,
+    /// Why.
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
 /// Gives out the token that requests are sent with.
 pub trait TokenSource: Send + Sync {
-    /// The token for a request that is about to be sent; `None` sends none.
-    fn token(&self) -> BoxFuture<'_, Option<AuthToken>>;
+    /// The token for a request that is about to be sent, and that needs it for
+    /// so long; `None` sends none.
+    fn token(&self, life: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>>;
 
     /// A new token in place of one that a server answered 401 to, or `None` if
-    /// there is none to be had. It is asked once a request, and never for an
-    /// upload, whose data cannot be sent again: before one,
-    /// [`token`](Self::token) should give a token with some life left.
-    fn renew<'a>(&'a self, rejected: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>>;
+    /// there is none other. It is asked once a request. The data of an upload
+    /// cannot be sent again: its error is [`ErrorKind::TokenRenewed`] then.
+    fn renew<'a>(
+        &'a self,
+        rejected: &'a AuthToken,
+    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>>;
 }
 
 /// A token that stays the same, or none.
 impl TokenSource for Option<AuthToken> {
-    fn token(&self) -> BoxFuture<'_, Option<AuthToken>> {
-        future::ready(self.clone()).boxed()
+    fn token(&self, _: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>> {
+        future::ready(Ok(self.clone())).boxed()
     }
 
-    fn renew<'a>(&'a self, _: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>> {
-        future::ready(None).boxed()
+    fn renew<'a>(
+        &'a self,
+        _: &'a AuthToken,
+    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>> {
+        future::ready(Ok(None)).boxed()
     }
 }
 

@@ -43,6 +43,10 @@ impl GlanceClient {
         })))
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
     /// Where the Glance is.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {

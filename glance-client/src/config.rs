@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{AuthToken, Endpoint, TokenSource};
+use crate::{AuthToken, Endpoint, Tls, TokenSource};
 
 /// Which version of the Image API is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct ClientConfig {
     pub endpoint: Endpoint,
     /// Where the token of each request comes from.
     pub tokens: Arc<dyn TokenSource>,
+    /// Whom the client trusts.
+    pub tls: Tls,
     /// Which version of the API is spoken.
     pub api: ApiChoice,
     /// How long connecting may take, TLS included.
@@ -54,6 +56,7 @@ impl ClientConfig {
         Self {
             endpoint,
             tokens: Arc::new(None),
+            tls: Tls::default(),
             api: ApiChoice::Auto,
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
@@ -82,6 +85,7 @@ impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConfig")
             .field("endpoint", &self.endpoint)
+            .field("tls", &self.tls)
             .field("api", &self.api)
             .field("connect_timeout", &self.connect_timeout)
             .field("stall_timeout", &self.stall_timeout)

@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Rejected,
     /// 401: no token, or one that is not valid.
     Unauthorized,
+    /// 401 to an upload, and there is a new token by now: send it again.
+    TokenRenewed,
     /// 403: the caller may not do this.
     Forbidden,
     /// 404: it does not exist, or the caller does not see it.
@@ -223,6 +225,7 @@ impl Error {
             | ErrorKind::Disconnected
             | ErrorKind::Stalled
             | ErrorKind::BrokenBody
+            | ErrorKind::TokenRenewed
             | ErrorKind::RateLimited => true,
             ErrorKind::Server => self
                 .0

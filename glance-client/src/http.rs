@@ -12,10 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::body::Upload;
 use crate::error::BoxError;
-use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, TokenSource};
+use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, TokenError, TokenSource};
 
 /// No page of a listing is larger than this.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// What a token has to outlive: an upload at this speed, and be it empty this long.
+const SLOW_UPLOAD_BYTES_PER_SECOND: u64 = 10 * 1024 * 1024;
+const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
@@ -89,18 +92,18 @@ impl Http {
         let builder = || {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .default_headers(headers)
                 .user_agent(concat!("glance-client/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirect::Policy::none())
                 .retry(reqwest::retry::never())
-                .no_proxy()
                 .http1_only()
                 // v1 writes properties into headers as they are, line breaks,
                 // blanks in names and all.
                 .http1_ignore_invalid_headers_in_responses(true)
                 .tcp_nodelay(true)
-                .connect_timeout(config.connect_timeout)
+                .connect_timeout(config.connect_timeout);
+            config.tls.apply(builder)
         };
         let build = |builder: reqwest::ClientBuilder| {
             let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
@@ -134,6 +137,12 @@ impl Http {
         Ok(())
     }
 
+    fn no_token(&self, request: &Request, error: TokenError) -> Error {
+        self.error(error.kind, request)
+            .with_message("there is no token for it")
+            .with_source(error.source)
+    }
+
     /// Sends a request; every status but 2xx is an error.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
         self.send_for_any(request).await?.successful().await
@@ -141,11 +150,12 @@ impl Http {
 
     /// Sends a request and returns the answer, whatever its status.
     pub(crate) async fn send_for_any(&self, request: &Request) -> Result<Answer, Error> {
-        let token = self.tokens.token().await;
+        let no_token = |error| self.no_token(request, error);
+        let token = self.tokens.token(Duration::ZERO).await.map_err(no_token)?;
         let answer = self.send_with(request, token.as_ref()).await?;
         if answer.response.status() == StatusCode::UNAUTHORIZED
             && let Some(rejected) = token
-            && let Some(token) = self.tokens.renew(&rejected).await
+            && let Some(token) = self.tokens.renew(&rejected).await.map_err(no_token)?
         {
             return self.send_with(request, Some(&token)).await;
         }
@@ -186,8 +196,10 @@ impl Http {
                 .with_source(source)
         };
         let len_bytes = data.len_bytes();
+        let life = upload_time(len_bytes);
+        let no_token = |error| self.no_token(request, error);
+        let token = self.tokens.token(life).await.map_err(no_token)?;
         let (body, watch) = data.into_body().await.map_err(broken)?;
-        let token = self.tokens.token().await;
         let mut sent = self.builder(&self.single, request, token.as_ref());
         if let Some(len_bytes) = len_bytes {
             sent = sent.header(header::CONTENT_LENGTH, len_bytes);
@@ -202,6 +214,14 @@ impl Http {
                 Err(self.error(ErrorKind::Stalled, request).with_message(what))
             }
         };
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Unauthorized
+            && let Some(rejected) = &token
+            && let Some(_) = self.tokens.renew(rejected).await.map_err(no_token)?
+        {
+            // The data is used up; whoever has it may send it again.
+            return answer.map_err(|error| error.with_kind(ErrorKind::TokenRenewed));
+        }
         match (answer, watch.take_error()) {
             // The server had refused it already.
             (Err(error), _) if error.status().is_some() => Err(error),
@@ -258,6 +278,12 @@ impl Http {
             }
         }
     }
+}
+
+/// For how long an upload may need its token: some stores use it to the end.
+fn upload_time(len_bytes: Option<u64>) -> Duration {
+    let by_size = Duration::from_secs(len_bytes.unwrap_or(0) / SLOW_UPLOAD_BYTES_PER_SECOND);
+    by_size.max(SHORTEST_UPLOAD)
 }
 
 impl Answer {
@@ -318,6 +344,26 @@ impl Answer {
                 Err(error)
             }
             Err(elapsed) => Err(failed(ErrorKind::Stalled).with_source(BoxError::from(elapsed))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_larger_an_upload_the_longer_its_token_has_to_live() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        for (len_bytes, time) in [
+            (None, minutes(5)),
+            (Some(0), minutes(5)),
+            (
+                Some(60_u64 * 60 * SLOW_UPLOAD_BYTES_PER_SECOND),
+                minutes(60),
+            ),
+        ] {
+            assert_eq!(upload_time(len_bytes), time);
         }
     }
 }

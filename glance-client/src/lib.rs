@@ -11,13 +11,17 @@ mod http;
 mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
+mod survey;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 
 pub use api::ApiVersion;
-pub use auth::{AuthToken, InvalidToken, TokenSource};
+pub use auth::{AuthToken, InvalidToken, TokenError, TokenSource};
 pub use body::{Download, Upload};
 pub use client::GlanceClient;
 pub use config::{ApiChoice, ClientConfig};
 pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
+pub use survey::{Quota, Store, Survey};
+pub use tls::{InvalidPem, Tls};

@@ -13,8 +13,8 @@ use glance_client::testing::{
     At, Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use glance_client::{
-    ApiChoice, AuthToken, ClientConfig, Endpoint, Error, ErrorKind, GlanceClient, TokenSource,
-    Upload,
+    ApiChoice, AuthToken, ClientConfig, Endpoint, Error, ErrorKind, GlanceClient, TokenError,
+    TokenSource, Upload,
 };
 use glance_model::{ImageId, ImageMetadata, ImageStatus};
 use serde_json::json;
@@ -562,9 +562,12 @@ async fn what_no_header_can_hold_is_not_sent() {
 }
 
 /// Gives out one token after the other.
+#[derive(Default)]
 struct Tokens {
     current: Mutex<usize>,
     renewed: AtomicUsize,
+    lives: Mutex<Vec<Duration>>,
+    is_broken: bool,
 }
 
 impl Tokens {
@@ -574,20 +577,71 @@ impl Tokens {
 }
 
 impl TokenSource for Tokens {
-    fn token(&self) -> BoxFuture<'_, Option<AuthToken>> {
+    fn token(&self, life: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>> {
+        self.lives.lock().unwrap().push(life);
         let token = Self::nth(*self.current.lock().unwrap());
-        async move { token }.boxed()
+        async move { Ok(token) }.boxed()
     }
 
-    fn renew<'a>(&'a self, rejected: &'a AuthToken) -> BoxFuture<'a, Option<AuthToken>> {
+    fn renew<'a>(
+        &'a self,
+        rejected: &'a AuthToken,
+    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>> {
+        if self.is_broken {
+            let (kind, source) = (ErrorKind::Connect, "Keystone is away".into());
+            return async move { Err(TokenError { kind, source }) }.boxed();
+        }
         let mut current = self.current.lock().unwrap();
         if Self::nth(*current).as_ref() == Some(rejected) {
             *current += 1;
             self.renewed.fetch_add(1, Ordering::Relaxed);
         }
         let token = Self::nth(*current);
-        async move { token }.boxed()
+        async move { Ok(token) }.boxed()
     }
+}
+
+#[tokio::test]
+async fn an_upload_whose_token_is_rejected_may_be_sent_again_with_a_new_one() {
+    let glance = EmbeddedGlance::builder()
+        .token("secret-0", Caller::admin())
+        .start()
+        .await;
+    let tokens = std::sync::Arc::new(Tokens::default());
+    let mut config = config(&glance);
+    config.tokens = tokens.clone();
+    let client = GlanceClient::connect(&config).await.unwrap();
+    client.create_record(&image(1)).await.unwrap();
+    glance.revoke_token("secret-0");
+    glance.add_token("secret-1", Caller::admin());
+    let error = client
+        .upload(&image(1), Upload::from_bytes("x"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TokenRenewed);
+    assert!(error.is_transient());
+    let uploaded = client.upload(&image(1), Upload::from_bytes("x")).await;
+    assert!(uploaded.unwrap().is_active());
+    let lives = tokens.lives.lock().unwrap();
+    assert_eq!(lives.iter().max(), Some(&Duration::from_secs(300)));
+    assert_eq!(lives.iter().min(), Some(&Duration::ZERO));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_had_is_told_with_its_reason() {
+    let glance = EmbeddedGlance::builder()
+        .token("secret-1", Caller::admin())
+        .start()
+        .await;
+    let mut config = config(&glance);
+    config.tokens = std::sync::Arc::new(Tokens {
+        is_broken: true,
+        ..Tokens::default()
+    });
+    let client = GlanceClient::connect(&config).await.unwrap();
+    let error = client.find_image(&id(ONE)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert_eq!(error.source().unwrap().to_string(), "Keystone is away");
 }
 
 #[tokio::test]
@@ -597,10 +651,7 @@ async fn a_rejected_token_is_renewed_once_and_never_shows() {
         .start()
         .await;
     glance.add_image(ImageSpec::new(ONE));
-    let tokens = std::sync::Arc::new(Tokens {
-        current: Mutex::new(0),
-        renewed: AtomicUsize::new(0),
-    });
+    let tokens = std::sync::Arc::new(Tokens::default());
     let mut config = config(&glance);
     config.tokens = tokens.clone();
     let client = GlanceClient::connect(&config).await.unwrap();

@@ -13,8 +13,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// directory, and proves every copy. Image ids are kept. What was interrupted is
 /// gone on with by running the same command again.
 ///
-/// A SERVER is written HOST:PORT, or as a URL with http or https, or dir:PATH for
-/// a directory that was dumped to.
+/// A SERVER is written HOST:PORT, as a URL with http or https, as cloud:NAME or
+/// cloud:NAME/REGION for a cloud of clouds.yaml, as env: for the cloud that the
+/// OS_* variables describe, or as dir:PATH for a directory that was dumped to.
 #[derive(Debug, Parser)]
 #[command(
     name = "glance-replicator",
@@ -109,6 +110,59 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_TARGET_API", hide_env = true)]
     pub(crate) target_api: Api,
 
+    /// Trust the certificates in this PEM file, and no others
+    ///
+    /// Without it, those of the system are trusted, or what the cloud's entry or
+    /// OS_CACERT says.
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "GLANCE_REPLICATOR_CACERT", hide_env = true)]
+    pub(crate) cacert: Option<PathBuf>,
+
+    /// Do not verify certificates: anybody on the way can read and change all
+    #[arg(long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_INSECURE", hide_env = true)]
+    pub(crate) insecure: bool,
+
+    /// Take the image service of the source from this region of its cloud
+    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCE_REGION", hide_env = true)]
+    pub(crate) source_region: Option<String>,
+
+    /// Take this interface of the source's image service: public, internal, admin
+    #[arg(long, global = true, value_name = "INTERFACE")]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCE_INTERFACE", hide_env = true)]
+    pub(crate) source_interface: Option<String>,
+
+    /// Trust the certificates in this PEM file at the source, and no others
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCE_CACERT", hide_env = true)]
+    pub(crate) source_cacert: Option<PathBuf>,
+
+    /// Do not verify the certificate of the source
+    #[arg(long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_SOURCE_INSECURE", hide_env = true)]
+    pub(crate) source_insecure: bool,
+
+    /// Take the image service of the target from this region of its cloud
+    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(env = "GLANCE_REPLICATOR_TARGET_REGION", hide_env = true)]
+    pub(crate) target_region: Option<String>,
+
+    /// Take this interface of the target's image service: public, internal, admin
+    #[arg(long, global = true, value_name = "INTERFACE")]
+    #[arg(env = "GLANCE_REPLICATOR_TARGET_INTERFACE", hide_env = true)]
+    pub(crate) target_interface: Option<String>,
+
+    /// Trust the certificates in this PEM file at the target, and no others
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "GLANCE_REPLICATOR_TARGET_CACERT", hide_env = true)]
+    pub(crate) target_cacert: Option<PathBuf>,
+
+    /// Do not verify the certificate of the target
+    #[arg(long, global = true, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_TARGET_INSECURE", hide_env = true)]
+    pub(crate) target_insecure: bool,
+
     /// Write so many images at a time
     #[arg(long, global = true, value_name = "N", default_value = "4")]
     #[arg(env = "GLANCE_REPLICATOR_TRANSFERS", hide_env = true)]
@@ -185,7 +239,7 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Sum up the active images of a server
     Size {
-        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         server: OsString,
     },
     /// Copy the images of a server into a directory
@@ -193,7 +247,7 @@ pub(crate) enum Command {
     /// The directory is created if need be. It holds a file ID with the metadata
     /// of each image, and ID.img with its data.
     Dump {
-        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         server: OsString,
         /// The directory
         #[arg(value_name = "DIR")]
@@ -206,7 +260,7 @@ pub(crate) enum Command {
     /// Images that the server lacks are created, under their own ids; metadata
     /// that differs is updated.
     Load {
-        /// Where the images go: HOST:PORT, a URL, or dir:PATH
+        /// Where the images go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         server: OsString,
         /// The directory, as `dump` has filled it
         #[arg(value_name = "DIR")]
@@ -219,20 +273,28 @@ pub(crate) enum Command {
     /// Images that the target lacks are created, under their own ids; metadata
     /// that differs is updated. Nothing is deleted.
     Livecopy {
-        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         source: OsString,
-        /// Where they go: HOST:PORT, a URL, or dir:PATH
+        /// Where they go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         target: OsString,
         #[command(flatten)]
         dry_run: DryRun,
+    },
+    /// Sign in to servers and print what they are and what would hurt
+    ///
+    /// Nothing is changed. The options and the token of the target are used.
+    Check {
+        /// The servers: HOST:PORT, a URL, cloud:NAME or env:
+        #[arg(required = true, value_name = "SERVER")]
+        ends: Vec<OsString>,
     },
     /// Print what a target lacks of the images of a source
     ///
     /// What only the target has does not matter.
     Compare {
-        /// Where the images are: HOST:PORT, a URL, or dir:PATH
+        /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         source: OsString,
-        /// Where their copies are: HOST:PORT, a URL, or dir:PATH
+        /// Where their copies are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         target: OsString,
         /// Exit with 5 if there are differences
         #[arg(long, value_parser = BoolishValueParser::new())]

@@ -1,5 +1,6 @@
 //! One module for each command: arguments -> adapters -> use case -> report.
 
+mod check;
 mod compare;
 mod dry_run;
 mod replicate;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use replicator_core::{ListingError, PortError, RunContext, Verb};
 
 use crate::args::{Args, Command, Options};
+use crate::auth::Environment;
 use crate::config_file::Invocation;
 use crate::connect::{End, Tokens};
 use crate::error::CliError;
@@ -28,6 +30,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) struct Run<'a> {
     pub(crate) options: &'a Options,
     pub(crate) tokens: Tokens,
+    pub(crate) env: Environment,
     pub(crate) ctx: RunContext,
     pub(crate) console: Arc<Console>,
     signal: FirstSignal,
@@ -89,9 +92,11 @@ async fn begin(
     console: &Arc<Console>,
 ) -> Result<ExitCode, CliError> {
     let ctx = RunContext::new(Arc::clone(console) as _);
+    let env = Environment::of_process();
     let run = Run {
         options,
-        tokens: Tokens::new(options)?,
+        tokens: Tokens::new(options, &env)?,
+        env,
         signal: signals::watch(&ctx, console)?,
         ctx,
         console: Arc::clone(console),
@@ -122,6 +127,13 @@ async fn begin(
             let (source, target) = (End::parse(source)?, End::parse(target)?);
             replicate::run(&run, Verb::Livecopy, &source, &target, dry_run).await
         }
+        Command::Check { ends } => {
+            let parsed = ends.iter().map(|end| {
+                let name = end.to_string_lossy().into_owned();
+                Ok((name, End::parse(end)?))
+            });
+            check::run(&run, &parsed.collect::<Result<Vec<_>, CliError>>()?).await
+        }
         Command::Compare {
             source,
             target,
@@ -141,7 +153,7 @@ fn dump_directory(command: &Command) -> Option<PathBuf> {
     match command {
         Command::Dump { directory, .. } => match End::archive(directory) {
             End::Archive(path) => Some(path),
-            End::Glance(_) => None,
+            _ => None,
         },
         _ => None,
     }

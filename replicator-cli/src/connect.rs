@@ -14,6 +14,7 @@ use replicator_fs::{ArchiveError, ImageArchive};
 
 use self::nothing::Nothing;
 use crate::args::{Api, Options};
+use crate::auth::{self, Cloud, Details, Environment, SideOptions};
 use crate::command::Run;
 use crate::error::CliError;
 
@@ -21,6 +22,10 @@ use crate::error::CliError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Glance(Endpoint),
+    /// An entry of clouds.yaml, and one of its regions.
+    Cloud(String, Option<String>),
+    /// What the `OS_*` variables describe.
+    Environment,
     Archive(PathBuf),
 }
 
@@ -36,7 +41,7 @@ pub(crate) enum Opening {
 }
 
 impl End {
-    /// Reads `host:port`, a URL, or `dir:PATH`.
+    /// Reads `host:port`, a URL, `cloud:NAME[/REGION]`, `env:` or `dir:PATH`.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, CliError> {
         if let Some(path) = path_in(text) {
             return Ok(Self::Archive(path));
@@ -45,6 +50,21 @@ impl End {
             let text = text.to_string_lossy().into_owned();
             return Err(CliError::EndpointText { text });
         };
+        if text == "env:" {
+            return Ok(Self::Environment);
+        }
+        if let Some(cloud) = text.strip_prefix("cloud:") {
+            let (name, region) = match cloud.split_once('/') {
+                Some((name, region)) => (name, Some(region.to_owned())),
+                None => (cloud, None),
+            };
+            if name.is_empty() || region.as_deref() == Some("") {
+                return Err(CliError::CloudText {
+                    text: text.to_owned(),
+                });
+            }
+            return Ok(Self::Cloud(name.to_owned(), region));
+        }
         Ok(Self::Glance(Endpoint::parse(text)?))
     }
 
@@ -62,16 +82,17 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     /// Reads the tokens that the options give.
-    pub(crate) fn new(options: &Options) -> Result<Self, CliError> {
+    pub(crate) fn new(options: &Options, env: &Environment) -> Result<Self, CliError> {
         Ok(Self {
-            source: token(options, "sourcetoken", options.sourcetoken.as_deref())?,
-            target: token(options, "targettoken", options.targettoken.as_deref())?,
+            source: token(options, env, "sourcetoken", options.sourcetoken.as_deref())?,
+            target: token(options, env, "targettoken", options.targettoken.as_deref())?,
         })
     }
 }
 
 fn token(
     options: &Options,
+    env: &Environment,
     own_name: &'static str,
     own: Option<&str>,
 ) -> Result<Option<AuthToken>, CliError> {
@@ -80,9 +101,11 @@ fn token(
         None | Some("") => ("token", options.token.as_deref().unwrap_or_default()),
         Some(own) => (own_name, own),
     };
-    if text.is_empty() {
-        return Ok(None);
-    }
+    let (option, text) = match (text, env.token()) {
+        ("", Some(token)) => ("OS_TOKEN", token),
+        ("", None) => return Ok(None),
+        (text, _) => (option, text),
+    };
     let token = AuthToken::new(text);
     token
         .map(Some)
@@ -96,9 +119,8 @@ fn path_in(text: &OsStr) -> Option<PathBuf> {
 
 /// Opens the end that images come from.
 pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Arc<dyn ImageSource>, CliError> {
-    let path = match end {
-        End::Glance(endpoint) => return Ok(glance(run, endpoint, Side::Source).await?),
-        End::Archive(path) => path,
+    let End::Archive(path) = end else {
+        return Ok(Arc::new(glance(run, end, Side::Source).await?.client));
     };
     let archive = ImageArchive::open(path)?;
     let unfinished = archive.unfinished().await;
@@ -117,9 +139,8 @@ pub(crate) async fn target(
     end: &End,
     opening: Opening,
 ) -> Result<Arc<dyn ImageTarget>, CliError> {
-    let path = match end {
-        End::Glance(endpoint) => return Ok(glance(run, endpoint, Side::Target).await?),
-        End::Archive(path) => path,
+    let End::Archive(path) = end else {
+        return Ok(Arc::new(glance(run, end, Side::Target).await?.client));
     };
     let archive = match opening {
         Opening::Write => ImageArchive::create(path)?,
@@ -132,21 +153,80 @@ pub(crate) async fn target(
     Ok(Arc::new(archive))
 }
 
-async fn glance(
+/// A Glance that answers.
+pub(crate) struct Connected {
+    pub(crate) client: GlanceClient,
+    /// Who we are there, if we have signed in.
+    pub(crate) details: Option<Details>,
+}
+
+/// Signs in, if the end is a cloud, and connects.
+pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Connected, CliError> {
+    let options = side_options(run.options, side);
+    let work = async {
+        let (config, details) = match end {
+            End::Glance(endpoint) => {
+                let mut config = ClientConfig::new(endpoint.clone());
+                config.tls = auth::tls_from_env(&options, &run.env)?;
+                let token = match side {
+                    Side::Source => &run.tokens.source,
+                    Side::Target => &run.tokens.target,
+                };
+                config.tokens = Arc::new(token.clone());
+                (config, None)
+            }
+            End::Cloud(name, region) => {
+                let cloud = Cloud::named(name, region.as_deref(), &options, &run.env)?;
+                signed_in(cloud).await?
+            }
+            End::Environment => signed_in(Cloud::from_env(&options, &run.env)?).await?,
+            End::Archive(path) => {
+                let path = path.clone();
+                return Err(CliError::NoServer { path });
+            }
+        };
+        connect(run, config, side)
+            .await
+            .map(|client| Connected { client, details })
+    };
+    let connected = run.ctx.until_cancelled(work).await;
+    connected.map_err(|_| run.interrupted())?
+}
+
+async fn signed_in(cloud: Cloud) -> Result<(ClientConfig, Option<Details>), CliError> {
+    let signed_in = cloud.sign_in().await?;
+    let mut config = ClientConfig::new(signed_in.endpoint);
+    config.tls = signed_in.tls;
+    config.tokens = signed_in.tokens;
+    Ok((config, Some(signed_in.details)))
+}
+
+async fn connect(
     run: &Run<'_>,
-    endpoint: &Endpoint,
-    end: Side,
-) -> Result<Arc<GlanceClient>, CliError> {
-    let config = config(run, endpoint, end);
-    let connected = run
-        .ctx
-        .until_cancelled(GlanceClient::connect(&config))
-        .await
-        .map_err(|_| run.interrupted())?;
-    match connected {
+    mut config: ClientConfig,
+    side: Side,
+) -> Result<GlanceClient, CliError> {
+    let api = match side {
+        Side::Source => run.options.source_api,
+        Side::Target => run.options.target_api,
+    };
+    config.api = match api {
+        Api::Auto => ApiChoice::Auto,
+        Api::V1 => ApiChoice::V1,
+        Api::V2 => ApiChoice::V2,
+    };
+    config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
+    config.listing_retries = run.options.retries;
+    let endpoint = config.endpoint.clone();
+    if config.tls.is_insecure() {
+        run.console.warning(&format!(
+            "the certificate of {endpoint} is not verified: anybody on the way can read and change all"
+        ));
+    }
+    match GlanceClient::connect(&config).await {
         Ok(client) => {
-            tracing::info!(%endpoint, version = %client.version(), "connected to the {end}");
-            Ok(Arc::new(client))
+            tracing::info!(%endpoint, version = %client.version(), "connected to the {side}");
+            Ok(client)
         }
         Err(source) => Err(CliError::Connect {
             endpoint: endpoint.to_string(),
@@ -155,22 +235,26 @@ async fn glance(
     }
 }
 
-fn config(run: &Run<'_>, endpoint: &Endpoint, end: Side) -> ClientConfig {
-    let (token, api) = match end {
-        Side::Source => (&run.tokens.source, run.options.source_api),
-        Side::Target => (&run.tokens.target, run.options.target_api),
+fn side_options(options: &Options, side: Side) -> SideOptions {
+    let (region, interface, cacert, insecure) = match side {
+        Side::Source => (
+            &options.source_region,
+            &options.source_interface,
+            &options.source_cacert,
+            options.source_insecure,
+        ),
+        Side::Target => (
+            &options.target_region,
+            &options.target_interface,
+            &options.target_cacert,
+            options.target_insecure,
+        ),
     };
-    let api = match api {
-        Api::Auto => ApiChoice::Auto,
-        Api::V1 => ApiChoice::V1,
-        Api::V2 => ApiChoice::V2,
-    };
-    let mut config = ClientConfig::new(endpoint.clone()).with_api(api);
-    config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
-    config.listing_retries = run.options.retries;
-    match token {
-        Some(token) => config.with_token(token.clone()),
-        None => config,
+    SideOptions {
+        region: region.clone(),
+        interface: interface.clone(),
+        cacert: cacert.as_ref().or(options.cacert.as_ref()).cloned(),
+        insecure: insecure || options.insecure,
     }
 }
 
@@ -184,6 +268,14 @@ mod tests {
         assert_eq!(end("dir:a:b").unwrap(), End::Archive("a:b".into()));
         assert!(matches!(end("localhost:9292").unwrap(), End::Glance(_)));
         assert!(end("aaa").is_err());
+        let region = Some("RegionOne".to_owned());
+        assert_eq!(end("cloud:a").unwrap(), End::Cloud("a".into(), None));
+        assert_eq!(
+            end("cloud:a/RegionOne").unwrap(),
+            End::Cloud("a".into(), region)
+        );
+        assert_eq!(end("env:").unwrap(), End::Environment);
+        assert!(end("cloud:").is_err() && end("cloud:a/").is_err());
         assert!(End::parse(OsStr::from_bytes(b"\xff:9292")).is_err());
         for text in ["archive", "dir:archive"] {
             let archive = End::archive(OsStr::new(text));

@@ -1,5 +1,6 @@
 //! What ends a command, and what can be done about it.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use glance_model::FilterError;
 use replicator_core::{FailureKind, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
+use crate::auth::{self, AuthError, AuthErrorKind};
 use crate::exit_code::ExitCode;
 use crate::signals::Signal;
 
@@ -27,6 +29,12 @@ pub(crate) enum CliError {
     Endpoint(#[from] ParseEndpointError),
     #[error("{text:?} is no Glance endpoint: it is not UTF-8")]
     EndpointText { text: String },
+    #[error("{text:?} names no cloud: write cloud:NAME or cloud:NAME/REGION")]
+    CloudText { text: String },
+    #[error("{} is a directory, not a server", path.display())]
+    NoServer { path: PathBuf },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("--dontreplicate cannot be used")]
     Filter(#[from] FilterError),
     #[error("--{option} cannot be used")]
@@ -66,8 +74,15 @@ impl CliError {
             | Self::Setting { .. }
             | Self::Endpoint(_)
             | Self::EndpointText { .. }
+            | Self::CloudText { .. }
+            | Self::NoServer { .. }
             | Self::Filter(_)
             | Self::Token { .. } => ExitCode::Usage,
+            Self::Auth(error) => match error.kind() {
+                AuthErrorKind::Usage => ExitCode::Usage,
+                AuthErrorKind::Denied => ExitCode::Denied,
+                AuthErrorKind::Unavailable => ExitCode::Error,
+            },
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::Connect { source, .. } if is_denial(source.kind()) => ExitCode::Denied,
             Self::Listing(ListingError::Failed { source, .. })
@@ -85,11 +100,19 @@ fn is_denial(kind: ErrorKind) -> bool {
 }
 
 /// What the user can do about an error, where we know.
-pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
+    if let Some(CliError::Auth(error)) = error.downcast_ref()
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint.into());
+    }
+    if let Some(hint) = auth::hint_of_connection(error) {
+        return Some(hint.into());
+    }
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(hint) = hint_of_one(error) {
-            return Some(hint);
+            return Some(hint.into());
         }
         next = error.source();
     }

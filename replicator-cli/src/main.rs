@@ -1,6 +1,7 @@
 //! `glance-replicator`: replicates, backs up and migrates OpenStack images.
 
 mod args;
+mod auth;
 mod command;
 mod config_file;
 mod connect;

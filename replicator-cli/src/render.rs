@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use replicator_core::{Event, EventSink, PortError, Report, Verb};
+use replicator_core::{Event, EventSink, Report, Verb};
 
 pub(crate) use self::progress::Look;
 use self::progress::Progress;
@@ -42,7 +42,7 @@ pub(crate) fn failure(error: &CliError) {
             show("hint: the value is one of the environment or of the configuration file");
         }
         error => {
-            for line in wording::chain("error: ", error, hint(error)).lines {
+            for line in wording::chain("error: ", error, hint(error).as_deref()).lines {
                 show(&line);
             }
         }
@@ -92,10 +92,15 @@ impl Console {
         self.say(Weight::Summary, vec![text.to_owned()]);
     }
 
-    /// Says that an image cannot be used.
-    pub(crate) fn image_failed(&self, place: &str, error: &PortError) {
+    /// Says that an image, or an end, cannot be used.
+    pub(crate) fn failed(&self, place: &str, error: &(dyn Error + 'static)) {
         let head = format!("error: {place}");
-        self.send(Message::Lines(wording::chain(&head, error, hint(error))));
+        let hint = hint(error);
+        self.send(Message::Lines(wording::chain(
+            &head,
+            error,
+            hint.as_deref(),
+        )));
     }
 
     /// Sums up what a run has done.

@@ -72,7 +72,7 @@ pub enum RangeSupport {
     Ignored,
 }
 
-/// The settings of an [`EmbeddedGlance`].
+/// The settings of an [`EmbeddedGlance`](super::EmbeddedGlance).
 #[derive(Clone, Debug)]
 pub struct EmbeddedGlanceBuilder {
     pub(super) profile: Profile,

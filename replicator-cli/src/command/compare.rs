@@ -79,7 +79,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, Cl
         }
         Difference::Damaged { end, error } => {
             counts.damaged += 1;
-            run.console.image_failed(&format!("at the {end}, "), error);
+            run.console.failed(&format!("at the {end}, "), error);
             Ok(true)
         }
         _ => Ok(true),

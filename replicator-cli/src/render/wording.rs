@@ -47,7 +47,7 @@ impl Lines {
 /// Words for events; what has been advised once is not advised again.
 pub(super) struct Wording {
     dump_directory: Option<PathBuf>,
-    advised: HashSet<&'static str>,
+    advised: HashSet<String>,
 }
 
 impl Wording {
@@ -112,8 +112,8 @@ impl Wording {
 
     fn failed(&mut self, failure: &Failure) -> Lines {
         let head = format!("error: image {}: ", named_failure(failure));
-        let hint = hint(&*failure.error).filter(|hint| self.advised.insert(hint));
-        chain(&head, &*failure.error, hint)
+        let hint = hint(&*failure.error).filter(|hint| self.advised.insert(hint.to_string()));
+        chain(&head, &*failure.error, hint.as_deref())
     }
 }
 

@@ -1,0 +1,206 @@
+//! What a server says of itself.
+
+use glance_model::ImageId;
+use http::header;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use crate::api::{v1, v2};
+use crate::http::Request;
+use crate::{ApiVersion, Error, ErrorKind, GlanceClient};
+
+/// What a server says of itself to this token. What it does not say is `None`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Survey {
+    /// The versions of the Image API that it offers, as it writes them, in order.
+    pub versions: Vec<String>,
+    /// Its stores, if they have names.
+    pub stores: Option<Vec<Store>>,
+    /// The ways in which it imports images.
+    pub import_methods: Option<Vec<String>>,
+    /// The limits of the project, where it keeps such (Keystone's unified limits).
+    pub quotas: Vec<Quota>,
+    /// What its clock shows, as in the header `Date` (RFC 9110).
+    pub date: Option<String>,
+    /// How many images the first page of a listing has, and whether it is the
+    /// last. If it is not, this is how large pages are.
+    pub first_page: (usize, bool),
+    /// Whether image data can be read from its middle; `None` if there is no
+    /// image to try it on.
+    pub has_range: Option<bool>,
+}
+
+/// A store of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Store {
+    /// Its name.
+    pub id: String,
+    /// Whether it takes what is sent to no other.
+    pub is_default: bool,
+    /// Whether nothing can be written to it.
+    pub is_read_only: bool,
+}
+
+/// A limit of a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// What is limited, such as `image_size_total` (in MiB).
+    pub resource: String,
+    /// How much of it is used.
+    pub usage: u64,
+    /// How much may be; `None` if there is no limit.
+    pub limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Versions {
+    versions: Vec<VersionEntry>,
+}
+
+#[derive(Deserialize)]
+struct VersionEntry {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Stores {
+    stores: Vec<StoreEntry>,
+}
+
+/// Flags are texts here: `"default": "true"`.
+#[derive(Deserialize)]
+struct StoreEntry {
+    id: String,
+    default: Option<String>,
+    #[serde(rename = "read-only")]
+    read_only: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Import {
+    #[serde(rename = "import-methods")]
+    methods: ImportMethods,
+}
+
+#[derive(Deserialize)]
+struct ImportMethods {
+    value: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    usage: std::collections::BTreeMap<String, UsageEntry>,
+}
+
+#[derive(Deserialize)]
+struct UsageEntry {
+    usage: u64,
+    limit: i64,
+}
+
+#[derive(Deserialize)]
+struct FirstPage {
+    images: Vec<Listed>,
+    next: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: ImageId,
+    status: String,
+    size: Option<u64>,
+}
+
+impl GlanceClient {
+    /// Asks the server about itself. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if images cannot be listed. What else it does not answer is
+    /// left out.
+    pub async fn survey(&self) -> Result<Survey, Error> {
+        let shared = self.shared();
+        let mut survey = Survey::default();
+        let answer = shared.http.send_for_any(&Request::get("/versions")).await?;
+        let date = answer.response.headers().get(header::DATE);
+        survey.date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let versions: Versions = answer.json().await?;
+        survey.versions = versions.versions.into_iter().map(|v| v.id).collect();
+        survey.versions.sort_by_key(|id| {
+            let numbers = id.trim_start_matches('v').split('.');
+            numbers
+                .map(|n| n.parse().unwrap_or(0))
+                .collect::<Vec<u32>>()
+        });
+
+        let is_v1 = shared.version == ApiVersion::V1;
+        let first = if is_v1 {
+            v1::list(shared.page_limit, "&is_public=None", None)
+        } else {
+            v2::list(shared.page_limit, "", None)
+        };
+        let page: FirstPage = shared.http.send(&first).await?.json().await?;
+        // v1 does not say; a short page proves nothing, a full one does.
+        let limit = usize::try_from(shared.page_limit).unwrap_or(usize::MAX);
+        let is_last = if is_v1 {
+            page.images.len() < limit
+        } else {
+            page.next.is_none()
+        };
+        survey.first_page = (page.images.len(), is_last);
+        survey.has_range = self.tries_range(&page.images).await?;
+        if is_v1 {
+            return Ok(survey);
+        }
+
+        if let Some(Stores { stores }) = self.info("/v2/info/stores").await? {
+            let is = |flag: Option<String>| flag.is_some_and(|f| f.eq_ignore_ascii_case("true"));
+            let own = |store: &StoreEntry| !store.id.starts_with("os_glance_");
+            let store = |store: StoreEntry| Store {
+                id: store.id,
+                is_default: is(store.default),
+                is_read_only: is(store.read_only),
+            };
+            survey.stores = Some(stores.into_iter().filter(own).map(store).collect());
+        }
+        let import: Option<Import> = self.info("/v2/info/import").await?;
+        survey.import_methods = import.map(|import| import.methods.value);
+        if let Some(Usage { usage }) = self.info("/v2/info/usage").await? {
+            let quota = |(resource, entry): (String, UsageEntry)| Quota {
+                resource,
+                usage: entry.usage,
+                limit: u64::try_from(entry.limit).ok(),
+            };
+            survey.quotas = usage.into_iter().map(quota).collect();
+        }
+        Ok(survey)
+    }
+
+    /// `None` if the server does not have this, or not for us.
+    async fn info<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+        match self.shared().http.send(&Request::get(path)).await {
+            Ok(answer) => Ok(answer.json().await.ok()),
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn tries_range(&self, images: &[Listed]) -> Result<Option<bool>, Error> {
+        let readable = images
+            .iter()
+            .filter(|image| image.status == "active" && image.size.unwrap_or(0) > 1)
+            .min_by_key(|image| image.size);
+        let Some(image) = readable else {
+            return Ok(None);
+        };
+        match self.image_data(&image.id, 1).await {
+            Ok(Some(download)) => Ok(Some(download.offset_bytes == 1)),
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Whom a client trusts, and what it shows of itself.
+
+use std::fmt;
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+
+/// Whom a client trusts, and what it shows of itself. By default these are the
+/// system's roots, and nothing.
+#[derive(Clone, Default)]
+pub struct Tls {
+    roots: Vec<Certificate>,
+    identity: Option<Identity>,
+    is_insecure: bool,
+}
+
+/// A text that has no certificate in it, or no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {0} in PEM form in it")]
+pub struct InvalidPem(&'static str);
+
+impl Tls {
+    /// Trusts these certificates, and no longer those of the system.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPem`] if there is none in it.
+    pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, InvalidPem> {
+        let roots = Certificate::from_pem_bundle(pem).unwrap_or_default();
+        if roots.is_empty() {
+            return Err(InvalidPem("certificate"));
+        }
+        self.roots = roots;
+        Ok(self)
+    }
+
+    /// Shows a certificate to servers that ask for one. The text has it in it,
+    /// those above it, and its key.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPem`] if one of them is missing.
+    pub fn with_identity(mut self, pem: &[u8]) -> Result<Self, InvalidPem> {
+        let identity = Identity::from_pem(pem);
+        let identity = identity.map_err(|_| InvalidPem("certificate with its private key"))?;
+        self.identity = Some(identity);
+        Ok(self)
+    }
+
+    /// Trusts everybody.
+    #[must_use]
+    pub fn insecure(mut self) -> Self {
+        self.is_insecure = true;
+        self
+    }
+
+    /// Says whether everybody is trusted.
+    #[must_use]
+    pub fn is_insecure(&self) -> bool {
+        self.is_insecure
+    }
+
+    /// Has another HTTP client do so, too: one that speaks to Keystone.
+    pub fn apply(&self, mut builder: ClientBuilder) -> ClientBuilder {
+        if !self.roots.is_empty() {
+            builder = builder.tls_certs_only(self.roots.iter().cloned());
+        }
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
+        }
+        builder.tls_danger_accept_invalid_certs(self.is_insecure)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("roots", &self.roots.len())
+            .field("identity", &self.identity.is_some())
+            .field("is_insecure", &self.is_insecure)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_pem_is_refused() {
+        for text in ["", "secret", "-----BEGIN CERTIFICATE-----\n"] {
+            let error = Tls::default().with_roots(text.as_bytes()).unwrap_err();
+            assert_eq!(error, InvalidPem("certificate"), "{text:?}");
+            assert!(Tls::default().with_identity(text.as_bytes()).is_err());
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The environment, as far as it says how to reach a cloud.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::secret::Secret;
+
+/// The variables of a process, read once. Its `Debug` form shows no values.
+#[derive(Clone, Default)]
+pub(crate) struct Environment(BTreeMap<String, Secret>);
+
+impl Environment {
+    /// Takes the variables of this process. What is not UTF-8 is left out, as is
+    /// what is empty.
+    pub(crate) fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A token that is to be sent to a server that is named by its address.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.get("OS_TOKEN")
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Secret::expose)
+    }
+
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(|path| self.expand(path))
+    }
+
+    /// All variables that begin with `OS_`, without that, in lower case.
+    pub(super) fn openstack(&self) -> impl Iterator<Item = (String, Secret)> {
+        self.0.iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix("OS_")?;
+            Some((name.to_ascii_lowercase(), value.clone()))
+        })
+    }
+
+    /// Puts the home directory in the place of `~`.
+    pub(super) fn expand(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.get("HOME")) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let given = variables.filter(|(_, value): &(String, String)| !value.is_empty());
+        Self(given.map(|(name, value)| (name, value.into())).collect())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

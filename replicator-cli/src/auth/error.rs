@@ -1,0 +1,230 @@
+//! Why a cloud cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use glance_client::{InvalidPem, ParseEndpointError};
+
+/// A cloud cannot be reached, or does not let us in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("there is no cloud {cloud:?} in {}", list_of_paths(files))]
+    UnknownCloud {
+        cloud: String,
+        known: Vec<String>,
+        files: Vec<PathBuf>,
+    },
+    #[error(
+        "cloud {cloud:?} has the profile {profile:?}, which is not in {}",
+        list_of_paths(files)
+    )]
+    UnknownProfile {
+        cloud: String,
+        profile: String,
+        files: Vec<PathBuf>,
+    },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}, line {line}, column {column}: {problem}", path.display())]
+    Syntax {
+        path: PathBuf,
+        line: u64,
+        column: u64,
+        problem: String,
+    },
+    #[error("{cloud}: {problem}")]
+    Setting { cloud: String, problem: String },
+    #[error("{cloud}: cannot use {}", path.display())]
+    Pem {
+        cloud: String,
+        path: PathBuf,
+        source: InvalidPem,
+    },
+    #[error("{cloud} has no region {region:?} for images")]
+    UnknownRegion {
+        cloud: String,
+        region: String,
+        known: Vec<String>,
+    },
+    #[error("{cloud} has several regions, and none is named")]
+    AmbiguousRegion { cloud: String, known: Vec<String> },
+    #[error("{cloud} has no image service in its catalog")]
+    NoImageService { cloud: String },
+    #[error("{cloud} has no {interface:?} endpoint of the image service")]
+    NoInterface {
+        cloud: String,
+        interface: String,
+        known: Vec<String>,
+    },
+    #[error("{cloud}: the token is not for a project, and so there is no catalog")]
+    NoScope { cloud: String },
+    #[error("{cloud}: the endpoint of the image service cannot be used")]
+    Endpoint {
+        cloud: String,
+        source: ParseEndpointError,
+    },
+    /// Keystone knows the caller not, or does not let it in.
+    #[error(
+        "{cloud}: Keystone at {url} refuses to sign in with {method}: {status}{}",
+        said(message)
+    )]
+    Refused {
+        cloud: String,
+        url: String,
+        method: &'static str,
+        status: u16,
+        message: Option<String>,
+    },
+    #[error(
+        "{cloud}: the token is expired or not valid, and there are no credentials for another one"
+    )]
+    TokenExpired { cloud: String },
+    /// Keystone is not there, or fails.
+    #[error("{cloud}: Keystone at {url} fails: {status}{}", said(message))]
+    Failed {
+        cloud: String,
+        url: String,
+        status: u16,
+        message: Option<String>,
+    },
+    #[error("{cloud}: Keystone at {url} cannot be reached")]
+    Unreachable {
+        cloud: String,
+        url: String,
+        source: reqwest::Error,
+    },
+    #[error("{cloud}: what answers at {url} is no Keystone: {problem}")]
+    NotKeystone {
+        cloud: String,
+        url: String,
+        problem: String,
+    },
+}
+
+/// What an error means for the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthErrorKind {
+    /// What is asked for is not there or makes no sense: a name, a file, a setting.
+    Usage,
+    /// The credentials are not taken.
+    Denied,
+    /// Keystone fails, or is not there. It may work later.
+    Unavailable,
+}
+
+impl AuthError {
+    pub(crate) fn kind(&self) -> AuthErrorKind {
+        match self {
+            Self::Refused { .. } | Self::TokenExpired { .. } => AuthErrorKind::Denied,
+            Self::Failed { .. } | Self::Unreachable { .. } => AuthErrorKind::Unavailable,
+            _ => AuthErrorKind::Usage,
+        }
+    }
+
+    /// What the user can do about it, where we know.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownCloud { known, .. } if known.is_empty() => {
+                "clouds are described in clouds.yaml, which OS_CLIENT_CONFIG_FILE can name".to_owned()
+            }
+            Self::UnknownCloud { known, .. } => format!("known are {}", known.join(", ")),
+            Self::UnknownProfile { .. } => {
+                "profiles are read from clouds-public.yaml alone; write the auth_url into the entry \
+                 of the cloud"
+                    .to_owned()
+            }
+            Self::UnknownRegion { known, .. } => format!("known are {}", known.join(", ")),
+            Self::AmbiguousRegion { known, .. } => format!(
+                "name one as cloud:NAME/REGION, or in OS_REGION_NAME; there are {}",
+                known.join(", ")
+            ),
+            Self::NoInterface { known, .. } => format!("there are {}", known.join(", ")),
+            Self::NoScope { .. } => {
+                "name a project (project_name or project_id, OS_PROJECT_NAME or OS_PROJECT_ID)"
+                    .to_owned()
+            }
+            Self::NoImageService { .. } => {
+                "`openstack catalog list` shows what there is; image_endpoint_override names an \
+                 endpoint that is not in it"
+                    .to_owned()
+            }
+            Self::Refused { method, status, .. } => refused(method, *status).to_owned(),
+            Self::TokenExpired { .. } => {
+                "`openstack token issue` gives a new token; with a password or an application \
+                 credential, tokens are renewed as needed"
+                    .to_owned()
+            }
+            Self::Failed { .. } => "Keystone was asked several times; try again later".to_owned(),
+            Self::Unreachable { source, .. } => hint_of_connection(source)
+                .unwrap_or("is auth_url right, and can it be reached from here?")
+                .to_owned(),
+            Self::NotKeystone { .. } => {
+                "auth_url has to lead to Keystone v3, such as https://HOST:5000/v3".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn refused(method: &str, status: u16) -> &'static str {
+    match (method, status) {
+        (_, 403) => "the credentials are right, and Keystone does not let them do this",
+        ("application_credential", _) => {
+            "the secret is wrong, or the application credential is expired, deleted or another \
+             one: Keystone does not say which (`openstack application credential list`)"
+        }
+        ("token", _) => "the token is expired, revoked or not of this cloud",
+        ("totp", _) => "a passcode is good for one time, and for half a minute or so",
+        _ => {
+            "the user, its domain, the password or the project is wrong, or the user has no role \
+             in the project: Keystone does not say which"
+        }
+    }
+}
+
+/// What can be done about a TLS connection that failed.
+pub(crate) fn hint_of_connection(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let has = |part: &str| text.contains(part);
+        if has("UnknownIssuer") || has("CaUsedAsEndEntity") || has("self-signed") {
+            return Some(
+                "the server's certificate is of no CA that is known here; give its CA in cacert \
+                 or OS_CACERT",
+            );
+        }
+        if has("Expired") || has("certificate expired") {
+            return Some("the server's certificate has expired");
+        }
+        if has("NotValidForName") || has("not valid for name") {
+            return Some("the server's certificate is for another host name than that of the URL");
+        }
+        if has("CertificateRequired") || has("HandshakeFailure") {
+            return Some(
+                "the server wants a client certificate: cert and key, or OS_CERT and OS_KEY",
+            );
+        }
+        if has("InvalidContentType") || has("corrupt message") {
+            return Some("the server does not speak TLS there; is it http://?");
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn said(message: &Option<String>) -> String {
+    message
+        .as_ref()
+        .map_or_else(String::new, |text| format!(": {text}"))
+}
+
+fn list_of_paths(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}

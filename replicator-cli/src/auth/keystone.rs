@@ -1,0 +1,343 @@
+//! Speaks to Keystone v3.
+
+use std::time::{Duration, Instant};
+
+use glance_client::{AuthToken, InvalidToken, Tls};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+use reqwest::redirect;
+use serde::Deserialize;
+
+use super::catalog::Service;
+use super::credentials::Credentials;
+use super::error::{AuthError, hint_of_connection};
+use super::secret::Secret;
+
+/// No answer of Keystone is longer, its catalog included.
+const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+const MESSAGE_BYTES: usize = 500;
+/// Before the second, third and fourth try.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Signs in at one Keystone, always as the same one.
+#[derive(Debug)]
+pub(super) struct Keystone {
+    client: reqwest::Client,
+    cloud: String,
+    /// Where tokens are, `.../v3/auth/tokens`.
+    url: String,
+    credentials: Credentials,
+}
+
+/// What Keystone gives.
+#[derive(Debug)]
+pub(super) struct Grant {
+    pub(super) token: AuthToken,
+    pub(super) obtained_at: Instant,
+    /// How long it was good for when it was obtained, if Keystone says so.
+    pub(super) life: Option<Duration>,
+    pub(super) details: Details,
+}
+
+/// What Keystone says of a token.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Details {
+    pub(crate) user: Option<Named>,
+    pub(crate) project: Option<Named>,
+    pub(crate) roles: Option<Vec<Named>>,
+    expires_at: Option<String>,
+    issued_at: Option<String>,
+    pub(super) catalog: Option<Vec<Service>>,
+}
+
+impl Details {
+    /// When the token ends, by the clock of Keystone.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at.as_deref()?.parse().ok()
+    }
+
+    /// When it was given out, by the same clock.
+    pub(crate) fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at.as_deref()?.parse().ok()
+    }
+}
+
+/// The name and the id of something in Keystone.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Named {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Details,
+}
+
+impl Keystone {
+    pub(super) fn new(
+        cloud: &str,
+        auth_url: &str,
+        credentials: Credentials,
+        tls: &Tls,
+    ) -> Result<Self, AuthError> {
+        let wrong = |problem: String| AuthError::Setting {
+            cloud: cloud.to_owned(),
+            problem,
+        };
+        let url = tokens_url(auth_url).ok_or_else(|| {
+            wrong("auth_url is no http or https URL, or has a password in it".to_owned())
+        })?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("glance-replicator/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60));
+        let client = tls
+            .apply(client)
+            .build()
+            .map_err(|source| AuthError::Unreachable {
+                cloud: cloud.to_owned(),
+                url: url.clone(),
+                source,
+            })?;
+        Ok(Self {
+            client,
+            cloud: cloud.to_owned(),
+            url,
+            credentials,
+        })
+    }
+
+    pub(super) fn cloud(&self) -> &str {
+        &self.cloud
+    }
+
+    /// Whether signing in again gives a token that lives longer.
+    pub(super) fn can_renew(&self) -> bool {
+        self.credentials.are_lasting()
+    }
+
+    /// Signs in. A Keystone that fails is asked four times.
+    pub(super) async fn sign_in(&self) -> Result<Grant, AuthError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let (error, retry_after) = match self.attempt().await {
+                Ok(grant) => return Ok(grant),
+                Err(failed) => failed,
+            };
+            let Some(pause) = pauses.next().filter(|_| is_passing(&error)) else {
+                return Err(error);
+            };
+            let pause = retry_after.map_or(*pause, |wanted| wanted.min(LONGEST_PAUSE));
+            tracing::info!(%error, ?pause, "signing in failed; it is tried again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Grant, (AuthError, Option<Duration>)> {
+        let obtained_at = Instant::now();
+        let request = match self.credentials.bare_token() {
+            Some(token) => {
+                let token = self.sensitive(token).map_err(at_once)?;
+                let request = self.client.get(&self.url);
+                let request = request.header("x-auth-token", token.clone());
+                request.header("x-subject-token", token)
+            }
+            None => {
+                let request = self.client.post(&self.url);
+                let body = self.credentials.request().to_string();
+                request
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body)
+            }
+        };
+        let request = request.header(header::ACCEPT, "application/json");
+        let mut answer = request
+            .send()
+            .await
+            .map_err(|error| at_once(self.unreachable(error)))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        tracing::debug!(
+            url = self.url,
+            method = self.credentials.method(),
+            status = status.as_u16(),
+            elapsed = ?obtained_at.elapsed(),
+            request_id = ?headers.get("x-openstack-request-id"),
+            "Keystone answered"
+        );
+        let mut body = Vec::new();
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|error| at_once(self.unreachable(error)))?
+        {
+            if body.len() + chunk.len() > ANSWER_BYTES {
+                return Err(at_once(self.no_keystone("its answer is too long")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if !status.is_success() {
+            let retry_after = headers.get(header::RETRY_AFTER);
+            let retry_after =
+                retry_after.and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok());
+            return Err((
+                self.refused(status, &headers, &body),
+                retry_after.map(Duration::from_secs),
+            ));
+        }
+        self.grant(&headers, &body, obtained_at).map_err(at_once)
+    }
+
+    fn grant(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        obtained_at: Instant,
+    ) -> Result<Grant, AuthError> {
+        let token = headers
+            .get("x-subject-token")
+            .and_then(|token| token.to_str().ok());
+        let token = token.ok_or_else(|| self.no_keystone("there is no token in its answer"))?;
+        let token = AuthToken::new(token).map_err(|error| self.no_keystone(error.to_string()))?;
+        // The error would have parts of the body in it.
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|_| self.no_keystone("its answer is not that of Keystone v3"))?;
+        let details = answer.token;
+        // What is new was issued just now, whatever the clocks say.
+        let now = details.issued_at().filter(|_| self.can_renew());
+        let now = now.unwrap_or_else(Timestamp::now);
+        let life = details.expires_at().map(|expires_at| {
+            Duration::try_from(expires_at.duration_since(now)).unwrap_or_default()
+        });
+        Ok(Grant {
+            token,
+            obtained_at,
+            life,
+            details,
+        })
+    }
+
+    fn sensitive(&self, token: &Secret) -> Result<HeaderValue, AuthError> {
+        let value = HeaderValue::from_str(token.expose());
+        let mut value = value.map_err(|_| AuthError::Setting {
+            cloud: self.cloud.clone(),
+            problem: InvalidToken.to_string(),
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> AuthError {
+        AuthError::Unreachable {
+            cloud: self.cloud.clone(),
+            url: self.url.clone(),
+            source: error.without_url(),
+        }
+    }
+
+    fn no_keystone(&self, problem: impl Into<String>) -> AuthError {
+        AuthError::NotKeystone {
+            cloud: self.cloud.clone(),
+            url: self.url.clone(),
+            problem: problem.into(),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> AuthError {
+        let cloud = self.cloud.clone();
+        let url = self.url.clone();
+        let message = message(body);
+        // An unknown application credential and a token that is no longer valid
+        // are 404 to Keystone; another server has no such page.
+        let is_keystone = message.is_some();
+        match status.as_u16() {
+            401 | 403 => {}
+            404 if is_keystone => {}
+            429 | 500..=599 => {
+                return AuthError::Failed {
+                    cloud,
+                    url,
+                    status: status.as_u16(),
+                    message,
+                };
+            }
+            300..=399 => {
+                let to = headers
+                    .get(header::LOCATION)
+                    .and_then(|to| to.to_str().ok());
+                let to = to.map_or_else(String::new, |to| format!(" to {to}"));
+                return self.no_keystone(format!("it redirects{to}, and passwords do not follow"));
+            }
+            status => {
+                let message = message.map_or_else(String::new, |text| format!(": {text}"));
+                return self.no_keystone(format!("{status}{message}"));
+            }
+        }
+        if self.credentials.bare_token().is_some() && status != StatusCode::FORBIDDEN {
+            return AuthError::TokenExpired { cloud };
+        }
+        AuthError::Refused {
+            cloud,
+            url,
+            method: self.credentials.method(),
+            status: status.as_u16(),
+            message,
+        }
+    }
+}
+
+fn at_once(error: AuthError) -> (AuthError, Option<Duration>) {
+    (error, None)
+}
+
+/// Whether it may work if it is tried again.
+fn is_passing(error: &AuthError) -> bool {
+    match error {
+        AuthError::Failed { status, .. } => *status != 501,
+        AuthError::Unreachable { source, .. } => hint_of_connection(source).is_none(),
+        _ => false,
+    }
+}
+
+/// Finds where tokens are given out: `auth_url` has a version in it or none.
+fn tokens_url(auth_url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(auth_url).ok()?;
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.has_host();
+    if !matches!(url.scheme(), "http" | "https") || !is_plain {
+        return None;
+    }
+    let base = auth_url.split(['?', '#']).next()?.trim_end_matches('/');
+    let base = base.strip_suffix("/auth/tokens").unwrap_or(base);
+    let base = ["/v3", "/v2.0"]
+        .iter()
+        .find_map(|version| base.strip_suffix(version))
+        .unwrap_or(base);
+    Some(format!("{}/v3/auth/tokens", base.trim_end_matches('/')))
+}
+
+/// Keystone's words.
+fn message(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Failed {
+        error: Message,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        message: String,
+    }
+    let failed: Failed = serde_json::from_slice(body).ok()?;
+    let mut text = failed.error.message;
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
+    Some(text)
+}

@@ -1,0 +1,221 @@
+//! `check`: what an end is, who we are there, and what would hurt a replication.
+
+use glance_client::{ApiVersion, Survey};
+use jiff::{SignedDuration, Timestamp};
+use replicator_core::End as Side;
+
+use super::Run;
+use crate::auth::{Details, Named};
+use crate::connect::{self, Connected, End};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render;
+
+/// How far two clocks may be apart before tokens seem to end at the wrong time.
+const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
+/// A token that lives shorter may not outlive an upload.
+const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
+
+/// Checks each end, also after one that could not be checked, whose exit code it
+/// is then.
+pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCode, CliError> {
+    let mut code = ExitCode::Done;
+    for (name, end) in ends {
+        match check(run, end).await {
+            Ok(facts) => {
+                for line in facts.lines(name) {
+                    render::data(&line)?;
+                }
+            }
+            Err(CliError::Interrupted(signal)) => return Err(CliError::Interrupted(signal)),
+            Err(error) => {
+                code = error.exit_code();
+                run.console.failed(&format!("{name}: "), &error);
+            }
+        }
+    }
+    Ok(code)
+}
+
+async fn check(run: &Run<'_>, end: &End) -> Result<Facts, CliError> {
+    // As in `size`, it is the target's token and options that count.
+    let Connected { client, details } = connect::glance(run, end, Side::Target).await?;
+    let survey = run.ctx.until_cancelled(client.survey()).await;
+    let survey = survey
+        .map_err(|_| run.interrupted())?
+        .map_err(|source| CliError::Connect {
+            endpoint: client.endpoint().to_string(),
+            source,
+        })?;
+    let mut facts = Facts::default();
+    facts.line("endpoint", client.endpoint().to_string());
+    facts.versions(client.version(), &survey);
+    facts.caller(details.as_ref());
+    facts.server(&survey);
+    Ok(facts)
+}
+
+/// Lines for people: what is, and what it means.
+#[derive(Default)]
+struct Facts {
+    lines: Vec<(&'static str, String)>,
+    warnings: Vec<String>,
+}
+
+impl Facts {
+    fn line(&mut self, name: &'static str, value: String) {
+        self.lines.push((name, value));
+    }
+
+    fn warn(&mut self, warning: &str) {
+        self.warnings.push(warning.to_owned());
+    }
+
+    fn lines(&self, end: &str) -> Vec<String> {
+        let facts = self.lines.iter();
+        let facts = facts.map(|(name, value)| format!("  {name:<12} {value}"));
+        let warnings = self.warnings.iter();
+        let warnings = warnings.map(|warning| format!("  warning: {warning}"));
+        [end.to_owned()]
+            .into_iter()
+            .chain(facts)
+            .chain(warnings)
+            .collect()
+    }
+
+    fn versions(&mut self, version: ApiVersion, survey: &Survey) {
+        let offered = survey.versions.join(", ");
+        self.line("API", format!("{version} is spoken; offered: {offered}"));
+        match version {
+            ApiVersion::V1 => self.warn(
+                "v1 alone: an upload that breaks off uses up the image's id for good, and tags, \
+                 hidden images and visibilities other than public are lost",
+            ),
+            version if !version.has_hidden() => {
+                self.warn("v2 of before 2019: no hidden images, and MD5 is the only digest");
+            }
+            _ => {}
+        }
+    }
+
+    fn caller(&mut self, details: Option<&Details>) {
+        let Some(details) = details else {
+            self.line("caller", "unknown: not signed in with Keystone".to_owned());
+            return;
+        };
+        let name = |named: Option<&Named>| match named {
+            Some(named) => format!("{} ({})", named.name, named.id),
+            None => "none".to_owned(),
+        };
+        self.line("user", name(details.user.as_ref()));
+        self.line("project", name(details.project.as_ref()));
+        let roles = details.roles.as_deref().unwrap_or_default();
+        let roles: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
+        self.line("roles", roles.join(", "));
+        let is_admin = roles.contains(&"admin");
+        if is_admin {
+            self.line("sees", "all images".to_owned());
+        } else {
+            self.line(
+                "sees",
+                "the images of its project, and public ones".to_owned(),
+            );
+            self.warn(
+                "not an administrator: images of other projects are neither seen nor written",
+            );
+        }
+        if !is_admin && !roles.contains(&"member") {
+            self.warn("neither admin nor member: it can most likely not download or write");
+        }
+        // Given out a moment ago.
+        self.clock("Keystone", details.issued_at());
+        if let Some(expires_at) = details.expires_at() {
+            let left = expires_at.duration_since(Timestamp::now());
+            let text = format!("{} (in {} s)", expires_at, left.as_secs());
+            self.line("token ends", text);
+            if left < SHORT_LIFE {
+                self.warn(
+                    "tokens are short-lived: an upload that outlives its token fails with stores \
+                     that use it to the end",
+                );
+            }
+        }
+    }
+
+    fn server(&mut self, survey: &Survey) {
+        let (images, is_last) = survey.first_page;
+        let page = if is_last {
+            format!("{images} images, all on one page")
+        } else {
+            format!("{images} images a page")
+        };
+        self.line("listing", page);
+        let range = match survey.has_range {
+            Some(true) => "yes: a download that breaks off is read on",
+            Some(false) => "no: a download that breaks off is read again from the start",
+            None => "unknown: there is no image to try it on",
+        };
+        self.line("Range", range.to_owned());
+        if let Some(stores) = &survey.stores {
+            let name = |store: &glance_client::Store| {
+                let default = if store.is_default { " (default)" } else { "" };
+                let read_only = if store.is_read_only {
+                    " (read-only)"
+                } else {
+                    ""
+                };
+                format!("{}{default}{read_only}", store.id)
+            };
+            let names: Vec<String> = stores.iter().map(name).collect();
+            self.line("stores", names.join(", "));
+        }
+        if let Some(methods) = &survey.import_methods {
+            self.line("import", methods.join(", "));
+        }
+        for quota in &survey.quotas {
+            let limit = quota
+                .limit
+                .map_or("no limit".to_owned(), |l| format!("of {l}"));
+            self.line(
+                "quota",
+                format!("{}: {} {limit}", quota.resource, quota.usage),
+            );
+            if quota.limit.is_some_and(|limit| quota.usage >= limit) {
+                self.warn("a quota is used up: nothing more can be written");
+            }
+        }
+        let date = survey.date.as_deref();
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        self.clock("its clock", date.map(|date| date.timestamp()));
+    }
+
+    fn clock(&mut self, whose: &'static str, shows: Option<Timestamp>) {
+        let Some(shows) = shows else { return };
+        let ahead = shows.duration_since(Timestamp::now());
+        self.line(whose, format!("{} s ahead of ours", ahead.as_secs()));
+        if ahead.abs() > HARMLESS_SKEW {
+            self.warn("the clocks differ: tokens seem to end earlier or later than they do");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_hurt_is_warned_of() {
+        let mut facts = Facts::default();
+        facts.versions(ApiVersion::V1, &Survey::default());
+        let mut survey = Survey::default();
+        survey.date = Some("Thu, 28 Jun 2012 07:20:05 GMT".to_owned());
+        survey.has_range = Some(false);
+        facts.server(&survey);
+        facts.caller(None);
+        let text = facts.lines("old:9292").join("\n");
+        assert!(text.starts_with("old:9292\n  API "), "{text}");
+        assert!(text.contains("warning: v1 alone"), "{text}");
+        assert!(text.contains("warning: the clocks differ"), "{text}");
+        assert!(text.contains("no: a download"), "{text}");
+    }
+}
