@@ -173,10 +173,20 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_RETRIES", hide_env = true)]
     pub(crate) retries: u32,
 
+    /// Try nothing again once the run has lasted so long
+    #[arg(long, global = true, value_name = "SECONDS")]
+    #[arg(env = "GLANCE_REPLICATOR_RETRY_MAX_TIME", hide_env = true)]
+    pub(crate) retry_max_time: Option<u64>,
+
     /// Give up on a connection on which nothing has moved for so long
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
     #[arg(env = "GLANCE_REPLICATOR_STALL_TIMEOUT", hide_env = true)]
     pub(crate) stall_timeout: NonZeroU64,
+
+    /// Do this much to know that a copy is right
+    #[arg(long, global = true, value_name = "HOW", default_value = "full")]
+    #[arg(env = "GLANCE_REPLICATOR_VERIFY", hide_env = true)]
+    pub(crate) verify: Verify,
 
     /// Look at the beginning of image data before it is sent
     ///
@@ -280,6 +290,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         dry_run: DryRun,
     },
+    /// Compare the content of images, by their digests or by reading them
+    ///
+    /// Prints each active image of the source that the target does not have, or
+    /// has with other content, and exits with 6 if there is one. Without a target,
+    /// the images of the source are read and compared with its own digests: that
+    /// is how an archive is checked.
+    Verify {
+        /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+        source: OsString,
+        /// Where their copies are, written in the same way
+        target: Option<OsString>,
+        /// Read each image from the target, instead of trusting its digests
+        #[arg(long, value_parser = BoolishValueParser::new())]
+        #[arg(env = "GLANCE_REPLICATOR_READ_BACK", hide_env = true)]
+        read_back: bool,
+    },
     /// Sign in to servers and print what they are and what would hurt
     ///
     /// Nothing is changed. The options and the token of the target are used.
@@ -319,6 +345,19 @@ pub(crate) enum Api {
     V1,
     /// Images v2
     V2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verify {
+    /// Hash the data on its way, hold its end back until it is right, compare
+    /// what both servers state
+    Full,
+    /// Compare what both servers state, after the upload
+    Target,
+    /// As full, and read the copy from the target and hash it again
+    ReadBack,
+    /// Nothing but the length
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

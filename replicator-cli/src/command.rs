@@ -5,12 +5,13 @@ mod compare;
 mod dry_run;
 mod replicate;
 mod size;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replicator_core::{ListingError, PortError, RunContext, Verb};
+use replicator_core::{ListingError, PortError, RunContext, Verb, VerifyBy};
 
 use crate::args::{Args, Command, Options};
 use crate::auth::Environment;
@@ -126,6 +127,20 @@ async fn begin(
         } => {
             let (source, target) = (End::parse(source)?, End::parse(target)?);
             replicate::run(&run, Verb::Livecopy, &source, &target, dry_run).await
+        }
+        Command::Verify {
+            source,
+            target,
+            read_back,
+        } => {
+            let source = End::parse(source)?;
+            let target = target.as_ref().map(|target| End::parse(target));
+            let by = if *read_back {
+                VerifyBy::Reading
+            } else {
+                VerifyBy::Stated
+            };
+            verify::run(&run, &source, target.transpose()?.as_ref(), by).await
         }
         Command::Check { ends } => {
             let parsed = ends.iter().map(|end| {

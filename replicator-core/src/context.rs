@@ -3,7 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::port::{Event, EventSink, NoEvents, PortError};
@@ -13,6 +15,7 @@ use crate::port::{Event, EventSink, NoEvents, PortError};
 pub struct RunContext {
     events: Arc<dyn EventSink>,
     cancellation: CancellationToken,
+    begun: Instant,
 }
 
 impl RunContext {
@@ -22,6 +25,7 @@ impl RunContext {
         Self {
             events,
             cancellation: CancellationToken::new(),
+            begun: Instant::now(),
         }
     }
 
@@ -40,6 +44,12 @@ impl RunContext {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancellation.is_cancelled()
+    }
+
+    /// How long ago the run began.
+    #[must_use]
+    pub fn run_time(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Reports an event.

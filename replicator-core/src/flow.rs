@@ -218,7 +218,10 @@ impl Flow {
                 return Err(error);
             }
             self.failures += 1;
-            let Some(delay) = self.retry.delay(self.failures, retry_after(&error)) else {
+            let Some(delay) =
+                self.retry
+                    .delay(self.failures, retry_after(&error), self.ctx.run_time())
+            else {
                 return Err(error);
             };
             let again = async {

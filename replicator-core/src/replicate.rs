@@ -184,7 +184,7 @@ async fn write(
         }
         Action::UpdateMetadata(diff) => {
             let current = existing.as_ref().unwrap_or(&image);
-            update_metadata(target, current, &diff, options).await?;
+            update_metadata(ctx, target, current, &diff, options).await?;
             let image = Box::new(image);
             ctx.emit(Event::MetadataUpdated { image, diff });
             Ok(Outcome::MetadataUpdated)

@@ -12,6 +12,8 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// The longest wait, unless a server asks for a longer one.
     pub max_delay: Duration,
+    /// How long after the run began something is still tried again.
+    pub max_time: Option<Duration>,
 }
 
 impl Default for RetryPolicy {
@@ -20,6 +22,7 @@ impl Default for RetryPolicy {
             retries: 5,
             first_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
+            max_time: None,
         }
     }
 }
@@ -28,8 +31,13 @@ impl RetryPolicy {
     /// How long to wait after `failed` failures in a row, or `None` to give up.
     ///
     /// Half of the wait is random, so that many clients do not return at once.
-    pub(crate) fn delay(&self, failed: u32, retry_after: Option<Duration>) -> Option<Duration> {
-        if failed > self.retries {
+    pub(crate) fn delay(
+        &self,
+        failed: u32,
+        retry_after: Option<Duration>,
+        run_time: Duration,
+    ) -> Option<Duration> {
+        if failed > self.retries || self.max_time.is_some_and(|max| run_time >= max) {
             return None;
         }
         let doubled = 2_u32.saturating_pow(failed.saturating_sub(1));
@@ -43,26 +51,33 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
+    const RUN_TIME: Duration = Duration::from_secs(99);
+
     #[test]
     fn waits_double_up_to_the_longest_and_then_end() {
         let policy = RetryPolicy {
             retries: 3,
             first_delay: Duration::from_secs(4),
             max_delay: Duration::from_secs(10),
+            max_time: Some(Duration::from_secs(100)),
         };
         for (failed, low, high) in [(1, 2, 4), (2, 4, 8), (3, 5, 10)] {
-            let delay = policy.delay(failed, None).unwrap().as_secs_f64();
+            let delay = policy.delay(failed, None, RUN_TIME).unwrap().as_secs_f64();
             assert!(
                 (f64::from(low)..=f64::from(high)).contains(&delay),
                 "{delay}"
             );
         }
-        assert_eq!(policy.delay(4, None), None);
+        assert_eq!(policy.delay(4, None, RUN_TIME), None);
+        assert_eq!(policy.delay(1, None, Duration::from_secs(100)), None);
     }
 
     #[test]
     fn what_the_server_asks_for_is_obeyed() {
         let asked = Duration::from_secs(100);
-        assert_eq!(RetryPolicy::default().delay(1, Some(asked)), Some(asked));
+        assert_eq!(
+            RetryPolicy::default().delay(1, Some(asked), RUN_TIME),
+            Some(asked)
+        );
     }
 }

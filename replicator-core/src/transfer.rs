@@ -40,7 +40,11 @@ impl Transfer<'_> {
             if !error.is_transient() {
                 return Err(error);
             }
-            let Some(delay) = self.options.retry.delay(attempts, retry_after(&error)) else {
+            let Some(delay) =
+                self.options
+                    .retry
+                    .delay(attempts, retry_after(&error), self.ctx.run_time())
+            else {
                 return Err(error);
             };
             self.ctx.emit(Event::Retrying {
@@ -141,7 +145,10 @@ impl Transfer<'_> {
                 Err(error) => ImageError::Target(error),
             };
             failed += 1;
-            let delay = self.options.retry.delay(failed, retry_after(&error));
+            let delay = self
+                .options
+                .retry
+                .delay(failed, retry_after(&error), self.ctx.run_time());
             match delay.filter(|_| error.is_transient()) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => return Err(error),
@@ -161,7 +168,7 @@ impl Transfer<'_> {
         if diff.is_empty() {
             return Ok(());
         }
-        let updated = update_metadata(self.target, &stated, &diff, self.options).await?;
+        let updated = update_metadata(self.ctx, self.target, &stated, &diff, self.options).await?;
         let diff = lacks(updated);
         if !diff.is_empty() {
             let id = self.image.id.clone();
@@ -174,6 +181,7 @@ impl Transfer<'_> {
 /// Updates metadata, again if the target is out of reach: an update says the
 /// same however often it is sent.
 pub(crate) async fn update_metadata(
+    ctx: &RunContext,
     target: &Arc<dyn ImageTarget>,
     current: &ImageMetadata,
     diff: &MetadataDiff,
@@ -186,7 +194,9 @@ pub(crate) async fn update_metadata(
             Err(error) => ImageError::Target(error),
         };
         failed += 1;
-        let delay = options.retry.delay(failed, retry_after(&error));
+        let delay = options
+            .retry
+            .delay(failed, retry_after(&error), ctx.run_time());
         match delay.filter(|_| error.is_transient()) {
             Some(delay) => tokio::time::sleep(delay).await,
             None => return Err(error),

@@ -1,10 +1,11 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use glance_model::DoNotReplicate;
 use replicator_core::{
-    DataPolicy, Failure, FormatCheck, ImageError, ReplicateOptions, Report, Verb, plan, replicate,
+    DataPolicy, Failure, FormatCheck, ImageError, ReplicateOptions, Report, Verb, Verify, plan,
+    replicate,
 };
 
 use super::{Run, dry_run};
@@ -51,6 +52,13 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     options.do_not_replicate = DoNotReplicate::parse(&given.dontreplicate)?;
     options.transfers = given.transfers;
     options.retry.retries = given.retries;
+    options.retry.max_time = given.retry_max_time.map(Duration::from_secs);
+    options.verify = match given.verify {
+        args::Verify::Full => Verify::Full,
+        args::Verify::Target => Verify::Target,
+        args::Verify::ReadBack => Verify::ReadBack,
+        args::Verify::None => Verify::None,
+    };
     options.format_check = match given.format_check {
         args::FormatCheck::Auto => FormatCheck::Auto,
         args::FormatCheck::Off => FormatCheck::Off,

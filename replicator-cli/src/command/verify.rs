@@ -1,0 +1,59 @@
+//! `verify`: whether two ends have the same content, or an archive its own.
+
+use std::sync::Arc;
+
+use replicator_core::{VerifyBy, verify};
+
+use super::Run;
+use crate::connect::{self, End, Opening};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render;
+
+/// Without a target, the source is read and compared with what it states itself.
+pub(crate) async fn run(
+    run: &Run<'_>,
+    source: &End,
+    target: Option<&End>,
+    by: VerifyBy,
+) -> Result<ExitCode, CliError> {
+    let source = connect::source(run, source).await?;
+    let (target, by) = match target {
+        Some(target) => {
+            let target = connect::target(run, target, Opening::Read).await?;
+            (target as Arc<_>, by)
+        }
+        None => (Arc::clone(&source), VerifyBy::Reading),
+    };
+    let report = verify(&run.ctx, source, target, by, run.options.transfers).await;
+    let report = report.map_err(|error| run.listing_failed(error))?;
+    if run.ctx.is_cancelled() {
+        return Err(run.interrupted());
+    }
+    for id in &report.missing {
+        render::data(&format!("{id}: missing"))?;
+    }
+    for id in &report.unverifiable {
+        render::data(&format!(
+            "{id}: unverifiable: no digest that both ends state"
+        ))?;
+    }
+    for failure in &report.failures {
+        render::data(&format!("{}: failed", failure.id))?;
+    }
+    run.console.summary(&format!(
+        "verify: {} verified, {} unverifiable, {} missing, {} failed",
+        report.verified,
+        report.unverifiable.len(),
+        report.missing.len(),
+        report.failures.len()
+    ));
+    let is_wrong = report.failures.iter().any(|f| f.error.is_of_content());
+    Ok(if is_wrong || !report.missing.is_empty() {
+        ExitCode::WrongContent
+    } else if report.failures.is_empty() {
+        ExitCode::Done
+    } else {
+        ExitCode::ImagesFailed
+    })
+}

@@ -1,0 +1,114 @@
+//! Content that is compared: by digests, by reading, in archives.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use glance_client::testing::{
+    EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
+};
+use support::run;
+
+const ONE: &str = "11111111-1111-4111-8111-111111111111";
+const TWO: &str = "22222222-2222-4222-8222-222222222222";
+
+fn glance(images: &[(&str, u64)]) -> EmbeddedGlance {
+    let glance = EmbeddedGlance::builder().start_blocking().unwrap();
+    for (id, seed) in images {
+        glance.add_image(ImageSpec::new(id).data(ImageContent::pattern(*seed, 300_000)));
+    }
+    glance
+}
+
+#[test]
+fn equal_ends_are_verified_by_digests_without_reading_any_data() {
+    let (source, target) = (glance(&[(ONE, 1)]), glance(&[(ONE, 1), (TWO, 2)]));
+    let ran = run(&["verify", source.host_port(), target.host_port()]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
+    let summary = "verify: 1 verified, 0 unverifiable, 0 missing, 0 failed";
+    assert_eq!(ran.stderr.lines().last(), Some(summary));
+    assert_eq!(target.count(RequestKind::Download), 0);
+}
+
+#[test]
+fn other_content_and_missing_images_exit_with_6_and_are_named() {
+    let (source, target) = (glance(&[(ONE, 1), (TWO, 2)]), glance(&[(ONE, 9)]));
+    let ran = run(&["verify", source.host_port(), target.host_port()]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert_eq!(ran.stdout, format!("{TWO}: missing\n{ONE}: failed\n"));
+    assert!(
+        ran.stderr.contains("the target states the sha512"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_byte_that_only_reading_finds_is_found_by_reading() {
+    let (source, target) = (glance(&[(ONE, 1)]), glance(&[(ONE, 1)]));
+    let download = FaultOn::kind(RequestKind::Download);
+    target.fault(download, FaultAction::FlipByte(1000));
+    let ends = [source.host_port(), target.host_port()];
+    assert_eq!(run(&["verify", ends[0], ends[1]]).code, Some(0));
+    let ran = run(&["verify", "--read-back", ends[0], ends[1]]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+}
+
+fn archive_of(source: &EmbeddedGlance, at: &Path) -> String {
+    let path = at.to_str().unwrap();
+    assert_eq!(run(&["dump", source.host_port(), path]).code, Some(0));
+    format!("dir:{path}")
+}
+
+#[test]
+fn an_archive_is_verified_by_its_own_digests() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = glance(&[(ONE, 1), (TWO, 2)]);
+    let archive = archive_of(&source, directory.path());
+    let ran = run(&["verify", &archive]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let file = directory.path().join(format!("{TWO}.img"));
+    let mut data = fs::read(&file).unwrap();
+    data[7] ^= 1;
+    fs::write(&file, data).unwrap();
+    let ran = run(&["verify", &archive]);
+    assert_eq!(
+        (ran.code, ran.stdout),
+        (Some(6), format!("{TWO}: failed\n"))
+    );
+}
+
+#[test]
+fn how_a_copy_is_verified_is_an_option() {
+    for (how, code) in [("full", 6), ("read-back", 6), ("target", 6), ("none", 0)] {
+        let (source, target) = (glance(&[(ONE, 1)]), glance(&[]));
+        let download = FaultOn::kind(RequestKind::Download);
+        source.fault(download, FaultAction::FlipByte(1000));
+        let ends = [source.host_port(), target.host_port()];
+        let ran = run(&["livecopy", "--verify", how, ends[0], ends[1]]);
+        assert_eq!(ran.code, Some(code), "{how}: {ran:?}");
+        // Only those who hash on the way know in time.
+        let is_active = target.image(ONE).unwrap().status == "active";
+        assert_eq!(is_active, matches!(how, "target" | "none"), "{how}");
+    }
+    let (source, target) = (glance(&[(ONE, 1)]), glance(&[]));
+    let download = FaultOn::kind(RequestKind::Download);
+    target.fault(download, FaultAction::FlipByte(1000));
+    let ends = [source.host_port(), target.host_port()];
+    let ran = run(&["livecopy", "--verify", "read-back", ends[0], ends[1]]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+}
+
+#[test]
+fn nothing_is_tried_again_after_the_time_for_it() {
+    let (source, target) = (glance(&[(ONE, 1)]), glance(&[]));
+    source.fault(
+        FaultOn::kind(RequestKind::Download),
+        FaultAction::status(503),
+    );
+    let ends = [source.host_port(), target.host_port()];
+    let ran = run(&["livecopy", "--retry-max-time", "0", ends[0], ends[1]]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(source.count(RequestKind::Download), 1);
+}
