@@ -42,13 +42,13 @@ impl fmt::Display for ApiVersion {
 }
 
 #[derive(Deserialize)]
-struct Versions {
-    versions: Vec<VersionEntry>,
+pub(crate) struct Versions {
+    pub(crate) versions: Vec<VersionEntry>,
 }
 
 #[derive(Deserialize)]
-struct VersionEntry {
-    id: String,
+pub(crate) struct VersionEntry {
+    pub(crate) id: String,
 }
 
 /// Finds out which version to speak.

@@ -5,7 +5,7 @@ use http::header;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::api::{v1, v2};
+use crate::api::{Versions, v1, v2};
 use crate::http::Request;
 use crate::{ApiVersion, Error, ErrorKind, GlanceClient};
 
@@ -53,16 +53,6 @@ pub struct Quota {
     pub usage: u64,
     /// How much may be; `None` if there is no limit.
     pub limit: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Versions {
-    versions: Vec<VersionEntry>,
-}
-
-#[derive(Deserialize)]
-struct VersionEntry {
-    id: String,
 }
 
 #[derive(Deserialize)]
