@@ -5,7 +5,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
@@ -345,4 +348,44 @@ fn an_archive_that_can_grow_no_more_ends_the_dump_and_holds_only_what_is_whole()
     let again = run(&["dump", source.host_port(), dir.path().to_str().unwrap()]);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.stderr.contains("dump: 4 copied"), "{again:?}");
+}
+
+/// The first line of the request that reaches a proxy, which answers that it
+/// cannot pass it on.
+fn asked_of_a_proxy(variable: &str, server: &str) -> (String, Ran) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        let answer = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        (&stream).write_all(answer).unwrap();
+        line.trim_end().to_owned()
+    });
+    let mut command = program();
+    command.args(["size", "--retries", "0", server]);
+    let ran = Ran::from(command.env(variable, proxy).output().unwrap());
+    (asked.join().unwrap(), ran)
+}
+
+#[test]
+fn requests_go_through_the_proxy_of_the_environment() {
+    let (asked, ran) = asked_of_a_proxy("http_proxy", "glance.invalid:9292");
+    assert_eq!(asked, "GET http://glance.invalid:9292/versions HTTP/1.1");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let (asked, ran) = asked_of_a_proxy("https_proxy", "https://glance.invalid");
+    assert_eq!(asked, "CONNECT glance.invalid:443 HTTP/1.1");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn what_no_proxy_names_is_reached_directly() {
+    let glance = glance(0);
+    let mut command = program();
+    command.args(["size", glance.host_port()]);
+    command.env("http_proxy", "http://127.0.0.1:1");
+    command.env("no_proxy", "127.0.0.1,localhost");
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

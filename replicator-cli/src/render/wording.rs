@@ -150,7 +150,7 @@ pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec
         (report.records_created(), "metadata only"),
         (
             unverified.count() as u64,
-            "not verifiable (the source states no digest)",
+            "not verified (no digest to compare)",
         ),
         (report.not_done, "not done"),
     ];
