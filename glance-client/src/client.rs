@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::api::{self, v1, v2};
 use crate::http::{Answer, Http, Request};
-use crate::paging::Listing;
+use crate::paging::{Listing, UsedIds};
 use crate::{ApiVersion, ClientConfig, Download, Endpoint, Error, ErrorKind, Upload};
 
 /// A client of one Glance. Clones share their connections.
@@ -79,13 +79,26 @@ impl GlanceClient {
     /// stream ends.
     #[must_use]
     pub fn images(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        self.listing(UsedIds::LeftOut)
+    }
+
+    /// Lists what [`images`](Self::images) lists, and through v1 also images that
+    /// are `killed` or `deleted`, whose ids can never be used again. v2 does not
+    /// tell which these are.
+    #[must_use]
+    pub fn taken_ids(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        self.listing(UsedIds::Listed)
+    }
+
+    fn listing(&self, used_ids: UsedIds) -> BoxStream<'static, Result<ImageMetadata, Error>> {
         enum State {
             Begin(Arc<Shared>),
             Under(Listing),
         }
-        stream::try_unfold(State::Begin(Arc::clone(&self.0)), |state| async move {
+        let begin = State::Begin(Arc::clone(&self.0));
+        stream::try_unfold(begin, move |state| async move {
             let mut listing = match state {
-                State::Begin(shared) => Listing::begin(&shared).await?,
+                State::Begin(shared) => Listing::begin(&shared, used_ids).await?,
                 State::Under(listing) => listing,
             };
             let image = listing.next().await?;

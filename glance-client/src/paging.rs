@@ -21,6 +21,13 @@ pub(crate) struct Page {
     pub(crate) is_last: bool,
 }
 
+/// Whether v1 lists the images whose ids are used up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum UsedIds {
+    LeftOut,
+    Listed,
+}
+
 /// All images that the token may see.
 pub(crate) struct Listing {
     queries: Vec<Query>,
@@ -30,11 +37,16 @@ impl Listing {
     /// No single query of v2 shows everything: all that is not hidden, and all
     /// that is. Servers before 2019 refuse `visibility=all`, and no version
     /// number tells: there, community images are asked for by themselves.
-    pub(crate) async fn begin(shared: &Arc<Shared>) -> Result<Self, Error> {
+    pub(crate) async fn begin(shared: &Arc<Shared>, used_ids: UsedIds) -> Result<Self, Error> {
         let query = |filter| Query::new(Arc::clone(shared), filter);
         let ApiVersion::V2 { .. } = shared.version else {
+            let filter = match used_ids {
+                UsedIds::LeftOut => "&is_public=None",
+                // The only query that shows them.
+                UsedIds::Listed => "&is_public=None&changes-since=1970-01-01T00:00:00Z",
+            };
             return Ok(Self {
-                queries: vec![query("&is_public=None")],
+                queries: vec![query(filter)],
             });
         };
         let mut all = query("&visibility=all");

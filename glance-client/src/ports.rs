@@ -43,6 +43,12 @@ impl ImageTarget for GlanceClient {
         self.form()
     }
 
+    fn taken_ids(&self) -> ImageStream {
+        self.taken_ids()
+            .map_err(|error| port_error(error, Operation::ListImages))
+            .boxed()
+    }
+
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         let found = self.find_image(id).await;
         found.map_err(|error| port_error(error, Operation::FindImage(id.clone())))

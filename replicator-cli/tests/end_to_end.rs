@@ -389,6 +389,30 @@ fn data_that_does_not_match_its_format_is_not_sent_unless_one_wants_it() {
 }
 
 #[test]
+fn an_id_that_is_burnt_on_v1_is_found_before_any_data_moves() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::V1Only));
+    target.burn(&id(3));
+    let ran = run(&["livecopy", source.host_port(), target.host_port()]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let failed = format!("failed: {}", id(3));
+    assert!(ran.stderr.contains(&failed), "{ran:?}");
+    assert!(ran.stderr.contains("the image is deleted"), "{ran:?}");
+    assert!(ran.stderr.contains("glance-manage db purge"), "{ran:?}");
+    let requests = source.requests();
+    let opened = |request: &&glance_client::testing::RequestRecord| {
+        request.kind == RequestKind::Download && request.target.contains(&id(3))
+    };
+    assert_eq!(requests.iter().filter(opened).count(), 0);
+    let dry = run(&[
+        "livecopy",
+        "--dry-run",
+        source.host_port(),
+        target.host_port(),
+    ]);
+    assert_eq!(dry.code, Some(3), "a dry run knows as well: {dry:?}");
+}
+
+#[test]
 fn a_burnt_id_is_reported_with_both_meanings() {
     let (source, target) = (filled(Profile::Today), glance(Profile::Today));
     target.burn(&id(2));

@@ -95,7 +95,7 @@ pub async fn plan(
     target: &dyn ImageTarget,
     options: &ReplicateOptions,
 ) -> Result<Plan, ListingError> {
-    let mut listing = MergedListing::new(source.images(), target.images());
+    let mut listing = MergedListing::new(source.images(), target.taken_ids());
     let mut plan = Plan::default();
     while let Some(pair) = listing.next(ctx).await? {
         plan.add(ctx, verb, target, options, pair);
@@ -217,6 +217,10 @@ fn decide(
         };
     }
     if existing.status.is_burnt() {
+        // Nothing is to be copied there, and so nothing is lost.
+        if !has_data || data == DataPolicy::MetadataOnly {
+            return Decision::Skip(SkipReason::TargetStatus(existing.status));
+        }
         return Decision::Fail(ImageError::BurntId(existing.status));
     }
     let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();

@@ -334,6 +334,14 @@ async fn every_pair_of_states_has_its_action() {
             "fail: the id is used up on the target, where the image is killed",
         ),
         (
+            "burnt, no data",
+            Livecopy,
+            Copy,
+            queued(),
+            Some(image(ImageStatus::Deleted)),
+            "skip: TargetStatus(Deleted)",
+        ),
+        (
             "other data",
             Livecopy,
             Copy,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
 
-use super::{ImageData, ImageSource, PortError};
+use super::{ImageData, ImageSource, ImageStream, PortError};
 
 /// Writes images: a Glance endpoint, or an image archive on disk. What is there
 /// already is read through [`ImageSource`].
@@ -11,6 +11,13 @@ use super::{ImageData, ImageSource, PortError};
 pub trait ImageTarget: ImageSource {
     /// What the target can hold of an image's metadata.
     fn form(&self) -> TargetForm;
+
+    /// Lists what takes up an id there: what [`images`](ImageSource::images)
+    /// lists, and, as far as the target can tell, ids that are used up, with the
+    /// status that says so. In ascending order of ids.
+    fn taken_ids(&self) -> ImageStream {
+        self.images()
+    }
 
     /// Finds one image.
     ///

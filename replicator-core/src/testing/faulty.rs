@@ -126,6 +126,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         self.inner.form()
     }
 
+    fn taken_ids(&self) -> ImageStream {
+        self.inner.taken_ids()
+    }
+
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         self.inner.find_image(id).await
     }
