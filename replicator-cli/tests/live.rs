@@ -1,5 +1,6 @@
 //! The main job on real servers: images of every kind replicated between Glances
-//! of today and of 2017, by v2 and v1, directly and through an archive.
+//! of today and of 2017, by v2 and v1, directly and through an archive; and between the
+//! regions of a real cloud, with Keystone and TLS.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,10 +9,18 @@
     reason = "test helpers"
 )]
 
+#[path = "live/clouds.rs"]
+mod clouds;
 #[path = "live/images.rs"]
 mod images;
+#[path = "live/keystone.rs"]
+mod keystone;
 #[path = "live/server.rs"]
 mod server;
+#[path = "live/tls.rs"]
+mod tls;
+#[path = "live/tokens.rs"]
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::Path;
