@@ -1,0 +1,232 @@
+//! Clouds whose Keystone does what a real one is hard to bring to: the program between
+//! embedded Glance servers.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+#[path = "../src/auth/tests/fake_keystone.rs"]
+mod fake_keystone;
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use fake_keystone::FakeKeystone;
+use glance_client::testing::{
+    Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
+};
+use serde_json::{Value, json};
+use support::{Ran, program, run};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const ID: &str = "00000000-0000-4000-8000-000000000001";
+const AUTH: &str = "username: alice, password: right, project_name: alpha";
+
+/// A cloud `c` with the regions `One` and `Two`; the first has an image.
+struct Lab {
+    keystone: FakeKeystone,
+    one: EmbeddedGlance,
+    two: EmbeddedGlance,
+    home: TempDir,
+    _runtime: Runtime,
+}
+
+impl Lab {
+    fn new(auth: &str) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let keystone = runtime.block_on(FakeKeystone::start());
+        let glance = || {
+            let tokens = ["right", "token-1", "token-2", "token-3"].into_iter();
+            let glance = tokens.fold(EmbeddedGlance::builder(), |glance, token| {
+                glance.token(token, Caller::admin())
+            });
+            glance.start_blocking().unwrap()
+        };
+        let (one, two) = (glance(), glance());
+        one.add_image(ImageSpec::new(ID).data(ImageContent::pattern(1, 2000)));
+        let endpoint = |region: &str, glance: &EmbeddedGlance| {
+            let url = format!("http://{}", glance.host_port());
+            json!({"interface": "public", "region_id": region, "region": region, "url": url})
+        };
+        keystone.state().catalog = json!([{"type": "image", "name": "glance", "endpoints": [
+            endpoint("One", &one),
+            endpoint("Two", &two),
+        ]}]);
+        let home = TempDir::new().unwrap();
+        let url = &keystone.url;
+        let clouds = format!("clouds: {{c: {{auth: {{auth_url: '{url}/identity/v3', {auth}}}}}}}");
+        fs::write(home.path().join("clouds.yaml"), clouds).unwrap();
+        Self {
+            keystone,
+            one,
+            two,
+            home,
+            _runtime: runtime,
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let ran = program()
+            .current_dir(self.home.path())
+            .args(args)
+            .output()
+            .unwrap();
+        let ran = Ran::from(ran);
+        assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
+        ran
+    }
+
+    fn livecopy(&self) -> Ran {
+        self.run(&["-d", "livecopy", "cloud:c/One", "cloud:c/Two"])
+    }
+}
+
+#[track_caller]
+fn assert_error(ran: &Ran, code: i32, texts: &[&str]) {
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    assert_eq!(ran.stdout, "", "{ran:?}");
+    for text in texts {
+        assert!(ran.stderr.contains(text), "no {text:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_names_no_cloud_is_a_usage_error() {
+    for end in ["cloud:", "cloud:a/", "cloud:/b"] {
+        let words = ["names no cloud", "write cloud:NAME or cloud:NAME/REGION"];
+        assert_error(&run(&["size", end]), 2, &words);
+    }
+}
+
+#[test]
+fn files_that_make_no_sense_are_usage_errors_without_their_secrets() {
+    let lab = Lab::new(AUTH);
+    for (file, text, words) in [
+        (
+            "secure.yaml",
+            "clouds:\n  c:\n    auth: {password: s3cret\n",
+            "secure.yaml, line 3, column 11: ",
+        ),
+        ("secure.yaml", "", "no region \"Three\""),
+        (
+            "clouds.yaml",
+            "clouds:\n  c:\n    auth: {password: s3cret}\n   x: s3cret\n",
+            "clouds.yaml, line 4, column ",
+        ),
+        (
+            "clouds.yaml",
+            "clouds: {c: {auth: {password: s3cret}}}",
+            "cloud:c: auth_url is missing",
+        ),
+        (
+            "clouds.yaml",
+            "clouds: {c: {auth: {auth_url: 'http://k', password: s3cret}}}",
+            "cloud:c: ",
+        ),
+        (
+            "clouds.yaml",
+            "clouds: {c: {auth_type: magic, auth: {password: s3cret}}}",
+            "cloud:c: ",
+        ),
+    ] {
+        fs::write(lab.home.path().join(file), text).unwrap();
+        let ran = lab.run(&["-d", "size", "cloud:c/Three"]);
+        assert_error(&ran, 2, &["error: ", words]);
+        assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_keystone_that_fails_twice_does_not_hold_up_a_run() {
+    let lab = Lab::new(AUTH);
+    let busy = [(503, Some(0)), (503, Some(0))];
+    lab.keystone.state().faults.extend(busy);
+    let ran = lab.livecopy();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(lab.two.images().len(), 1, "{ran:?}");
+    assert_eq!(lab.keystone.state().seen.len(), 4);
+    for secret in ["token-1", "token-2"] {
+        assert!(!ran.stderr.contains(secret), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_keystone_that_goes_on_failing_ends_the_run() {
+    let lab = Lab::new(AUTH);
+    lab.keystone.state().faults.extend([(503, Some(0)); 4]);
+    let words = ["fails: 503: Keystone's words", "hint: Keystone was asked"];
+    assert_error(&lab.livecopy(), 1, &words);
+    assert_eq!(lab.one.total_requests() + lab.two.total_requests(), 0);
+}
+
+#[test]
+fn a_cloud_without_an_image_service_is_an_error_that_says_so() {
+    let lab = Lab::new(AUTH);
+    lab.keystone.state().catalog = json!([{"type": "identity", "endpoints": []}]);
+    let words = [
+        "cloud:c has no image service in its catalog",
+        "hint: `openstack catalog list`",
+    ];
+    assert_error(&lab.livecopy(), 2, &words);
+    lab.keystone.state().catalog = Value::Null;
+    assert_eq!(lab.livecopy().code, Some(2));
+}
+
+#[test]
+fn the_token_does_not_follow_a_redirect_to_another_host() {
+    use RequestKind::{Create, Download, Listing, Upload, Versions};
+    let other = EmbeddedGlance::builder().start_blocking().unwrap();
+    for (kind, code) in [
+        (Versions, 1),
+        (Listing, 1),
+        (Download, 3),
+        (Create, 3),
+        (Upload, 3),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let lab = Lab::new(AUTH);
+            let port = other.host_port().rsplit(':').next().unwrap();
+            let location = format!("http://localhost:{port}/v2/images");
+            let to = FaultAction::Answer {
+                status,
+                headers: vec![("Location".to_owned(), location)],
+                body: "".into(),
+            };
+            let end = match kind {
+                Create | Upload => &lab.two,
+                _ => &lab.one,
+            };
+            end.fault(FaultOn::kind(kind), to);
+            let ran = lab.run(&["livecopy", "cloud:c/One", "cloud:c/Two", "--retries", "0"]);
+            assert_error(&ran, code, &["error: ", &format!(": {status} ")]);
+            // It is there, takes every token, and has seen none.
+            let seen = other.requests();
+            assert!(seen.is_empty(), "{kind:?} {status}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_in_the_middle_of_a_run_is_renewed_once() {
+    for kind in [RequestKind::Create, RequestKind::Upload] {
+        let lab = Lab::new(AUTH);
+        lab.two
+            .fault(FaultOn::kind(kind).times(1), FaultAction::status(401));
+        let ran = lab.livecopy();
+        assert_eq!(ran.code, Some(0), "{kind:?}: {ran:?}");
+        assert_eq!(lab.keystone.state().issued, 3, "{kind:?}");
+        let images = lab.two.images();
+        assert_eq!(images.len(), 1, "{kind:?}");
+        assert!(images.iter().all(|image| image.status == "active"));
+    }
+}
+
+#[test]
+fn a_plain_token_that_a_transfer_may_outlive_is_warned_of() {
+    // Without a scope of its own the token is used as it is.
+    let lab = Lab::new("token: right");
+    lab.keystone.state().life = Duration::from_secs(200);
+    let ran = lab.livecopy();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("cannot be renewed"), "{ran:?}");
+    assert!(!ran.stderr.contains("right"), "{ran:?}");
+}
