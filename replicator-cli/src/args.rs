@@ -188,6 +188,15 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_VERIFY", hide_env = true)]
     pub(crate) verify: Verify,
 
+    /// Prove each image in this directory before it is sent to a server with v1 alone
+    ///
+    /// There an upload that breaks off, or turns out wrong at its end, uses up the
+    /// image's id. The directory needs room for as many images as are written at a
+    /// time, and is empty again after a run that went well.
+    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(env = "GLANCE_REPLICATOR_STAGE", hide_env = true)]
+    pub(crate) stage: Option<PathBuf>,
+
     /// Look at the beginning of image data before it is sent
     ///
     /// Glance refuses data that does not match the image's disk_format or looks

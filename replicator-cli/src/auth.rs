@@ -116,6 +116,16 @@ impl Cloud {
         })
     }
 
+    /// How it is named in messages.
+    pub(crate) fn name(&self) -> &str {
+        self.keystone.cloud()
+    }
+
+    /// Whom it trusts.
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
     /// Signs in, and finds the image service.
     ///
     /// # Errors

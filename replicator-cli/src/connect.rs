@@ -3,13 +3,14 @@
 mod nothing;
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_client::{ApiChoice, AuthToken, ClientConfig, Endpoint, GlanceClient};
-use replicator_core::{End as Side, ImageSource, ImageTarget};
+use glance_client::{ApiChoice, AuthToken, ClientConfig, Endpoint, GlanceClient, Tls};
+use replicator_core::{End as Side, ImageSource, ImageTarget, Stage};
 use replicator_fs::{ArchiveError, ImageArchive};
 
 use self::nothing::Nothing;
@@ -153,6 +154,11 @@ pub(crate) async fn target(
     Ok(Arc::new(archive))
 }
 
+/// Opens the directory in which images are proven before they are sent.
+pub(crate) fn stage(path: &Path) -> Result<Arc<dyn Stage>, CliError> {
+    Ok(Arc::new(ImageArchive::create(path)?))
+}
+
 /// A Glance that answers.
 pub(crate) struct Connected {
     pub(crate) client: GlanceClient,
@@ -168,6 +174,7 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
             End::Glance(endpoint) => {
                 let mut config = ClientConfig::new(endpoint.clone());
                 config.tls = auth::tls_from_env(&options, &run.env)?;
+                warn_if_insecure(run, endpoint, &config.tls);
                 let token = match side {
                     Side::Source => &run.tokens.source,
                     Side::Target => &run.tokens.target,
@@ -177,9 +184,9 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
             }
             End::Cloud(name, region) => {
                 let cloud = Cloud::named(name, region.as_deref(), &options, &run.env)?;
-                signed_in(cloud).await?
+                signed_in(run, cloud).await?
             }
-            End::Environment => signed_in(Cloud::from_env(&options, &run.env)?).await?,
+            End::Environment => signed_in(run, Cloud::from_env(&options, &run.env)?).await?,
             End::Archive(path) => {
                 let path = path.clone();
                 return Err(CliError::NoServer { path });
@@ -193,12 +200,26 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
     connected.map_err(|_| run.interrupted())?
 }
 
-async fn signed_in(cloud: Cloud) -> Result<(ClientConfig, Option<Details>), CliError> {
+async fn signed_in(
+    run: &Run<'_>,
+    cloud: Cloud,
+) -> Result<(ClientConfig, Option<Details>), CliError> {
+    warn_if_insecure(run, cloud.name(), cloud.tls());
     let signed_in = cloud.sign_in().await?;
     let mut config = ClientConfig::new(signed_in.endpoint);
     config.tls = signed_in.tls;
     config.tokens = signed_in.tokens;
     Ok((config, Some(signed_in.details)))
+}
+
+/// Before anything is sent that somebody might read.
+fn warn_if_insecure(run: &Run<'_>, whose: impl Display, tls: &Tls) {
+    if tls.is_insecure() {
+        run.console.warning(&format!(
+            "{whose}: certificates are not verified: anybody on the way can read and change \
+             passwords, tokens and images"
+        ));
+    }
 }
 
 async fn connect(
@@ -218,11 +239,6 @@ async fn connect(
     config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
     config.listing_retries = run.options.retries;
     let endpoint = config.endpoint.clone();
-    if config.tls.is_insecure() {
-        run.console.warning(&format!(
-            "the certificate of {endpoint} is not verified: anybody on the way can read and change all"
-        ));
-    }
     match GlanceClient::connect(&config).await {
         Ok(client) => {
             tracing::info!(%endpoint, version = %client.version(), "connected to the {side}");

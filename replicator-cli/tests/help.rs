@@ -6,7 +6,9 @@ use support::run;
 
 #[test]
 fn help_of_every_command() {
-    for command in ["size", "dump", "load", "livecopy", "compare", "check", "verify"] {
+    for command in [
+        "size", "dump", "load", "livecopy", "compare", "check", "verify",
+    ] {
         let ran = run(&["help", command]);
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{command}");
         // The options of every command are the same ones.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use glance_client::testing::{
-    EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
+    EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use support::run;
 
@@ -111,4 +111,28 @@ fn nothing_is_tried_again_after_the_time_for_it() {
     let ran = run(&["livecopy", "--retry-max-time", "0", ends[0], ends[1]]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(source.count(RequestKind::Download), 1);
+}
+
+#[test]
+fn with_a_stage_a_wrong_image_never_reaches_a_server_with_v1_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let stage = directory.path().join("stage");
+    let stage = stage.to_str().unwrap();
+    let source = glance(&[(ONE, 1), (TWO, 2)]);
+    let target = EmbeddedGlance::builder()
+        .profile(Profile::V1Only)
+        .start_blocking()
+        .unwrap();
+    let download = FaultOn::kind(RequestKind::Download).image(ONE).times(1);
+    source.fault(download, FaultAction::FlipByte(1000));
+    let ends = [source.host_port(), target.host_port()];
+    let args = ["livecopy", "--stage", stage, ends[0], ends[1]];
+    let ran = run(&args);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(target.image(ONE).is_none(), "nothing of it was sent");
+    assert_eq!(target.image(TWO).unwrap().status, "active");
+    let ran = run(&args);
+    assert_eq!(ran.code, Some(0), "the id is as good as new: {ran:?}");
+    assert_eq!(target.image(ONE).unwrap().status, "active");
+    assert_eq!(fs::read_dir(stage).unwrap().count(), 0);
 }

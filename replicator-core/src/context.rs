@@ -35,6 +35,14 @@ impl RunContext {
         Self::new(Arc::new(NoEvents))
     }
 
+    /// The same run, without its events.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            events: Arc::new(NoEvents),
+            ..self.clone()
+        }
+    }
+
     /// Ends the run: what is under way is broken off, nothing new begins.
     pub fn cancel(&self) {
         self.cancellation.cancel();

@@ -12,6 +12,7 @@ mod replicate;
 mod report;
 mod retry;
 mod size;
+mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transfer;
@@ -25,7 +26,7 @@ pub use merge::{End, ListingError};
 pub use plan::{Action, Plan, PlannedImage, Reason, plan};
 pub use port::{
     Event, EventSink, FailureKind, ImageData, ImageDataStream, ImageSource, ImageStream,
-    ImageTarget, NoEvents, Operation, PortError, SkipReason,
+    ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage,
 };
 pub use proof::{Proof, Verify};
 pub use replicate::{DataPolicy, FormatCheck, ReplicateOptions, replicate};

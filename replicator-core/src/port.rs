@@ -10,4 +10,4 @@ pub use data::{ImageData, ImageDataStream};
 pub use error::{FailureKind, Operation, PortError};
 pub use event::{Event, EventSink, NoEvents, SkipReason};
 pub use source::{ImageSource, ImageStream};
-pub use target::ImageTarget;
+pub use target::{ImageTarget, Stage};

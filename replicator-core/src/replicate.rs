@@ -4,15 +4,16 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use glance_model::DoNotReplicate;
+use glance_model::{DoNotReplicate, TargetForm};
 use tokio::task::JoinSet;
 
 use crate::context::RunContext;
 use crate::plan::{Action, Plan, PlannedImage};
-use crate::port::{Event, ImageSource, ImageTarget};
+use crate::port::{Event, ImageSource, ImageTarget, Stage};
 use crate::proof::Verify;
 use crate::report::{Failure, ImageError, Outcome, Report};
 use crate::retry::RetryPolicy;
+use crate::staging;
 use crate::transfer::{Transfer, update_metadata};
 
 /// Whether image data is copied.
@@ -51,6 +52,9 @@ pub struct ReplicateOptions {
     pub format_check: FormatCheck,
     /// When what failed is tried again.
     pub retry: RetryPolicy,
+    /// Where each image is proven before its first byte is sent to a target with
+    /// v1 alone. Other targets need none.
+    pub stage: Option<Arc<dyn Stage>>,
 }
 
 impl Default for ReplicateOptions {
@@ -62,6 +66,7 @@ impl Default for ReplicateOptions {
             verify: Verify::default(),
             format_check: FormatCheck::default(),
             retry: RetryPolicy::default(),
+            stage: None,
         }
     }
 }
@@ -169,7 +174,12 @@ async fn write(
                 options,
                 image: &image,
             };
-            let outcome = transfer.run(existing).await?;
+            let outcome = match &options.stage {
+                Some(stage) if target.form() == TargetForm::V1 => {
+                    staging::run(&transfer, stage, existing).await?
+                }
+                _ => transfer.run(existing).await?,
+            };
             if let Outcome::Copied { total_bytes, .. } = outcome {
                 let id = image.id;
                 ctx.emit(Event::Copied { id, total_bytes });

@@ -64,6 +64,9 @@ pub enum ImageError {
     /// The target failed.
     #[error("the target failed")]
     Target(#[source] PortError),
+    /// The stage failed.
+    #[error("the stage failed")]
+    Stage(#[source] PortError),
     /// The source has no data for it, though it says that it has.
     #[error("the source has lost the data of the image")]
     DataLost,
@@ -140,7 +143,7 @@ impl ImageError {
 
     pub(crate) fn port(&self) -> Option<&PortError> {
         match self {
-            Self::Source(error) | Self::Target(error) => Some(error),
+            Self::Source(error) | Self::Target(error) | Self::Stage(error) => Some(error),
             _ => None,
         }
     }

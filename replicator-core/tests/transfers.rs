@@ -329,3 +329,46 @@ async fn how_a_copy_is_verified_is_chosen() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_image_is_proven_on_the_stage_before_v1_gets_a_byte_of_it() {
+    let stage = MemoryImages::default().with_form(TargetForm::Whole);
+    let mut options = quick();
+    options.stage = Some(Arc::new(stage.clone()));
+    for (form, flipped, staged_for) in [
+        (TargetForm::V1, Some(500), true),
+        (TargetForm::V1, None, true),
+        (TargetForm::V2 { hidden: true }, None, false),
+    ] {
+        let (images, source) = source(&[10_000], faults(|f| f.flipped_byte = flipped));
+        let target = MemoryImages::default().with_form(form);
+        let report = livecopy_with(&options, source, target.clone()).await;
+        if flipped.is_some() {
+            assert_eq!(target.all(), [], "nothing was sent");
+            assert!(report.failures[0].error.is_of_content());
+            continue;
+        }
+        assert_eq!(report.copied(), 1, "{:?}", report.failures);
+        assert_same(&images, &target);
+        let left = stage
+            .all()
+            .iter()
+            .any(|staged| staged.id == images.all()[0].id);
+        assert!(!left, "staged: {staged_for}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_staged_already_is_not_read_from_the_source_again() {
+    let (images, _) = source(&[10_000], Faults::default());
+    let image = images.all().remove(0);
+    let stage = MemoryImages::default().with_form(TargetForm::Whole);
+    stage.insert(image.clone(), images.data(&image.id));
+    let mut options = quick();
+    options.stage = Some(Arc::new(stage));
+    let unreadable = Faulty::new(images.clone(), faults(|f| f.unreadable = Some(image.id)));
+    let target = MemoryImages::default().with_form(TargetForm::V1);
+    let report = livecopy_with(&options, unreadable, target.clone()).await;
+    assert_eq!(report.copied(), 1, "{:?}", report.failures);
+    assert_same(&images, &target);
+}

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use futures_util::stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
-use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError};
+use replicator_core::{
+    ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError, Stage,
+};
 
 use crate::ArchiveError;
 use crate::atomic;
@@ -286,7 +288,8 @@ impl ImageTarget for ImageArchive {
         let id = current.id.clone();
         let operation = Operation::UpdateMetadata(id.clone());
         let turn = self.0.turn(&id).await;
-        let diff = diff.clone().writable();
+        // An archive keeps what it is told, also what a server would not let set.
+        let diff = diff.clone();
         let updated = self
             .run(&operation, move |directory| {
                 let _turn = turn;
@@ -301,5 +304,19 @@ impl ImageTarget for ImageArchive {
         updated.ok_or_else(|| PortError::NotFound {
             id: current.id.clone(),
         })
+    }
+}
+
+#[async_trait]
+impl Stage for ImageArchive {
+    async fn remove_image(&self, id: &ImageId) -> Result<(), PortError> {
+        let operation = Operation::RemoveImage(id.clone());
+        let turn = self.0.turn(id).await;
+        let id = id.clone();
+        self.run(&operation, move |directory| {
+            let _turn = turn;
+            directory.remove(&id)
+        })
+        .await
     }
 }

@@ -149,4 +149,19 @@ impl Directory {
         // Gone again already: somebody else's doing, and theirs to explain.
         Ok(shown.map_or_else(|| metadata.clone(), |shown| shown.image))
     }
+
+    /// Removes an image: what makes it whole first, so that a half-removed one
+    /// looks like none.
+    pub(crate) fn remove(&self, id: &ImageId) -> Result<(), ArchiveError> {
+        let layout = &self.layout;
+        for path in [layout.metadata(id), layout.data(id), layout.partial(id)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(ArchiveError::write(&path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }

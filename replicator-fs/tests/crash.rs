@@ -354,3 +354,40 @@ async fn metadata_of_an_image_without_data_is_replaced_whole() {
     fixture.write(whole(&fixture.data)).await.unwrap();
     fixture.assert_complete().await;
 }
+
+/// A stage is emptied of what was sent, and of nothing else.
+#[tokio::test]
+async fn an_image_that_is_removed_leaves_nothing_behind() {
+    use replicator_core::Stage as _;
+
+    let fixture = Fixture::new();
+    let (archive, image) = (&fixture.archive, &fixture.image);
+    let other = active_image(b"x");
+    let data = ImageData::from_bytes("x");
+    archive.write_image(&other, None, data).await.unwrap();
+    archive
+        .write_image(image, None, whole(&fixture.data))
+        .await
+        .unwrap();
+    archive.remove_image(&image.id).await.unwrap();
+    archive.remove_image(&image.id).await.unwrap();
+    assert_eq!(archive.find_image(&image.id).await.unwrap(), None);
+    assert_eq!(fs::read_dir(archive.path()).unwrap().count(), 2);
+}
+
+/// What is archived without data may become another status, as it did there.
+#[tokio::test]
+async fn a_status_that_has_changed_is_archived() {
+    let fixture = Fixture::new();
+    let archive = &fixture.archive;
+    let mut image = fixture.image.clone();
+    image.status = ImageStatus::Queued;
+    archive.create_record(&image).await.unwrap();
+    let mut changed = image.clone();
+    changed.status = ImageStatus::Deactivated;
+    let filter = glance_model::DoNotReplicate::default();
+    let diff = glance_model::MetadataDiff::between(&changed, &image, &filter);
+    archive.update_metadata(&image, &diff).await.unwrap();
+    let found = archive.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.status, ImageStatus::Deactivated);
+}

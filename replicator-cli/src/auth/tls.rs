@@ -48,10 +48,6 @@ pub(super) fn tls_of(
     let verifies = entry.flag("insecure").map(|insecure| !insecure);
     let verifies = verifies.or_else(|| entry.flag("verify")).unwrap_or(true);
     if side.insecure || !verifies {
-        tracing::warn!(
-            "{cloud}: certificates are not verified: whoever is in between can read passwords, \
-             tokens and images, and change them"
-        );
         tls = tls.insecure();
     }
     Ok(tls)

@@ -153,7 +153,7 @@ impl Facts {
         let range = match survey.has_range {
             Some(true) => "yes: a download that breaks off is read on",
             Some(false) => "no: a download that breaks off is read again from the start",
-            None => "unknown: there is no image to try it on",
+            None => "unknown: there is no image that can be read to try it",
         };
         self.line("Range", range.to_owned());
         if let Some(stores) = &survey.stores {
@@ -192,7 +192,13 @@ impl Facts {
     fn clock(&mut self, whose: &'static str, shows: Option<Timestamp>) {
         let Some(shows) = shows else { return };
         let ahead = shows.duration_since(Timestamp::now());
-        self.line(whose, format!("{} s ahead of ours", ahead.as_secs()));
+        let text = match ahead.as_secs() {
+            // Dates have no fractions, and answers take a while.
+            -1..=1 => "as ours".to_owned(),
+            seconds if seconds > 0 => format!("{seconds} s ahead of ours"),
+            seconds => format!("{} s behind ours", seconds.unsigned_abs()),
+        };
+        self.line(whose, text);
         if ahead.abs() > HARMLESS_SKEW {
             self.warn("the clocks differ: tokens seem to end earlier or later than they do");
         }
@@ -217,5 +223,11 @@ mod tests {
         assert!(text.contains("warning: v1 alone"), "{text}");
         assert!(text.contains("warning: the clocks differ"), "{text}");
         assert!(text.contains("no: a download"), "{text}");
+        assert!(text.contains(" s behind ours"), "{text}");
+
+        let mut facts = Facts::default();
+        facts.clock("its clock", Some(Timestamp::now()));
+        assert_eq!(facts.lines("new:9292")[1], "  its clock    as ours");
+        assert!(facts.warnings.is_empty());
     }
 }

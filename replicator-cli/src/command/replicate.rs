@@ -21,7 +21,7 @@ pub(crate) async fn run(
     target: &End,
     &DryRun { dry_run }: &DryRun,
 ) -> Result<ExitCode, CliError> {
-    let options = options(run.options)?;
+    let mut options = options(run.options)?;
     let opening = if dry_run {
         Opening::DryRun
     } else {
@@ -30,6 +30,9 @@ pub(crate) async fn run(
     // The source first: if that fails, no directory has been created.
     let source = connect::source(run, source).await?;
     let target = connect::target(run, target, opening).await?;
+    if let (Some(path), false) = (&run.options.stage, dry_run) {
+        options.stage = Some(connect::stage(path)?);
+    }
     let started = Instant::now();
     let plan = plan(&run.ctx, verb, &*source, &*target, &options)
         .await

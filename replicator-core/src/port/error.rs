@@ -110,6 +110,7 @@ pub enum Operation {
     CreateImage(ImageId),
     WriteData(ImageId),
     UpdateMetadata(ImageId),
+    RemoveImage(ImageId),
 }
 
 impl fmt::Display for Operation {
@@ -120,6 +121,7 @@ impl fmt::Display for Operation {
             Self::ReadData(id) => write!(f, "read the data of image {id}"),
             Self::CreateImage(id) => write!(f, "create image {id}"),
             Self::WriteData(id) => write!(f, "write the data of image {id}"),
+            Self::RemoveImage(id) => write!(f, "remove image {id}"),
             Self::UpdateMetadata(id) => write!(f, "update the metadata of image {id}"),
         }
     }

@@ -1,5 +1,7 @@
 //! Where images go.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
 
@@ -66,7 +68,7 @@ pub trait ImageTarget: ImageSource {
     /// [`PortError::AlreadyExists`] if the id is taken.
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError>;
 
-    /// Makes the writable changes of a diff, and returns what the target says
+    /// Makes the changes of a diff that the target lets be made, and returns what the target says
     /// of the image then.
     ///
     /// # Errors
@@ -77,4 +79,16 @@ pub trait ImageTarget: ImageSource {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError>;
+}
+
+/// Keeps images on local disk until they are proven, for targets on which an
+/// upload that breaks off uses up the id.
+#[async_trait]
+pub trait Stage: ImageTarget + fmt::Debug {
+    /// Removes an image; one that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if it is there and stays.
+    async fn remove_image(&self, id: &ImageId) -> Result<(), PortError>;
 }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
 
 use crate::digest::DigestAlgorithm;
-use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, PortError};
+use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, PortError, Stage};
 
 /// Metadata, and data where there is any.
 type Image = (ImageMetadata, Option<Bytes>);
@@ -165,5 +165,13 @@ impl ImageTarget for MemoryImages {
         };
         *image = diff.clone().writable().apply_to(image.clone());
         Ok(image.clone())
+    }
+}
+
+#[async_trait]
+impl Stage for MemoryImages {
+    async fn remove_image(&self, id: &ImageId) -> Result<(), PortError> {
+        self.lock().remove(id);
+        Ok(())
     }
 }

@@ -1,0 +1,58 @@
+//! Images that are proven on local disk before they are sent.
+
+use std::sync::Arc;
+
+use glance_model::ImageMetadata;
+
+use crate::context::RunContext;
+use crate::port::{ImageSource, ImageTarget, Stage};
+use crate::proof::compare_stated;
+use crate::report::{ImageError, Outcome};
+use crate::transfer::Transfer;
+
+/// Copies an image to the stage, and from there to the target. What is staged
+/// and not sent, or staged in part, is taken up by the next run.
+pub(crate) async fn run(
+    transfer: &Transfer<'_>,
+    stage: &Arc<dyn Stage>,
+    existing: Option<ImageMetadata>,
+) -> Result<Outcome, ImageError> {
+    let id = &transfer.image.id;
+    fill(transfer, stage).await?;
+    let source = Arc::clone(stage) as Arc<dyn ImageSource>;
+    let staged = Transfer {
+        source: &source,
+        ..*transfer
+    };
+    let outcome = staged.run(existing).await?;
+    stage.remove_image(id).await.map_err(ImageError::Stage)?;
+    Ok(outcome)
+}
+
+async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), ImageError> {
+    let image = transfer.image;
+    let found = stage.find_image(&image.id).await;
+    let found = found.map_err(ImageError::Stage)?;
+    let size = image.size.unwrap_or(0);
+    match found.filter(ImageMetadata::is_active) {
+        Some(staged) if compare_stated(image, &staged, size).is_ok() => return Ok(()),
+        // Another image had this id then.
+        Some(_) => {
+            let removed = stage.remove_image(&image.id).await;
+            removed.map_err(ImageError::Stage)?;
+        }
+        None => {}
+    }
+    let quiet: RunContext = transfer.ctx.quiet();
+    let target = Arc::clone(stage) as Arc<dyn ImageTarget>;
+    let to_stage = Transfer {
+        ctx: &quiet,
+        target: &target,
+        ..*transfer
+    };
+    match to_stage.run(None).await {
+        Ok(_) => Ok(()),
+        Err(ImageError::Target(error)) => Err(ImageError::Stage(error)),
+        Err(error) => Err(error),
+    }
+}
