@@ -659,7 +659,16 @@ fn ctrl_c_in_the_middle_of_a_dump_leaves_nothing_that_looks_whole() {
 }
 
 #[test]
+fn ctrl_c_in_the_middle_of_a_livecopy_leaves_nothing_that_looks_whole() {
+    livecopy_that_is_ended(Signal::INT, 130);
+}
+
+#[test]
 fn sigterm_in_the_middle_of_a_livecopy_leaves_nothing_that_looks_whole() {
+    livecopy_that_is_ended(Signal::TERM, 143);
+}
+
+fn livecopy_that_is_ended(signal: Signal, code: i32) {
     let (source, target) = (filled(Profile::Today), glance(Profile::Today));
     let stall = FaultAction::StallResponse(At::Byte(1_000_000), None);
     let download = FaultOn::kind(RequestKind::Download).image(&id(3));
@@ -669,8 +678,8 @@ fn sigterm_in_the_middle_of_a_livecopy_leaves_nothing_that_looks_whole() {
         request.kind == RequestKind::Upload && request.body_bytes > 500_000
     };
     wait_until(|| target.requests().iter().any(is_under_way) && contents(&target).len() == 4);
-    let ran = stop(child, Signal::TERM);
-    assert_eq!(ran.code, Some(143), "{ran:?}");
+    let ran = stop(child, signal);
+    assert_eq!(ran.code, Some(code), "{ran:?}");
     // The end of one of the others may have been cut off as well.
     assert!(summary(&ran).ends_with(" not done"), "{ran:?}");
     assert_ne!(target.image(&id(3)).unwrap().status, "active");
