@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use globset::{Glob, GlobSet};
+
 use crate::{BaseProperty, ImageMetadata};
 
 /// What the Python tool leaves out unless it is told otherwise.
@@ -9,21 +11,35 @@ const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "upd
 
 /// Names of properties, base and additional ones, that are neither compared nor
 /// sent (`--dontreplicate` of the Python tool).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoNotReplicate(BTreeSet<String>);
+#[derive(Clone, Debug)]
+pub struct DoNotReplicate {
+    names: BTreeSet<String>,
+    dropped: GlobSet,
+}
 
 /// A list of names cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
     /// The list names `id`, without which no image is found again.
     #[error("the id of an image cannot be left out")]
     Id,
+    /// A pattern is none.
+    #[error("{pattern:?} is no pattern for names of properties")]
+    Pattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
 }
 
 impl Default for DoNotReplicate {
     fn default() -> Self {
-        Self(DEFAULT.map(str::to_owned).into())
+        Self {
+            names: DEFAULT.map(str::to_owned).into(),
+            dropped: GlobSet::empty(),
+        }
     }
 }
 
@@ -50,13 +66,39 @@ impl DoNotReplicate {
         if names.contains("id") {
             return Err(FilterError::Id);
         }
-        Ok(Self(names))
+        let dropped = GlobSet::empty();
+        Ok(Self { names, dropped })
+    }
+
+    /// Leaves out additional properties, too, whose names match one of the
+    /// patterns: `*`, `?`, `[a-z]`, `{a,b}`.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterError::Pattern`] for one that cannot be read.
+    pub fn dropping<'a>(
+        mut self,
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, FilterError> {
+        let mut globs = GlobSet::builder();
+        for pattern in patterns {
+            let glob = Glob::new(pattern).map_err(|source| FilterError::Pattern {
+                pattern: pattern.to_owned(),
+                source,
+            })?;
+            globs.add(glob);
+        }
+        self.dropped = globs.build().map_err(|source| FilterError::Pattern {
+            pattern: source.glob().unwrap_or_default().to_owned(),
+            source,
+        })?;
+        Ok(self)
     }
 
     /// Says whether a property of that name is left out.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.names.contains(name)
     }
 
     /// Removes what is left out, save what describes the image's data (size and
@@ -74,8 +116,9 @@ impl DoNotReplicate {
         if self.contains("properties") {
             metadata.properties.clear();
         }
-        metadata.properties.retain(|name, _| !self.contains(name));
-        metadata.other.retain(|name, _| !self.contains(name));
+        let is_kept = |name: &String| !self.contains(name) && !self.dropped.is_match(name);
+        metadata.properties.retain(|name, _| is_kept(name));
+        metadata.other.retain(|name, _| is_kept(name));
         metadata
     }
 }
@@ -97,7 +140,8 @@ mod tests {
 
     #[test]
     fn the_id_cannot_be_left_out() {
-        assert_eq!(DoNotReplicate::parse("owner id"), Err(FilterError::Id));
+        let error = DoNotReplicate::parse("owner id").unwrap_err();
+        assert!(matches!(error, FilterError::Id));
     }
 
     #[test]
@@ -118,5 +162,22 @@ mod tests {
         assert_eq!(filtered.size, Some(5), "a transfer needs the size");
         assert!(filtered.tags.is_empty() && filtered.other.is_empty());
         assert_eq!(filtered.properties.len(), 1);
+    }
+
+    #[test]
+    fn additional_properties_are_dropped_by_patterns() {
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        let mut image = ImageMetadata::new(id, ImageStatus::Active);
+        image.name = Some("hw_name".into());
+        for name in ["hw_disk", "hw_net/x", "os_type", "trait:A"] {
+            image.properties.insert(name.into(), "1".into());
+        }
+        let filter = DoNotReplicate::default().dropping(["hw_*", "trait:?", "name"]);
+        let filtered = filter.unwrap().apply(image);
+        let left: Vec<_> = filtered.properties.keys().collect();
+        assert_eq!(left, ["os_type"]);
+        assert!(filtered.name.is_some(), "base properties stay");
+        let error = DoNotReplicate::default().dropping(["[a"]).unwrap_err();
+        assert!(matches!(error, FilterError::Pattern { .. }));
     }
 }

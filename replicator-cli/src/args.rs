@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use glance_model::{DoNotReplicate, FilterError};
 
 /// Replicate, back up and migrate OpenStack images
 ///
@@ -62,6 +63,14 @@ pub(crate) struct Options {
     #[arg(default_value = "created_at date deleted_at location updated_at")]
     #[arg(env = "GLANCE_REPLICATOR_DONTREPLICATE", hide_env = true)]
     pub(crate) dontreplicate: String,
+
+    /// Leave out additional properties whose names match this pattern
+    ///
+    /// For properties that the target refuses. `*`, `?`, `[a-z]` and `{a,b}` have
+    /// their usual meaning. May be given more than once.
+    #[arg(long, global = true, value_name = "PATTERN", action = clap::ArgAction::Append)]
+    #[arg(env = "GLANCE_REPLICATOR_DROP_PROPERTY", hide_env = true)]
+    pub(crate) drop_property: Vec<String>,
 
     /// Replicate metadata only, never image data
     #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
@@ -387,4 +396,12 @@ pub(crate) enum ProgressMode {
     Line,
     /// Nothing but problems and the summary
     None,
+}
+
+impl Options {
+    /// What is neither compared nor sent.
+    pub(crate) fn do_not_replicate(&self) -> Result<DoNotReplicate, FilterError> {
+        let patterns = self.drop_property.iter().map(String::as_str);
+        DoNotReplicate::parse(&self.dontreplicate)?.dropping(patterns)
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) enum CliError {
     NoServer { path: PathBuf },
     #[error(transparent)]
     Auth(#[from] AuthError),
-    #[error("--dontreplicate cannot be used")]
+    #[error("what is to be left out cannot be")]
     Filter(#[from] FilterError),
     #[error("--{option} cannot be used")]
     Token {

@@ -241,6 +241,24 @@ fn metaonly_opens_no_data() {
 }
 
 #[test]
+fn properties_that_match_a_pattern_are_neither_sent_nor_compared() {
+    let (source, target) = (glance(Profile::Today), glance(Profile::Today));
+    let image = ImageSpec::new(&id(1)).data(ImageContent::pattern(1, 1000));
+    source.add_image(image.property("hw_disk", "1").property("os_type", "linux"));
+    let ends = [source.host_port(), target.host_port()];
+    let drop = ["--drop-property", "hw_*", "--drop-property", "x"];
+    succeeded(&[&["livecopy"], &drop[..], &ends].concat());
+    let copy = target.image(&id(1)).unwrap();
+    assert_eq!(copy.field("hw_disk"), None);
+    assert_eq!(copy.field("os_type"), Some(&Value::from("linux")));
+    succeeded(&[&["compare", "--exit-code"], &drop[..], &ends].concat());
+    let ran = run(&["compare", "--exit-code", ends[0], ends[1]]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    let ran = run(&["livecopy", "--drop-property", "[a", ends[0], ends[1]]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
 fn a_dry_run_prints_the_plan_and_creates_nothing() {
     let source = filled(Profile::Today);
     let dir = tempfile::tempdir().unwrap();

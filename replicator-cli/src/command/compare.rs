@@ -1,6 +1,5 @@
 //! `compare`: what a target lacks of the images of a source.
 
-use glance_model::DoNotReplicate;
 use replicator_core::{Compared, Difference, compare};
 
 use super::Run;
@@ -17,7 +16,7 @@ struct Counts {
 }
 
 pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<ExitCode, CliError> {
-    let filter = DoNotReplicate::parse(&run.options.dontreplicate)?;
+    let filter = run.options.do_not_replicate()?;
     let source = connect::source(run, source).await?;
     let target = connect::target(run, target, Opening::Read).await?;
     let mut comparison = compare(&run.ctx, &*source, &*target, &filter);

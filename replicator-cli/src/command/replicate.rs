@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use glance_model::DoNotReplicate;
 use replicator_core::{
     DataPolicy, Failure, FormatCheck, ImageError, ReplicateOptions, Report, Verb, Verify, plan,
     replicate,
@@ -52,7 +51,7 @@ fn code_of(run: &Run<'_>, report: &Report) -> ExitCode {
 
 fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     let mut options = ReplicateOptions::default();
-    options.do_not_replicate = DoNotReplicate::parse(&given.dontreplicate)?;
+    options.do_not_replicate = given.do_not_replicate()?;
     options.transfers = given.transfers;
     options.retry.retries = given.retries;
     options.retry.max_time = given.retry_max_time.map(Duration::from_secs);
