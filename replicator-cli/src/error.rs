@@ -142,6 +142,13 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              (glance-manage db purge) frees it",
         );
     }
+    if let Some(ImageError::StillSaving) = error.downcast_ref() {
+        return Some(
+            "if the server was killed meanwhile, the record stays so for ever, and only deleting \
+             the image helps, which uses up its id until it is purged from Glance's database; \
+             else run it again later",
+        );
+    }
     if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
         return Some(
             "both have an image of that id, with other data; find out which is right and remove \

@@ -121,6 +121,9 @@ pub enum ImageError {
     /// The target would refuse the data, and spoil its record.
     #[error("the target would refuse the data")]
     Refused(#[source] ContentProblem),
+    /// An upload broke off, and the target does not let go of its record.
+    #[error("the upload broke off, and the target still has the image in saving")]
+    StillSaving,
     /// The id is used up on the target.
     #[error("the id is used up on the target, where the image is {0}")]
     BurntId(ImageStatus),

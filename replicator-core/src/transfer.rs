@@ -1,6 +1,7 @@
 //! One image: open, meter, hash, hold back, write, prove, publish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
@@ -52,14 +53,10 @@ impl Transfer<'_> {
                 attempts,
                 error: Arc::new(error),
             });
-            tokio::time::sleep(delay).await;
-            match self.find().await? {
+            match self.look_again(delay, &mut attempts).await? {
                 // The answer was lost, the image was not.
                 Some(found) if found.is_active() => break found,
-                Some(found) if found.status.is_burnt() => {
-                    return Err(ImageError::BurntId(found.status));
-                }
-                found => existing = found.filter(|found| found.status == ImageStatus::Queued),
+                found => existing = found,
             }
         };
         let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
@@ -68,6 +65,37 @@ impl Transfer<'_> {
             .await?;
         self.publish(stated).await?;
         Ok(Outcome::Copied { total_bytes, proof })
+    }
+
+    /// Waits, and asks the target what it has: the image, a record that takes
+    /// data, or nothing.
+    async fn look_again(
+        &self,
+        mut delay: Duration,
+        attempts: &mut u32,
+    ) -> Result<Option<ImageMetadata>, ImageError> {
+        loop {
+            tokio::time::sleep(delay).await;
+            match self.find().await? {
+                Some(found) if found.status.is_burnt() => {
+                    return Err(ImageError::BurntId(found.status));
+                }
+                // The server has yet to notice that the upload broke off.
+                Some(found) if found.status == ImageStatus::Saving => {
+                    *attempts += 1;
+                    let retry = &self.options.retry;
+                    delay = retry
+                        .delay(*attempts, None, self.ctx.run_time())
+                        .ok_or(ImageError::StillSaving)?;
+                }
+                found => {
+                    let is_usable = |found: &ImageMetadata| {
+                        found.is_active() || found.status == ImageStatus::Queued
+                    };
+                    return Ok(found.filter(is_usable));
+                }
+            }
+        }
     }
 
     async fn prove(

@@ -372,3 +372,28 @@ async fn what_is_staged_already_is_not_read_from_the_source_again() {
     assert_eq!(report.copied(), 1, "{:?}", report.failures);
     assert_same(&images, &target);
 }
+
+#[tokio::test]
+async fn a_target_that_has_yet_to_notice_a_broken_upload_is_waited_for() {
+    for (still_saving, is_copied) in [(2, true), (u32::MAX, false)] {
+        let (images, source) = source(&[10_000], Faults::default());
+        let target = MemoryImages::default();
+        let slow = faults(|f| {
+            f.failed_writes = 1;
+            f.still_saving = still_saving;
+        });
+        let report = livecopy(source, Faulty::new(target.clone(), slow)).await;
+        assert_eq!(
+            report.copied(),
+            u64::from(is_copied),
+            "{:?}",
+            report.failures
+        );
+        if is_copied {
+            assert_same(&images, &target);
+        } else {
+            let error = &report.failures[0].error;
+            assert!(matches!(**error, ImageError::StillSaving), "{error:?}");
+        }
+    }
+}

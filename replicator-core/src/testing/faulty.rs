@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
@@ -27,6 +27,8 @@ pub struct Faults {
     pub kept: Option<Bytes>,
     /// So many writes fail before anything is stored.
     pub failed_writes: u32,
+    /// So many times after a failed write, the target has the image in saving.
+    pub still_saving: u32,
     /// So many writes are stored, and an error is answered.
     pub lost_answers: u32,
 }
@@ -131,6 +133,9 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
+        if self.with(|faults| count_down(&mut faults.still_saving)) {
+            return Ok(Some(ImageMetadata::new(id.clone(), ImageStatus::Saving)));
+        }
         self.inner.find_image(id).await
     }
 
