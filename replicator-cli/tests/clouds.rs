@@ -150,6 +150,21 @@ fn a_keystone_that_fails_twice_does_not_hold_up_a_run() {
 }
 
 #[test]
+fn whoever_is_not_verified_is_warned_of_once_before_the_password_is_sent() {
+    let lab = Lab::new(AUTH);
+    lab.keystone.state().faults.extend([(401, None)]);
+    for code in [4, 0] {
+        let ran = lab.run(&["size", "cloud:c/One", "--insecure"]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let warning = "warning: cloud:c: certificates are not verified";
+        assert!(ran.stderr.starts_with(warning), "{ran:?}");
+        assert_eq!(ran.stderr.matches("not verified").count(), 1, "{ran:?}");
+    }
+    let ran = lab.run(&["size", lab.one.host_port(), "--token=right", "--insecure"]);
+    assert_eq!(ran.stderr.matches("not verified").count(), 1, "{ran:?}");
+}
+
+#[test]
 fn a_keystone_that_goes_on_failing_ends_the_run() {
     let lab = Lab::new(AUTH);
     lab.keystone.state().faults.extend([(503, Some(0)); 4]);
