@@ -154,10 +154,18 @@ impl Error {
         body: &[u8],
     ) -> Self {
         let mut error = Self::new(ErrorKind::of_status(status), method, url);
-        error.0.message = if status.is_redirection() {
-            Some("this version of the Image API is not served here".to_owned())
-        } else {
-            message(body)
+        let location = headers.get(header::LOCATION);
+        let location = location.and_then(|location| location.to_str().ok());
+        error.0.message = match location {
+            // Followed, the token would go to wherever that is.
+            Some(location) if status.is_redirection() => Some(format!(
+                "it redirects to {}, and is not followed",
+                location.chars().take(200).collect::<String>()
+            )),
+            None if status.is_redirection() => {
+                Some("this version of the Image API is not served here".to_owned())
+            }
+            _ => message(body),
         };
         error.with_answer(status, headers)
     }
@@ -300,6 +308,11 @@ fn kind_of_http(error: &reqwest::Error) -> ErrorKind {
             && error.is_parse()
         {
             return ErrorKind::InvalidAnswer;
+        }
+        // TLS 1.3: a server that demands a certificate says so only after the
+        // handshake.
+        if error.to_string().contains("received fatal alert") {
+            return ErrorKind::Connect;
         }
         cause = error.source();
     }

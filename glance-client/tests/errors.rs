@@ -57,6 +57,18 @@ fn image(len: u64) -> ImageMetadata {
 }
 
 #[tokio::test]
+async fn a_redirect_is_told_and_not_followed() {
+    let (glance, client) = start(Profile::Today).await;
+    let elsewhere = "https://elsewhere.example/v2/images";
+    let moved = answer(301, &[("location", elsewhere)], "");
+    glance.fault(FaultOn::any(), moved);
+    let error = client.find_image(&id(ONE)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotGlance);
+    let said = format!("it redirects to {elsewhere}, and is not followed");
+    assert_eq!(error.message(), Some(&*said));
+}
+
+#[tokio::test]
 async fn every_status_has_its_kind() {
     use ErrorKind as K;
     let (glance, client) = start(Profile::Today).await;

@@ -104,12 +104,13 @@ fn check_tells_who_we_are_and_changes_nothing() {
     let before = one.updated_at();
     let shell = Shell::of_lab();
     let found = shell.run(0, &["check", "cloud:admin-one", "cloud:alice-one-tls"]);
+    let tls_url = std::env::var("GLANCE_LAB_TLS_ONE").expect("set by `cargo xtask live`");
     let words = [
         "cloud:admin-one\n",
-        "http://127.0.0.1:9292",
+        &*one.url,
         "all images",
         "cloud:alice-one-tls\n",
-        "https://127.0.0.1:9443",
+        &*tls_url,
         &alice.user_id,
         "not an administrator",
     ];

@@ -67,7 +67,7 @@ fn a_client_certificate_is_shown_where_it_is_demanded() {
         .with("OS_CACERT", &variable("TLS_CA"));
     let url = variable("TLS_CLIENT");
     let hint = "the server wants a client certificate: cert and key, or OS_CERT and OS_KEY";
-    let args = ["size", &url, "--retries", "0"];
+    let args = ["size", &url];
     without.fail(1, &args, &["hint: ", hint]);
     without
         .with("OS_CERT", &variable("TLS_CERT"))
