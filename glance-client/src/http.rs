@@ -103,6 +103,10 @@ impl Http {
                 .http1_ignore_invalid_headers_in_responses(true)
                 .tcp_nodelay(true)
                 .connect_timeout(config.connect_timeout);
+            // A server that takes nothing for a while, as its store is slow, is
+            // given as long as any other: reqwest's default is 30 s.
+            #[cfg(target_os = "linux")]
+            let builder = builder.tcp_user_timeout(config.stall_timeout);
             config.tls.apply(builder)
         };
         let build = |builder: reqwest::ClientBuilder| {
