@@ -32,8 +32,12 @@ bullseye_python27() {
         # shellcheck disable=SC2016 # apt's own variable
         mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
             'Origin: Debian' 'Label: Debian' | head -n 1)
+        if [ -z "$mirror" ]; then
+            echo 'lab: there is no Python 2.7, and apt is set up for no Debian mirror to take it from' >&2
+            return 1
+        fi
         mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages"
-        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} bullseye main" \
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bullseye main" \
             >"$apt/sources.list"
         : >"$apt/status"
         options=(-qq -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=-
