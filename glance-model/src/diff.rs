@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::record::property_text;
 use crate::{BaseProperty, DoNotReplicate, ImageMetadata, Scalar, Visibility};
 
 /// A part of an image's metadata.
@@ -163,21 +164,22 @@ impl MetadataDiff {
         target: &ImageMetadata,
         filter: &DoNotReplicate,
     ) {
-        let text = |value: &serde_json::Value| match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
         let wanted = source
             .properties
             .iter()
             .map(|(name, value)| (name, value.clone()))
-            .chain(source.other.iter().map(|(name, value)| (name, text(value))));
+            .chain(
+                source
+                    .other
+                    .iter()
+                    .map(|(name, value)| (name, property_text(value))),
+            );
         for (name, wanted) in wanted {
             let found = target
                 .properties
                 .get(name)
                 .cloned()
-                .or_else(|| target.other.get(name).map(text));
+                .or_else(|| target.other.get(name).map(property_text));
             if found.as_ref() != Some(&wanted) && !filter.contains(name) {
                 self.push(
                     Field::Property(name.clone()),
@@ -391,6 +393,8 @@ mod tests {
         source.other.insert("extra".into(), "some".into());
         assert!(!diff(&source, &image()).is_empty());
         assert!(diff(&source, &with(&[("extra", "some")])).is_empty());
+        source.other.insert("extra".into(), serde_json::Value::Null);
+        assert!(diff(&source, &with(&[("extra", "")])).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a target can hold of an image's metadata.
 
 use crate::property::is_reserved_in_v2;
+use crate::record::property_text;
 use crate::{ImageMetadata, Visibility};
 
 /// The form in which a target holds metadata. Source and target are compared
@@ -70,11 +71,7 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
 /// simply is a property in v2.
 fn other_as_properties(metadata: &mut ImageMetadata) {
     for (name, value) in std::mem::take(&mut metadata.other) {
-        let text = match value {
-            serde_json::Value::String(text) => text,
-            serde_json::Value::Null => String::new(),
-            other => other.to_string(),
-        };
+        let text = property_text(&value);
         metadata.properties.entry(name).or_insert(text);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::Builder;
+use crate::record::{Builder, property_text};
 use crate::{BaseProperty, Field, FieldValue, ImageMetadata, MetadataDiff, RecordError};
 
 const META: &str = "x-image-meta-";
@@ -34,11 +34,7 @@ pub fn to_headers(metadata: &ImageMetadata) -> Vec<(String, String)> {
         headers.push((format!("{PROPERTY}{name}"), value.clone()));
     }
     for (name, value) in &metadata.other {
-        let text = match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        headers.push((format!("{META}{name}"), text));
+        headers.push((format!("{META}{name}"), property_text(value)));
     }
     headers
 }

@@ -1,11 +1,14 @@
 //! Metadata as JSON: the image records of v2, and those of v1's listing, which
 //! are also what the Python tool writes into archives.
 
+mod json;
+
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::json::{Json, property_text};
 use crate::property::is_reserved_in_v2;
 use crate::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, Visibility};
 
@@ -247,130 +250,6 @@ impl Builder {
         self.image.status = status;
         self.image.level();
         Ok(self.image)
-    }
-}
-
-/// A JSON value; scalars are kept apart, since nearly all are such.
-#[derive(Clone, Debug)]
-pub(crate) enum Json {
-    Null,
-    Flag(bool),
-    Number(u64),
-    Text(String),
-    Other(Value),
-}
-
-impl Json {
-    fn scalar(&self) -> Option<Scalar<'_>> {
-        match self {
-            Self::Flag(flag) => Some(Scalar::Flag(*flag)),
-            Self::Number(number) => Some(Scalar::Number(*number)),
-            Self::Text(text) => Some(Scalar::Text(text)),
-            Self::Null | Self::Other(_) => None,
-        }
-    }
-
-    /// The text that a property has: null is empty, flags are Python's.
-    fn text(&self) -> String {
-        match self {
-            Self::Null => String::new(),
-            Self::Other(value) => value.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::Flag(flag) => Scalar::Flag(*flag).to_string(),
-            Self::Number(number) => number.to_string(),
-        }
-    }
-}
-
-impl From<&str> for Json {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<Value> for Json {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(flag) => Self::Flag(flag),
-            Value::String(text) => Self::Text(text),
-            Value::Number(number) => number
-                .as_u64()
-                .map_or(Self::Other(number.into()), Self::Number),
-            other => Self::Other(other),
-        }
-    }
-}
-
-impl From<Json> for Value {
-    fn from(json: Json) -> Self {
-        match json {
-            Json::Null => Self::Null,
-            Json::Flag(flag) => flag.into(),
-            Json::Number(number) => number.into(),
-            Json::Text(text) => text.into(),
-            Json::Other(value) => value,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
-    }
-}
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
-        Ok(Json::Flag(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
-        Ok(Json::Number(number))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
-        Ok(Json::Other(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
-        Ok(Json::Other(number.into()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Json, E> {
-        Ok(Json::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::Other(Value::Array(items)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut fields = Map::new();
-        while let Some((name, value)) = map.next_entry()? {
-            fields.insert(name, value);
-        }
-        Ok(Json::Other(Value::Object(fields)))
     }
 }
 
