@@ -81,6 +81,7 @@ impl Download {
 /// there is for the whole image.
 pub struct Upload {
     len_bytes: Option<u64>,
+    store: Option<String>,
     chunks: BoxStream<'static, Result<Bytes, BoxError>>,
 }
 
@@ -101,6 +102,7 @@ impl Upload {
     ) -> Self {
         Self {
             len_bytes,
+            store: None,
             chunks: chunks.map_err(E::into).boxed(),
         }
     }
@@ -111,6 +113,17 @@ impl Upload {
         let bytes = bytes.into();
         let len_bytes = Some(bytes.len() as u64);
         Self::new(len_bytes, stream::iter([Ok::<_, BoxError>(bytes)]))
+    }
+
+    /// Puts the data into this store of the server, through v2.
+    #[must_use]
+    pub fn into_store(mut self, store: impl Into<String>) -> Self {
+        self.store = Some(store.into());
+        self
+    }
+
+    pub(crate) fn store(&self) -> Option<&str> {
+        self.store.as_deref()
     }
 
     /// The length of the data, where it is known.

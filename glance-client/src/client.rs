@@ -273,7 +273,7 @@ impl GlanceClient {
                 self.of(id, written.image.into(), &request)
             }
             ApiVersion::V2 { .. } => {
-                let request = v2::upload(id, data.len_bytes());
+                let request = v2::upload(id, &data);
                 self.0.http.upload(&request, data).await?;
                 self.show(id).await
             }

@@ -11,6 +11,7 @@ mod http;
 mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
+mod stores;
 mod survey;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -23,5 +24,6 @@ pub use client::GlanceClient;
 pub use config::{ApiChoice, ClientConfig};
 pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
-pub use survey::{Quota, Store, Survey};
+pub use stores::Store;
+pub use survey::{Quota, Survey};
 pub use tls::{InvalidPem, Tls};

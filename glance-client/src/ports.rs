@@ -66,17 +66,25 @@ impl ImageTarget for GlanceClient {
         data: ImageData,
     ) -> Result<ImageMetadata, PortError> {
         let id = &metadata.id;
-        let data = Upload::new(data.len_bytes, data.chunks);
+        let mut data = Upload::new(data.len_bytes, data.chunks);
         let written = match self.version() {
             ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
             ApiVersion::V1 => self.upload(metadata, data).await,
             ApiVersion::V2 { .. } => {
+                if existing.is_some_and(has_leftovers) {
+                    data = data.into_store(self.store_for_leftovers(id).await?);
+                }
                 self.prepare(&unpublished(metadata), existing).await?;
                 self.upload(metadata, data).await
             }
         };
-        let written =
-            written.map_err(|error| port_error(error, Operation::WriteData(id.clone())))?;
+        let written = match written {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return Err(self.conflict(id, error).await);
+            }
+            Err(error) => return Err(port_error(error, Operation::WriteData(id.clone()))),
+        };
         if written.is_active() {
             return Ok(written);
         }
@@ -112,6 +120,27 @@ impl ImageTarget for GlanceClient {
 struct NotActive(ImageStatus);
 
 impl GlanceClient {
+    async fn store_for_leftovers(&self, id: &ImageId) -> Result<String, PortError> {
+        let store = self.store_without(id).await;
+        let store = store.map_err(|error| port_error(error, Operation::WriteData(id.clone())))?;
+        store.ok_or_else(|| PortError::Damaged {
+            id: id.clone(),
+            source: NoOtherStore.into(),
+        })
+    }
+
+    /// Says why an image takes no data: it has some by now, or is being written.
+    async fn conflict(&self, id: &ImageId, error: Error) -> PortError {
+        match ImageTarget::find_image(self, id).await {
+            Ok(Some(found)) if found.is_active() => PortError::AlreadyExists { id: id.clone() },
+            Ok(Some(found)) if found.status == ImageStatus::Saving => PortError::Busy {
+                id: id.clone(),
+                since: found.updated_at,
+            },
+            _ => port_error(error, Operation::WriteData(id.clone())),
+        }
+    }
+
     /// Makes sure that there is a record that says what `wanted` says.
     async fn prepare(
         &self,
@@ -141,9 +170,23 @@ impl GlanceClient {
     }
 }
 
+/// An upload that was refused for its format leaves digests behind, and its data
+/// in the store.
+fn has_leftovers(image: &ImageMetadata) -> bool {
+    image.size.is_none() && (image.checksum.is_some() || image.hash_value.is_some())
+}
+
+/// Data that was refused once can only go to a store that does not have it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the data was refused after an earlier upload, is still in the store, and there is no other \
+     store that it could go to"
+)]
+struct NoOtherStore;
+
 /// A record whose data never came: that of an earlier try, most likely.
 fn is_unwritten(image: &ImageMetadata) -> bool {
-    image.status == ImageStatus::Queued && image.size.is_none()
+    image.status == ImageStatus::Queued && image.size.is_none() && !has_leftovers(image)
 }
 
 /// What an image has until its content is proven: nobody else sees it, and it

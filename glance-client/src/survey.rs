@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::api::{Versions, v1, v2};
 use crate::http::Request;
-use crate::{ApiVersion, Error, ErrorKind, GlanceClient};
+use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Store};
 
 /// What a server says of itself to this token. What it does not say is `None`.
 #[derive(Clone, Debug, Default)]
@@ -31,18 +31,6 @@ pub struct Survey {
     pub has_range: Option<bool>,
 }
 
-/// A store of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Store {
-    /// Its name.
-    pub id: String,
-    /// Whether it takes what is sent to no other.
-    pub is_default: bool,
-    /// Whether nothing can be written to it.
-    pub is_read_only: bool,
-}
-
 /// A limit of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,20 +41,6 @@ pub struct Quota {
     pub usage: u64,
     /// How much may be; `None` if there is no limit.
     pub limit: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Stores {
-    stores: Vec<StoreEntry>,
-}
-
-/// Flags are texts here: `"default": "true"`.
-#[derive(Deserialize)]
-struct StoreEntry {
-    id: String,
-    default: Option<String>,
-    #[serde(rename = "read-only")]
-    read_only: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,16 +120,7 @@ impl GlanceClient {
             return Ok(survey);
         }
 
-        if let Some(Stores { stores }) = self.info("/v2/info/stores").await? {
-            let is = |flag: Option<String>| flag.is_some_and(|f| f.eq_ignore_ascii_case("true"));
-            let own = |store: &StoreEntry| !store.id.starts_with("os_glance_");
-            let store = |store: StoreEntry| Store {
-                id: store.id,
-                is_default: is(store.default),
-                is_read_only: is(store.read_only),
-            };
-            survey.stores = Some(stores.into_iter().filter(own).map(store).collect());
-        }
+        survey.stores = self.stores().await?;
         let import: Option<Import> = self.info("/v2/info/import").await?;
         survey.import_methods = import.map(|import| import.methods.value);
         if let Some(Usage { usage }) = self.info("/v2/info/usage").await? {
@@ -170,7 +135,7 @@ impl GlanceClient {
     }
 
     /// `None` if the server does not have this, or not for us.
-    async fn info<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+    pub(crate) async fn info<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
         match self.shared().http.send(&Request::get(path)).await {
             Ok(answer) => Ok(answer.json().await.ok()),
             Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),

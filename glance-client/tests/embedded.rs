@@ -717,7 +717,24 @@ async fn data_of_another_format_spoils_the_record() {
         (json!("queued"), Value::Null)
     );
     assert!(lab.field(ONE, "checksum").is_string());
+    assert_eq!(lab.field(ONE, "stores"), "main");
     assert_eq!(lab.upload_status(ONE, b"QFI\xfb right now").await, 500);
+    // The same data, as what it is, goes to another store; no other data does.
+    let patch = json!([{ "op": "add", "path": "/disk_format", "value": "raw" }]);
+    let path = format!("/v2/images/{ONE}");
+    let patch = lab.request("PATCH", &path).body(patch.to_string());
+    let patch = patch.header(
+        "content-type",
+        "application/openstack-images-v2.1-json-patch",
+    );
+    assert_eq!(patch.send().await.unwrap().status(), 200);
+    assert_eq!(lab.upload_status(ONE, b"no qcow2").await, 500);
+    for (data, status) in [("other data", 500), ("no qcow2", 204)] {
+        let upload = lab.upload(ONE, data).header("x-image-meta-store", "spare");
+        assert_eq!(upload.send().await.unwrap().status(), status, "{data}");
+    }
+    assert_eq!(lab.field(ONE, "stores"), "main,spare");
+    assert_eq!(lab.field(ONE, "status"), "active");
     lab.glance
         .add_image(ImageSpec::new(TWO).formats("qcow2", "bare"));
     assert_eq!(lab.upload_status(TWO, b"QFI\xfb").await, 204);

@@ -206,6 +206,22 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_STAGE", hide_env = true)]
     pub(crate) stage: Option<PathBuf>,
 
+    /// Do this with an image whose id cannot be used at the target
+    ///
+    /// Glance never gives an id back: one that was deleted, whose upload through v1
+    /// broke off, or whose server died during an upload, is used up.
+    #[arg(long, global = true, value_name = "WHAT", default_value = "fail")]
+    #[arg(env = "GLANCE_REPLICATOR_ON_ID_CONFLICT", hide_env = true)]
+    pub(crate) on_id_conflict: IdConflict,
+
+    /// Keep in this file which images go by another id at which target
+    ///
+    /// `--on-id-conflict new-id` writes it. Give it to every later run, and to
+    /// compare and verify, which find the copies by it.
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "GLANCE_REPLICATOR_ID_MAP", hide_env = true)]
+    pub(crate) id_map: Option<PathBuf>,
+
     /// Look at the beginning of image data before it is sent
     ///
     /// Glance refuses data that does not match the image's disk_format or looks
@@ -376,6 +392,16 @@ pub(crate) enum Verify {
     ReadBack,
     /// Nothing but the length
     None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IdConflict {
+    /// The image fails
+    Fail,
+    /// The image is left alone
+    Skip,
+    /// The image is copied under a new id, which --id-map keeps
+    NewId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

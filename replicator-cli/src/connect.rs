@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glance_client::{ApiChoice, AuthToken, ClientConfig, Endpoint, GlanceClient, Tls};
-use replicator_core::{End as Side, ImageSource, ImageTarget, Stage};
-use replicator_fs::{ArchiveError, ImageArchive};
+use replicator_core::{End as Side, IdMap, ImageSource, ImageTarget, Stage, TargetIds};
+use replicator_fs::{ArchiveError, IdMapFile, ImageArchive};
 
 use self::nothing::Nothing;
 use crate::args::{Api, Options};
@@ -134,24 +134,42 @@ pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Arc<dyn ImageSour
     Ok(Arc::new(archive))
 }
 
+/// The end that images go to.
+pub(crate) struct Target {
+    pub(crate) images: Arc<dyn ImageTarget>,
+    /// Which of them go by another id there, where it is kept.
+    pub(crate) id_map: Option<Arc<dyn IdMap>>,
+}
+
+impl Target {
+    pub(crate) fn ids(&self) -> TargetIds {
+        let ids = self.id_map.as_ref().map(|map| map.target_ids());
+        ids.unwrap_or_default()
+    }
+}
+
 /// Opens the end that images go to, or that is only looked at.
-pub(crate) async fn target(
-    run: &Run<'_>,
-    end: &End,
-    opening: Opening,
-) -> Result<Arc<dyn ImageTarget>, CliError> {
+pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
-        return Ok(Arc::new(glance(run, end, Side::Target).await?.client));
+        let client = glance(run, end, Side::Target).await?.client;
+        let open = |path| IdMapFile::open(path, client.endpoint().as_str());
+        let id_map = run.options.id_map.as_ref().map(open).transpose()?;
+        return Ok(Target {
+            id_map: id_map.map(|map| Arc::new(map) as _),
+            images: Arc::new(client),
+        });
     };
     let archive = match opening {
-        Opening::Write => ImageArchive::create(path)?,
-        Opening::Read => ImageArchive::open(path)?,
-        Opening::DryRun => match ImageArchive::open(path) {
-            Err(ArchiveError::Missing { .. }) => return Ok(Arc::new(Nothing)),
-            opened => opened?,
-        },
+        Opening::Write => ImageArchive::create(path),
+        Opening::Read | Opening::DryRun => ImageArchive::open(path),
     };
-    Ok(Arc::new(archive))
+    let images: Arc<dyn ImageTarget> = match (archive, opening) {
+        (Err(ArchiveError::Missing { .. }), Opening::DryRun) => Arc::new(Nothing),
+        (archive, _) => Arc::new(archive?),
+    };
+    // Every id can be used in a directory.
+    let id_map = None;
+    Ok(Target { images, id_map })
 }
 
 /// Opens the directory in which images are proven before they are sent.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use glance_client::{EndpointProblem, ErrorKind, InvalidToken, ParseEndpointError};
 use glance_model::FilterError;
-use replicator_core::{FailureKind, ImageError, ListingError, PortError};
+use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
 use crate::auth::{self, AuthError, AuthErrorKind};
@@ -42,6 +42,8 @@ pub(crate) enum CliError {
         option: &'static str,
         source: InvalidToken,
     },
+    #[error("--on-id-conflict new-id needs --id-map FILE, to find the images again")]
+    NoIdMap,
     #[error("cannot log to {}", path.display())]
     Log { path: PathBuf, source: io::Error },
     #[error("cannot log to syslog, which is in use")]
@@ -77,6 +79,7 @@ impl CliError {
             | Self::CloudText { .. }
             | Self::NoServer { .. }
             | Self::Filter(_)
+            | Self::NoIdMap
             | Self::Token { .. } => ExitCode::Usage,
             Self::Auth(error) => match error.kind() {
                 AuthErrorKind::Usage => ExitCode::Usage,
@@ -132,21 +135,17 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some(
             "either the image was deleted there, and Glance never gives a used id again, or it \
              is there and this token does not see it; look with an administrator's token: if it \
-             was deleted, only its purge from Glance's database (glance-manage db purge) frees \
-             the id",
+             was deleted, only its purge from Glance's database (glance-manage db purge, then \
+             purge_images_table) frees the id; --on-id-conflict new-id copies it under another one",
         );
     }
-    if let Some(ImageError::BurntId(_)) = error.downcast_ref() {
-        return Some(
-            "Glance never gives a used id again; only the image's purge from Glance's database \
-             (glance-manage db purge) frees it",
-        );
+    if let Some(ImageError::Id(problem)) = error.downcast_ref() {
+        return Some(hint_of_id(problem));
     }
     if let Some(ImageError::StillSaving) = error.downcast_ref() {
         return Some(
-            "if the server was killed meanwhile, the record stays so for ever, and only deleting \
-             the image helps, which uses up its id until it is purged from Glance's database; \
-             else run it again later",
+            "run it again later; if the server was killed meanwhile, the record stays so, and a \
+             later run says what can be done",
         );
     }
     if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
@@ -165,6 +164,26 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return hint_of_archive(error);
     }
     None
+}
+
+fn hint_of_id(problem: &IdProblem) -> &'static str {
+    match problem {
+        IdProblem::DeadUpload { .. } => {
+            "Glance takes no data for it any more; whoever runs it can set the record back to \
+             queued in its database, once the part of the data is removed from the store; else \
+             delete the image there, which uses up its id until it is purged, and copy it with \
+             --on-id-conflict new-id"
+        }
+        IdProblem::Spoiled => {
+            "only deleting the image there helps, which uses up its id until it is purged from \
+             Glance's database; --on-id-conflict new-id copies it under another one"
+        }
+        _ => {
+            "Glance never gives a used id again; only the image's purge from Glance's database \
+             (glance-manage db purge, then purge_images_table) frees it; --on-id-conflict new-id \
+             copies it under another one"
+        }
+    }
 }
 
 fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {

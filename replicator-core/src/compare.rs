@@ -3,6 +3,7 @@
 use glance_model::{DoNotReplicate, ImageId, ImageMetadata, MetadataDiff};
 
 use crate::context::RunContext;
+use crate::ids::TargetIds;
 use crate::merge::{End, ListingError, MergedListing};
 use crate::port::{ImageSource, ImageTarget, PortError};
 
@@ -50,17 +51,19 @@ pub struct Comparison<'a> {
 }
 
 /// Compares two ends by what they state of their images, one way: what only the
-/// target has does not matter.
+/// target has does not matter. An image that goes by another id at the target is
+/// compared with its copy there, after all others.
 #[must_use]
 pub fn compare<'a>(
     ctx: &'a RunContext,
     source: &dyn ImageSource,
     target: &'a dyn ImageTarget,
     filter: &'a DoNotReplicate,
+    target_ids: TargetIds,
 ) -> Comparison<'a> {
     Comparison {
         ctx,
-        listing: MergedListing::new(source.images(), target.images()),
+        listing: MergedListing::new(source.images(), target.images(), target_ids),
         target,
         filter,
         compared: 0,
@@ -74,7 +77,7 @@ impl Comparison<'_> {
         self.compared
     }
 
-    /// The next difference, in order of ids.
+    /// The next difference.
     ///
     /// # Errors
     ///

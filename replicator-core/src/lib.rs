@@ -4,6 +4,7 @@ mod compare;
 mod context;
 mod digest;
 mod flow;
+mod ids;
 mod merge;
 mod plan;
 mod port;
@@ -22,10 +23,11 @@ mod verify;
 pub use compare::{Compared, Comparison, Difference, compare};
 pub use context::RunContext;
 pub use digest::{DigestAlgorithm, Digester};
+pub use ids::{IdProblem, OnIdConflict, TargetIds, saving_limit};
 pub use merge::{End, ListingError};
-pub use plan::{Action, Plan, PlannedImage, Reason, plan};
+pub use plan::{Action, Plan, PlannedImage, Reason, TargetId, plan};
 pub use port::{
-    Event, EventSink, FailureKind, ImageData, ImageDataStream, ImageSource, ImageStream,
+    Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource, ImageStream,
     ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage,
 };
 pub use proof::{Proof, Verify};

@@ -1,11 +1,13 @@
 //! Two ordered listings, side by side.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use futures_util::TryStreamExt as _;
 use glance_model::{ImageId, ImageMetadata};
 
 use crate::context::RunContext;
+use crate::ids::TargetIds;
 use crate::port::{ImageStream, PortError};
 
 /// One of the two sides of a run.
@@ -51,10 +53,12 @@ pub enum ListingError {
     },
 }
 
-/// What the two ends have under one id.
+/// What the two ends have of one image.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) id: ImageId,
+    /// Its id at the target, if it is another one.
+    pub(crate) target_id: Option<ImageId>,
     pub(crate) source: Option<Listed>,
     pub(crate) target: Option<Listed>,
 }
@@ -64,9 +68,16 @@ pub(crate) type Listed = Result<ImageMetadata, PortError>;
 
 /// Merges two listings like a sorted merge join: constant memory for any number
 /// of images. Both are read at the same time.
+///
+/// Images that go by another id at the target are kept until both listings have
+/// ended, and come last.
 pub(crate) struct MergedListing {
     source: Side,
     target: Side,
+    target_ids: TargetIds,
+    other_ids: HashSet<ImageId>,
+    kept_of_source: BTreeMap<ImageId, Listed>,
+    kept_of_target: BTreeMap<ImageId, Listed>,
 }
 
 struct Side {
@@ -78,15 +89,51 @@ struct Side {
 }
 
 impl MergedListing {
-    pub(crate) fn new(source: ImageStream, target: ImageStream) -> Self {
+    pub(crate) fn new(source: ImageStream, target: ImageStream, target_ids: TargetIds) -> Self {
         Self {
             source: Side::new(End::Source, source),
             target: Side::new(End::Target, target),
+            other_ids: target_ids.values().cloned().collect(),
+            target_ids,
+            kept_of_source: BTreeMap::new(),
+            kept_of_target: BTreeMap::new(),
         }
     }
 
-    /// The next id that either end has.
+    /// The next image that either end has.
     pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
+        while let Some(mut pair) = self.next_id(ctx).await? {
+            if self.other_ids.contains(&pair.id)
+                && let Some(listed) = pair.target.take()
+            {
+                self.kept_of_target.insert(pair.id.clone(), listed);
+            }
+            if self.target_ids.contains_key(&pair.id)
+                && let Some(listed) = pair.source.take()
+            {
+                self.kept_of_source.insert(pair.id.clone(), listed);
+            }
+            if pair.source.is_some() || pair.target.is_some() {
+                return Ok(Some(pair));
+            }
+        }
+        let kept = self.kept_of_source.pop_first();
+        Ok(kept.map(|(id, source)| {
+            let target_id = self.target_ids.get(&id).cloned();
+            let target = target_id
+                .as_ref()
+                .and_then(|id| self.kept_of_target.remove(id));
+            Pair {
+                id,
+                target_id,
+                source: Some(source),
+                target,
+            }
+        }))
+    }
+
+    /// The next id that either end has.
+    async fn next_id(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
         let (source, target) = tokio::join!(self.source.fill(ctx), self.target.fill(ctx));
         source?;
         target?;
@@ -98,6 +145,7 @@ impl MergedListing {
         Ok(Some(Pair {
             source: self.source.take(&id),
             target: self.target.take(&id),
+            target_id: None,
             id,
         }))
     }

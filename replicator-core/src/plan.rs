@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use glance_model::{DoNotReplicate, ImageMetadata, ImageStatus, MetadataDiff};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
+use crate::ids::{IdProblem, OnIdConflict};
 use crate::merge::{ListingError, MergedListing, Pair};
 use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
 use crate::replicate::{DataPolicy, ReplicateOptions};
@@ -30,14 +31,29 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlannedImage {
-    /// What the target is to say of it, in the target's form.
+    /// What the target is to say of it, in the target's form, under the id that
+    /// it has at the source.
     pub image: ImageMetadata,
+    /// Its id at the target.
+    pub target_id: TargetId,
     /// What the target has of it.
     pub existing: Option<ImageMetadata>,
     /// What is to be done.
     pub action: Action,
     /// Why.
     pub reason: Reason,
+}
+
+/// Under which id the target has, or gets, an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetId {
+    /// The one that it has at the source.
+    Same,
+    /// Another one, which it got in an earlier run.
+    Other(ImageId),
+    /// A new one, since its own cannot be used.
+    New(IdProblem),
 }
 
 /// What is to be done with an image.
@@ -95,7 +111,9 @@ pub async fn plan(
     target: &dyn ImageTarget,
     options: &ReplicateOptions,
 ) -> Result<Plan, ListingError> {
-    let mut listing = MergedListing::new(source.images(), target.taken_ids());
+    let target_ids = options.id_map.as_ref().map(|map| map.target_ids());
+    let target_ids = target_ids.unwrap_or_default();
+    let mut listing = MergedListing::new(source.images(), target.taken_ids(), target_ids);
     let mut plan = Plan::default();
     while let Some(pair) = listing.next(ctx).await? {
         plan.add(ctx, verb, target, options, pair);
@@ -135,14 +153,18 @@ impl Plan {
         let image = form.of(options.do_not_replicate.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
-        match decide(
+        let decider = Decider {
             verb,
-            options.data,
-            &options.do_not_replicate,
-            image,
-            existing,
-        ) {
-            Decision::Do(planned) => self.images.push(*planned),
+            form,
+            options,
+        };
+        match decider.decide(image, existing) {
+            Decision::Do(mut planned) => {
+                if let (TargetId::Same, Some(id)) = (&planned.target_id, pair.target_id) {
+                    planned.target_id = TargetId::Other(id);
+                }
+                self.images.push(*planned);
+            }
             Decision::Unchanged => self.unchanged += 1,
             Decision::Skip(reason) => {
                 self.skipped += 1;
@@ -153,13 +175,7 @@ impl Plan {
         }
     }
 
-    fn fail(
-        &mut self,
-        ctx: &RunContext,
-        id: glance_model::ImageId,
-        name: Option<String>,
-        error: ImageError,
-    ) {
+    fn fail(&mut self, ctx: &RunContext, id: ImageId, name: Option<String>, error: ImageError) {
         let failure = Failure {
             id,
             name,
@@ -170,83 +186,104 @@ impl Plan {
     }
 }
 
-fn decide(
+struct Decider<'a> {
     verb: Verb,
-    data: DataPolicy,
-    filter: &DoNotReplicate,
+    form: TargetForm,
+    options: &'a ReplicateOptions,
+}
+
+impl Decider<'_> {
+    fn decide(&self, image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
+        let verb = self.verb;
+        let has_data = image.is_active();
+        let is_to_copy = has_data && self.options.data == DataPolicy::Copy;
+        let Some(existing) = existing else {
+            return if is_to_copy {
+                write(image, None, Action::Copy, Reason::Missing)
+            } else if verb.keeps_records() {
+                write(image, None, Action::CreateRecord, Reason::Missing)
+            } else if has_data {
+                Decision::Skip(SkipReason::MetadataOnly)
+            } else {
+                Decision::Skip(verb.no_data(&image))
+            };
+        };
+
+        let diff = MetadataDiff::between(&image, &existing, &self.options.do_not_replicate);
+        if existing.is_active() {
+            if has_data && diff.is_of_content() {
+                return Decision::Fail(ImageError::DifferentContent(diff));
+            }
+            let is_equal = diff.is_empty();
+            let status = existing.status.clone();
+            return match diff.writable() {
+                diff if !diff.is_empty() => update(image, existing, diff),
+                _ if is_equal => Decision::Unchanged,
+                _ => Decision::Skip(SkipReason::OnlyStatusDiffers(status)),
+            };
+        }
+        // Where nothing is to be copied, nothing is lost; and an archive has no such ids.
+        if is_to_copy && self.form != TargetForm::Whole {
+            if let Some(problem) = IdProblem::find(&image, &existing, self.options.now) {
+                return self.id_conflict(image, problem);
+            }
+            if existing.status == ImageStatus::Saving {
+                let since = existing.updated_at;
+                return Decision::Skip(SkipReason::BeingWritten { since });
+            }
+        }
+        let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();
+        if is_to_copy && can_take_data {
+            return write(image, Some(existing), Action::Copy, Reason::DataMissing);
+        }
+        if verb.keeps_records() {
+            // An active image without its data, as the archive lists it.
+            let diff = if has_data { diff.writable() } else { diff };
+            return if diff.is_empty() {
+                Decision::Unchanged
+            } else {
+                update(image, existing, diff)
+            };
+        }
+        if !has_data && existing.status == image.status {
+            return Decision::Skip(verb.no_data(&image));
+        }
+        Decision::Skip(SkipReason::TargetStatus(existing.status))
+    }
+
+    fn id_conflict(&self, image: ImageMetadata, problem: IdProblem) -> Decision {
+        match self.options.on_id_conflict {
+            OnIdConflict::Skip => Decision::Skip(SkipReason::Id(problem)),
+            OnIdConflict::NewId if self.options.id_map.is_some() => {
+                Decision::Do(Box::new(PlannedImage {
+                    image,
+                    target_id: TargetId::New(problem),
+                    existing: None,
+                    action: Action::Copy,
+                    reason: Reason::Missing,
+                }))
+            }
+            OnIdConflict::Fail | OnIdConflict::NewId => Decision::Fail(problem.into()),
+        }
+    }
+}
+
+fn write(
     image: ImageMetadata,
     existing: Option<ImageMetadata>,
+    action: Action,
+    reason: Reason,
 ) -> Decision {
-    let has_data = image.is_active();
-    let copy = |image, existing, reason| {
-        Decision::Do(Box::new(PlannedImage {
-            image,
-            existing,
-            action: Action::Copy,
-            reason,
-        }))
-    };
-    let Some(existing) = existing else {
-        return if has_data && data == DataPolicy::Copy {
-            copy(image, None, Reason::Missing)
-        } else if verb.keeps_records() {
-            Decision::Do(Box::new(PlannedImage {
-                image,
-                existing: None,
-                action: Action::CreateRecord,
-                reason: Reason::Missing,
-            }))
-        } else if has_data {
-            Decision::Skip(SkipReason::MetadataOnly)
-        } else {
-            Decision::Skip(verb.no_data(&image))
-        };
-    };
-
-    let diff = MetadataDiff::between(&image, &existing, filter);
-    if existing.is_active() {
-        if has_data && diff.is_of_content() {
-            return Decision::Fail(ImageError::DifferentContent(diff));
-        }
-        let is_equal = diff.is_empty();
-        let status = existing.status.clone();
-        return match diff.writable() {
-            diff if !diff.is_empty() => update(image, existing, diff),
-            _ if is_equal => Decision::Unchanged,
-            _ => Decision::Skip(SkipReason::OnlyStatusDiffers(status)),
-        };
-    }
-    if existing.status.is_burnt() {
-        // Nothing is to be copied there, and so nothing is lost.
-        if !has_data || data == DataPolicy::MetadataOnly {
-            return Decision::Skip(SkipReason::TargetStatus(existing.status));
-        }
-        return Decision::Fail(ImageError::BurntId(existing.status));
-    }
-    let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();
-    if has_data && can_take_data && data == DataPolicy::Copy {
-        return copy(image, Some(existing), Reason::DataMissing);
-    }
-    if verb.keeps_records() {
-        // An active image without its data, as the archive lists it.
-        let diff = if has_data { diff.writable() } else { diff };
-        return if diff.is_empty() {
-            Decision::Unchanged
-        } else {
-            update(image, existing, diff)
-        };
-    }
-    if !has_data && existing.status == image.status {
-        return Decision::Skip(verb.no_data(&image));
-    }
-    Decision::Skip(SkipReason::TargetStatus(existing.status))
+    Decision::Do(Box::new(PlannedImage {
+        image,
+        target_id: TargetId::Same,
+        existing,
+        action,
+        reason,
+    }))
 }
 
 fn update(image: ImageMetadata, existing: ImageMetadata, diff: MetadataDiff) -> Decision {
-    Decision::Do(Box::new(PlannedImage {
-        image,
-        existing: Some(existing),
-        action: Action::UpdateMetadata(diff),
-        reason: Reason::MetadataDiffers,
-    }))
+    let action = Action::UpdateMetadata(diff);
+    write(image, Some(existing), action, Reason::MetadataDiffers)
 }

@@ -3,11 +3,13 @@
 mod data;
 mod error;
 mod event;
+mod id_map;
 mod source;
 mod target;
 
 pub use data::{ImageData, ImageDataStream};
 pub use error::{FailureKind, Operation, PortError};
 pub use event::{Event, EventSink, NoEvents, SkipReason};
+pub use id_map::IdMap;
 pub use source::{ImageSource, ImageStream};
 pub use target::{ImageTarget, Stage};

@@ -3,13 +3,15 @@
 use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
-use glance_model::{DoNotReplicate, TargetForm};
+use glance_model::{DoNotReplicate, ImageId, ImageMetadata, TargetForm};
 use tokio::task::JoinSet;
 
 use crate::context::RunContext;
-use crate::plan::{Action, Plan, PlannedImage};
-use crate::port::{Event, ImageSource, ImageTarget, Stage};
+use crate::ids::OnIdConflict;
+use crate::plan::{Action, Plan, PlannedImage, TargetId};
+use crate::port::{Event, IdMap, ImageSource, ImageTarget, PortError, SkipReason, Stage};
 use crate::proof::Verify;
 use crate::report::{Failure, ImageError, Outcome, Report};
 use crate::retry::RetryPolicy;
@@ -55,6 +57,13 @@ pub struct ReplicateOptions {
     /// Where each image is proven before its first byte is sent to a target with
     /// v1 alone. Other targets need none.
     pub stage: Option<Arc<dyn Stage>>,
+    /// What becomes of an image whose id cannot be used at the target.
+    pub on_id_conflict: OnIdConflict,
+    /// Which images go by another id at the target.
+    pub id_map: Option<Arc<dyn IdMap>>,
+    /// What time it is, counted from 1970 (UTC). Without it, no record that is in
+    /// `saving` at the target is taken for one whose upload is dead.
+    pub now: Option<Duration>,
 }
 
 impl Default for ReplicateOptions {
@@ -67,6 +76,9 @@ impl Default for ReplicateOptions {
             format_check: FormatCheck::default(),
             retry: RetryPolicy::default(),
             stage: None,
+            on_id_conflict: OnIdConflict::default(),
+            id_map: None,
+            now: None,
         }
     }
 }
@@ -123,7 +135,8 @@ pub async fn replicate(
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         match result {
-            Ok(outcome) => report.done.push((id, outcome)),
+            Ok(Done::Written(outcome)) => report.done.push((id, outcome)),
+            Ok(Done::LeftAlone) => report.skipped += 1,
             Err(error) if error.is_cancelled() => report.not_done += 1,
             Err(error) => {
                 is_over |= error.is_of_the_end();
@@ -138,66 +151,159 @@ pub async fn replicate(
     report
 }
 
+/// What became of an image that did not fail.
+enum Done {
+    Written(Outcome),
+    LeftAlone,
+}
+
 async fn one_image(
     ctx: RunContext,
     source: Arc<dyn ImageSource>,
     target: Arc<dyn ImageTarget>,
     planned: PlannedImage,
     options: ReplicateOptions,
-) -> Result<Outcome, ImageError> {
-    let work = write(&ctx, &source, &target, planned, &options);
+) -> Result<Done, ImageError> {
+    let writer = Writer {
+        ctx: &ctx,
+        source: &source,
+        target: &target,
+        options: &options,
+    };
     // Dropped on cancellation, which breaks off its requests.
-    ctx.until_cancelled(work)
+    ctx.until_cancelled(writer.write(planned))
         .await
         .map_err(ImageError::Target)?
 }
 
-async fn write(
-    ctx: &RunContext,
-    source: &Arc<dyn ImageSource>,
-    target: &Arc<dyn ImageTarget>,
-    planned: PlannedImage,
-    options: &ReplicateOptions,
-) -> Result<Outcome, ImageError> {
-    let PlannedImage {
-        image,
-        existing,
-        action,
-        ..
-    } = planned;
-    match action {
-        Action::Copy => {
-            let transfer = Transfer {
-                ctx,
-                source,
-                target,
-                options,
-                image: &image,
-            };
-            let outcome = match &options.stage {
-                Some(stage) if target.form() == TargetForm::V1 => {
-                    staging::run(&transfer, stage, existing).await?
-                }
-                _ => transfer.run(existing).await?,
-            };
-            if let Outcome::Copied { total_bytes, .. } = outcome {
-                let id = image.id;
-                ctx.emit(Event::Copied { id, total_bytes });
+struct Writer<'a> {
+    ctx: &'a RunContext,
+    source: &'a Arc<dyn ImageSource>,
+    target: &'a Arc<dyn ImageTarget>,
+    options: &'a ReplicateOptions,
+}
+
+impl Writer<'_> {
+    async fn write(&self, planned: PlannedImage) -> Result<Done, ImageError> {
+        let PlannedImage {
+            image,
+            target_id,
+            existing,
+            action,
+            ..
+        } = planned;
+        match action {
+            Action::Copy => self.copy(image, target_id, existing).await,
+            Action::CreateRecord => {
+                let created = self.target.create_record(&image).await;
+                created.map_err(ImageError::Target)?;
+                self.ctx.emit(Event::RecordCreated { id: image.id });
+                Ok(Done::Written(Outcome::RecordCreated))
             }
-            Ok(outcome)
+            Action::UpdateMetadata(diff) => {
+                let current = existing.as_ref().unwrap_or(&image);
+                update_metadata(self.ctx, self.target, current, &diff, self.options).await?;
+                let image = Box::new(image);
+                self.ctx.emit(Event::MetadataUpdated { image, diff });
+                Ok(Done::Written(Outcome::MetadataUpdated))
+            }
         }
-        Action::CreateRecord => {
-            let created = target.create_record(&image).await;
-            created.map_err(ImageError::Target)?;
-            ctx.emit(Event::RecordCreated { id: image.id });
-            Ok(Outcome::RecordCreated)
+    }
+
+    async fn copy(
+        &self,
+        image: ImageMetadata,
+        target_id: TargetId,
+        mut existing: Option<ImageMetadata>,
+    ) -> Result<Done, ImageError> {
+        let mut copy = image.clone();
+        let mut is_new = false;
+        match target_id {
+            TargetId::Same => {}
+            TargetId::Other(id) => copy.id = id,
+            TargetId::New(problem) => {
+                copy.id = self.assign_id(&image, problem.into()).await?;
+                is_new = true;
+            }
         }
-        Action::UpdateMetadata(diff) => {
-            let current = existing.as_ref().unwrap_or(&image);
-            update_metadata(ctx, target, current, &diff, options).await?;
+        loop {
+            let error = match self.transfer(&image, &copy, existing.take()).await {
+                Ok(outcome) => return Ok(Done::Written(outcome)),
+                Err(error) => error,
+            };
+            let skip = match (&error, self.options.on_id_conflict) {
+                (ImageError::Target(PortError::Busy { since, .. }), _) => {
+                    let since = since.clone();
+                    SkipReason::BeingWritten { since }
+                }
+                (ImageError::Target(PortError::AlreadyExists { .. }), OnIdConflict::Skip) => {
+                    SkipReason::IdTaken
+                }
+                (
+                    ImageError::Target(PortError::AlreadyExists { .. }) | ImageError::Id(_),
+                    OnIdConflict::NewId,
+                ) if !is_new => {
+                    copy.id = self.assign_id(&image, error).await?;
+                    is_new = true;
+                    continue;
+                }
+                _ => return Err(error),
+            };
             let image = Box::new(image);
-            ctx.emit(Event::MetadataUpdated { image, diff });
-            Ok(Outcome::MetadataUpdated)
+            self.ctx.emit(Event::Skipped {
+                image,
+                reason: skip,
+            });
+            return Ok(Done::LeftAlone);
         }
+    }
+
+    async fn transfer(
+        &self,
+        image: &ImageMetadata,
+        copy: &ImageMetadata,
+        existing: Option<ImageMetadata>,
+    ) -> Result<Outcome, ImageError> {
+        let transfer = Transfer {
+            ctx: self.ctx,
+            source: self.source,
+            target: self.target,
+            options: self.options,
+            image,
+            copy,
+        };
+        let outcome = match &self.options.stage {
+            Some(stage) if self.target.form() == TargetForm::V1 => {
+                staging::run(&transfer, stage, existing).await?
+            }
+            _ => transfer.run(existing).await?,
+        };
+        if let Outcome::Copied { total_bytes, proof } = outcome {
+            self.ctx.emit(Event::Copied {
+                image: Box::new(image.clone()),
+                total_bytes,
+                proof,
+            });
+        }
+        Ok(outcome)
+    }
+
+    /// Gives an image a new id in place of one that cannot be used, as `problem`
+    /// says.
+    async fn assign_id(
+        &self,
+        image: &ImageMetadata,
+        problem: ImageError,
+    ) -> Result<ImageId, ImageError> {
+        let Some(id_map) = &self.options.id_map else {
+            return Err(problem);
+        };
+        let target_id = id_map.assign(&image.id).await;
+        let target_id = target_id.map_err(ImageError::IdMap)?;
+        self.ctx.emit(Event::IdAssigned {
+            image: Box::new(image.clone()),
+            target_id: target_id.clone(),
+        });
+        Ok(target_id)
     }
 }

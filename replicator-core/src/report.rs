@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use glance_model::{ContentProblem, ImageId, ImageStatus, MetadataDiff};
+use glance_model::{ContentProblem, ImageId, MetadataDiff};
 
 use crate::digest::DigestAlgorithm;
+use crate::ids::IdProblem;
 use crate::port::{FailureKind, PortError};
 use crate::proof::Proof;
 
@@ -67,6 +68,9 @@ pub enum ImageError {
     /// The stage failed.
     #[error("the stage failed")]
     Stage(#[source] PortError),
+    /// The new id of the image could not be kept, so it was not used.
+    #[error("the id map failed")]
+    IdMap(#[source] PortError),
     /// The source has no data for it, though it says that it has.
     #[error("the source has lost the data of the image")]
     DataLost,
@@ -124,9 +128,9 @@ pub enum ImageError {
     /// An upload broke off, and the target does not let go of its record.
     #[error("the upload broke off, and the target still has the image in saving")]
     StillSaving,
-    /// The id is used up on the target.
-    #[error("the id is used up on the target, where the image is {0}")]
-    BurntId(ImageStatus),
+    /// Its id cannot be used at the target.
+    #[error(transparent)]
+    Id(#[from] IdProblem),
 }
 
 impl ImageError {
@@ -146,7 +150,9 @@ impl ImageError {
 
     pub(crate) fn port(&self) -> Option<&PortError> {
         match self {
-            Self::Source(error) | Self::Target(error) | Self::Stage(error) => Some(error),
+            Self::Source(error) | Self::Target(error) | Self::Stage(error) | Self::IdMap(error) => {
+                Some(error)
+            }
             _ => None,
         }
     }

@@ -48,6 +48,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
     let to_stage = Transfer {
         ctx: &quiet,
         target: &target,
+        copy: image,
         ..*transfer
     };
     match to_stage.run(None).await {

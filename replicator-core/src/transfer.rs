@@ -8,7 +8,8 @@ use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
 use crate::flow::{Ending, Flow, FlowOptions, retry_after};
-use crate::port::{Event, ImageData, ImageSource, ImageTarget};
+use crate::ids::IdProblem;
+use crate::port::{Event, ImageData, ImageSource, ImageTarget, PortError};
 use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
@@ -20,6 +21,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) target: &'a Arc<dyn ImageTarget>,
     pub(crate) options: &'a ReplicateOptions,
     pub(crate) image: &'a ImageMetadata,
+    /// What the target is to say of it: the same, but perhaps for the id.
+    pub(crate) copy: &'a ImageMetadata,
 }
 
 impl Transfer<'_> {
@@ -38,6 +41,15 @@ impl Transfer<'_> {
                 Err(error) => error,
             };
             attempts += 1;
+            if existing.is_none()
+                && let ImageError::Target(PortError::AlreadyExists { .. }) = error
+            {
+                match self.find_taken(error).await? {
+                    found if found.is_active() => break found,
+                    found => existing = Some(found),
+                }
+                continue;
+            }
             if !error.is_transient() {
                 return Err(error);
             }
@@ -78,7 +90,7 @@ impl Transfer<'_> {
             tokio::time::sleep(delay).await;
             match self.find().await? {
                 Some(found) if found.status.is_burnt() => {
-                    return Err(ImageError::BurntId(found.status));
+                    return Err(IdProblem::Burnt(found.status).into());
                 }
                 // The server has yet to notice that the upload broke off.
                 Some(found) if found.status == ImageStatus::Saving => {
@@ -95,6 +107,26 @@ impl Transfer<'_> {
                     return Ok(found.filter(is_usable));
                 }
             }
+        }
+    }
+
+    /// Asks the target what it has under an id that it did not list: somebody else
+    /// may have been faster.
+    async fn find_taken(&self, error: ImageError) -> Result<ImageMetadata, ImageError> {
+        let found = self.find().await?;
+        let Some(found) = found.filter(|found| !found.status.is_burnt()) else {
+            return Err(error);
+        };
+        if let Some(problem) = IdProblem::find(self.image, &found, self.options.now) {
+            return Err(problem.into());
+        }
+        match found.status {
+            ImageStatus::Active | ImageStatus::Queued => Ok(found),
+            ImageStatus::Saving => Err(ImageError::Target(PortError::Busy {
+                id: found.id,
+                since: found.updated_at,
+            })),
+            _ => Err(error),
         }
     }
 
@@ -117,11 +149,14 @@ impl Transfer<'_> {
                     return Ok(compared);
                 };
                 let target: &dyn ImageTarget = &**self.target;
-                let found = read_digest(target, &self.image.id, algorithm).await;
+                let found = read_digest(target, &self.copy.id, algorithm).await;
                 let found = found.map_err(ImageError::Target)?;
                 found.check(total_bytes, &wanted)
             }
-            Verify::Full if stated_digest(self.image).is_some() => Ok(Proof::Verified),
+            // It was hashed on its way, and is what the source states.
+            Verify::Full if sent.is_some() && stated_digest(self.image).is_some() => {
+                Ok(Proof::Verified)
+            }
             _ => Ok(compared),
         }
     }
@@ -131,7 +166,7 @@ impl Transfer<'_> {
         existing: Option<&ImageMetadata>,
         ending: &Ending,
     ) -> Result<ImageMetadata, ImageError> {
-        let kept = self.target.partial_data(&self.image.id).await;
+        let kept = self.target.partial_data(&self.copy.id).await;
         let kept = kept.map_err(ImageError::Target)?;
         let is_continued = kept.is_some();
         match self.write_behind(kept, existing, ending).await {
@@ -159,7 +194,7 @@ impl Transfer<'_> {
                 && self.target.form() == knows_hidden,
         };
         let data = Flow::open(self.ctx, self.source, self.image, kept, &options, ending).await?;
-        let written = self.target.write_image(self.image, existing, data).await;
+        let written = self.target.write_image(self.copy, existing, data).await;
         // If the data was at fault, the target's error only says that it broke.
         written.map_err(|error| ending.take_error().unwrap_or(ImageError::Target(error)))
     }
@@ -168,7 +203,7 @@ impl Transfer<'_> {
     async fn find(&self) -> Result<Option<ImageMetadata>, ImageError> {
         let mut failed = 0;
         loop {
-            let error = match self.target.find_image(&self.image.id).await {
+            let error = match self.target.find_image(&self.copy.id).await {
                 Ok(found) => return Ok(found),
                 Err(error) => ImageError::Target(error),
             };

@@ -7,6 +7,7 @@ use glance_model::{ImageId, ImageMetadata};
 use tokio::task::JoinSet;
 
 use crate::context::RunContext;
+use crate::ids::TargetIds;
 use crate::merge::{ListingError, MergedListing};
 use crate::port::{Event, ImageSource};
 use crate::proof::{Proof, compare_stated, read_digest, stated_digest};
@@ -51,10 +52,11 @@ pub async fn verify(
     ctx: &RunContext,
     source: Arc<dyn ImageSource>,
     target: Arc<dyn ImageSource>,
+    target_ids: TargetIds,
     by: VerifyBy,
     transfers: NonZeroUsize,
 ) -> Result<VerifyReport, ListingError> {
-    let mut listing = MergedListing::new(source.images(), target.images());
+    let mut listing = MergedListing::new(source.images(), target.images(), target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
     while let Some(pair) = listing.next(ctx).await? {
@@ -113,7 +115,7 @@ async fn read(
     let Some((algorithm, _, wanted)) = stated_digest(image).or_else(|| stated_digest(copy)) else {
         return Ok(Proof::Unverifiable);
     };
-    let found = read_digest(target, &image.id, algorithm).await;
+    let found = read_digest(target, &copy.id, algorithm).await;
     found.map_err(ImageError::Target)?.check(size, wanted)
 }
 

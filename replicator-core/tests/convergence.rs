@@ -9,7 +9,7 @@ use glance_model::{DoNotReplicate, ImageMetadata, ImageStatus, TargetForm, Visib
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use replicator_core::testing::{MemoryImages, active_image};
-use replicator_core::{ReplicateOptions, RunContext, Verb, compare, plan, replicate};
+use replicator_core::{ReplicateOptions, RunContext, TargetIds, Verb, compare, plan, replicate};
 
 fn visibility() -> impl Strategy<Value = Option<Visibility>> {
     prop_oneof![
@@ -78,7 +78,7 @@ async fn check(images: Vec<(ImageMetadata, Bytes)>, form: TargetForm) {
         assert!(report.failures.is_empty(), "{:?}", report.failures);
     }
     let filter = DoNotReplicate::default();
-    let mut differences = compare(&ctx, &source, &target, &filter);
+    let mut differences = compare(&ctx, &source, &target, &filter, TargetIds::new());
     let first = differences.next().await.unwrap();
     assert!(first.is_none(), "{first:?}");
 }

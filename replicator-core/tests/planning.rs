@@ -315,7 +315,7 @@ async fn every_pair_of_states_has_its_action() {
             Copy,
             active(),
             Some(image(ImageStatus::Saving)),
-            "skip: TargetStatus(Saving)",
+            "skip: BeingWritten { since: None }",
         ),
         (
             "deactivated there",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use glance_model::ImageMetadata;
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
-use replicator_core::{ImageSource, RunContext, VerifyBy, VerifyReport, verify};
+use replicator_core::{ImageSource, RunContext, TargetIds, VerifyBy, VerifyReport, verify};
 
 const DATA: Bytes = Bytes::from_static(b"the data of the image");
 
@@ -17,7 +17,15 @@ async fn verified(
 ) -> VerifyReport {
     let (source, target) = (Arc::new(source), Arc::new(target));
     let transfers = 2.try_into().unwrap();
-    let report = verify(&RunContext::silent(), source, target, by, transfers).await;
+    let report = verify(
+        &RunContext::silent(),
+        source,
+        target,
+        TargetIds::new(),
+        by,
+        transfers,
+    )
+    .await;
     report.unwrap()
 }
 

@@ -45,6 +45,13 @@ pub enum ArchiveError {
         len_bytes: u64,
         expected_bytes: u64,
     },
+    /// A line of an id map does not say which image goes by which id.
+    #[error("line {line} of {} is no line of an id map", path.display())]
+    IdMap {
+        path: PathBuf,
+        line: usize,
+        source: serde_json::Error,
+    },
     /// The image is being written by somebody else.
     #[error("{} is being written by another process", path.display())]
     Busy { path: PathBuf },
@@ -78,6 +85,10 @@ impl ArchiveError {
 
     /// What a use case is told of work that failed.
     pub(crate) fn during(self, operation: Operation) -> PortError {
+        if let (Self::Busy { .. }, Operation::WriteData(id)) = (&self, &operation) {
+            let (id, since) = (id.clone(), None);
+            return PortError::Busy { id, since };
+        }
         let kind = match &self {
             // What stops one image from being written stops them all: the disk
             // is full or read-only, the directory is gone or not ours.

@@ -4,6 +4,7 @@ mod archive;
 mod atomic;
 mod directory;
 mod error;
+mod id_map_file;
 mod layout;
 mod metadata_file;
 mod partial_file;
@@ -11,3 +12,4 @@ mod transfer;
 
 pub use archive::ImageArchive;
 pub use error::ArchiveError;
+pub use id_map_file::IdMapFile;

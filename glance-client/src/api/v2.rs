@@ -5,12 +5,16 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::Upload;
 use crate::http::Request;
 use crate::paging::Page;
 
 /// Says how long an upload is, so that the server counts it against quotas in
 /// time (since Glance 31; before, it is ignored).
 const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size");
+
+/// Names the store that image data is to go to.
+const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 
 #[derive(Deserialize)]
 pub(crate) struct Listing {
@@ -55,13 +59,20 @@ pub(crate) fn download(id: &ImageId) -> Request {
     Request::get(format!("/v2/images/{id}/file"))
 }
 
-pub(crate) fn upload(id: &ImageId, len_bytes: Option<u64>) -> Request {
-    let request = Request::new(Method::PUT, format!("/v2/images/{id}/file")).header(
+pub(crate) fn upload(id: &ImageId, data: &Upload) -> Request {
+    let mut request = Request::new(Method::PUT, format!("/v2/images/{id}/file")).header(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
     );
-    match len_bytes {
-        Some(len_bytes) => request.header(IMAGE_SIZE, len_bytes),
-        None => request,
+    if let Some(len_bytes) = data.len_bytes() {
+        request = request.header(IMAGE_SIZE, len_bytes);
     }
+    // Names of stores are the server's own, which it could not serve otherwise.
+    if let Some(store) = data
+        .store()
+        .and_then(|name| HeaderValue::from_str(name).ok())
+    {
+        request = request.header(STORE, store);
+    }
+    request
 }

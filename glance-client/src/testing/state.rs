@@ -48,8 +48,8 @@ pub(super) struct StoredImage {
     pub(super) checksum: Option<String>,
     pub(super) multihash: Option<(String, String)>,
     pub(super) content: Option<ImageContent>,
-    /// A refused format left data in the store: no further upload succeeds.
-    pub(super) spoiled: bool,
+    /// A refused format left data in these stores, which take no other.
+    pub(super) leftovers_in: Vec<String>,
     pub(super) created_at: u64,
     pub(super) updated_at: u64,
 }
@@ -77,7 +77,7 @@ impl StoredImage {
             checksum: None,
             multihash: None,
             content: None,
-            spoiled: false,
+            leftovers_in: Vec::new(),
             created_at: 0,
             updated_at: 0,
         }
@@ -117,8 +117,12 @@ impl StoredImage {
             record.insert("os_hash_algo".to_owned(), json!(algorithm));
             record.insert("os_hash_value".to_owned(), json!(value));
             record.insert("os_hidden".to_owned(), json!(self.hidden));
-            if let (Some(_), Some(store)) = (&self.content, stores.first()) {
-                record.insert("stores".to_owned(), json!(store));
+            let in_stores = match &*self.leftovers_in {
+                [] => stores.get(..1).unwrap_or_default(),
+                stores => stores,
+            };
+            if self.content.is_some() && !in_stores.is_empty() {
+                record.insert("stores".to_owned(), json!(in_stores.join(",")));
             }
         }
         record.into()

@@ -19,7 +19,7 @@ pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<Exi
     let filter = run.options.do_not_replicate()?;
     let source = connect::source(run, source).await?;
     let target = connect::target(run, target, Opening::Read).await?;
-    let mut comparison = compare(&run.ctx, &*source, &*target, &filter);
+    let mut comparison = compare(&run.ctx, &*source, &*target.images, &filter, target.ids());
     let mut counts = Counts::default();
     let mut is_read = true;
     // Whoever has closed the pipe has seen enough.

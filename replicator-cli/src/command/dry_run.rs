@@ -1,6 +1,6 @@
 //! `--dry-run`: prints a plan.
 
-use replicator_core::{Action, Plan, PlannedImage, Reason, Verb};
+use replicator_core::{Action, Plan, PlannedImage, Reason, TargetId, Verb};
 
 use super::Run;
 use crate::error::CliError;
@@ -62,5 +62,10 @@ fn line(planned: &PlannedImage) -> String {
         }
         _ => String::new(),
     };
-    format!("{action} ({reason}) {}{size}{changes}", named(image))
+    let id = match &planned.target_id {
+        TargetId::Other(id) => format!(" as {id}"),
+        TargetId::New(problem) => format!(" under a new id, since {problem}"),
+        _ => String::new(),
+    };
+    format!("{action} ({reason}) {}{id}{size}{changes}", named(image))
 }

@@ -1,14 +1,14 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use replicator_core::{
-    DataPolicy, Failure, FormatCheck, ImageError, ReplicateOptions, Report, Verb, Verify, plan,
-    replicate,
+    DataPolicy, Failure, FormatCheck, ImageError, OnIdConflict, ReplicateOptions, Report, Verb,
+    Verify, plan, replicate,
 };
 
 use super::{Run, dry_run};
-use crate::args::{self, DryRun, Options};
+use crate::args::{self, DryRun, IdConflict, Options};
 use crate::connect::{self, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -29,6 +29,8 @@ pub(crate) async fn run(
     // The source first: if that fails, no directory has been created.
     let source = connect::source(run, source).await?;
     let target = connect::target(run, target, opening).await?;
+    options.id_map = target.id_map;
+    let target = target.images;
     if let (Some(path), false) = (&run.options.stage, dry_run) {
         options.stage = Some(connect::stage(path)?);
     }
@@ -51,6 +53,13 @@ fn code_of(run: &Run<'_>, report: &Report) -> ExitCode {
 
 fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     let mut options = ReplicateOptions::default();
+    options.on_id_conflict = match given.on_id_conflict {
+        IdConflict::Fail => OnIdConflict::Fail,
+        IdConflict::Skip => OnIdConflict::Skip,
+        IdConflict::NewId if given.id_map.is_none() => return Err(CliError::NoIdMap),
+        IdConflict::NewId => OnIdConflict::NewId,
+    };
+    options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     options.do_not_replicate = given.do_not_replicate()?;
     options.transfers = given.transfers;
     options.retry.retries = given.retries;

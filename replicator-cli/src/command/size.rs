@@ -11,7 +11,7 @@ use crate::render;
 pub(crate) async fn run(run: &Run<'_>, end: &End) -> Result<ExitCode, CliError> {
     // As in the Python tool, it is the target's token that counts.
     let end = connect::target(run, end, Opening::Read).await?;
-    let total = size(&run.ctx, &*end)
+    let total = size(&run.ctx, &*end.images)
         .await
         .map_err(|error| run.listing_failed(error))?;
     render::data(&format!(

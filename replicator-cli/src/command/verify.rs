@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use replicator_core::{VerifyBy, verify};
+use replicator_core::{TargetIds, VerifyBy, verify};
 
 use super::Run;
 use crate::connect::{self, End, Opening};
@@ -18,14 +18,15 @@ pub(crate) async fn run(
     by: VerifyBy,
 ) -> Result<ExitCode, CliError> {
     let source = connect::source(run, source).await?;
-    let (target, by) = match target {
+    let (target, ids, by) = match target {
         Some(target) => {
             let target = connect::target(run, target, Opening::Read).await?;
-            (target as Arc<_>, by)
+            let ids = target.ids();
+            (target.images as Arc<_>, ids, by)
         }
-        None => (Arc::clone(&source), VerifyBy::Reading),
+        None => (Arc::clone(&source), TargetIds::new(), VerifyBy::Reading),
     };
-    let report = verify(&run.ctx, source, target, by, run.options.transfers).await;
+    let report = verify(&run.ctx, source, target, ids, by, run.options.transfers).await;
     let report = report.map_err(|error| run.listing_failed(error))?;
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());

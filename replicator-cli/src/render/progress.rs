@@ -100,8 +100,14 @@ impl Progress {
                     transfer.bytes = 0;
                 }
             }
-            Event::Copied { id, .. } | Event::RecordCreated { id } => self.ended(id),
-            Event::MetadataUpdated { image, .. } => self.ended(&image.id),
+            Event::RecordCreated { id } => self.ended(id),
+            Event::Copied { image, .. } | Event::MetadataUpdated { image, .. } => {
+                self.ended(&image.id);
+            }
+            // Planned, and then left alone.
+            Event::Skipped { image, .. } if self.running.contains_key(&image.id) => {
+                self.ended(&image.id);
+            }
             Event::Failed(failure) if self.images > 0 => self.ended(&failure.id),
             _ => return,
         }
@@ -250,6 +256,8 @@ fn time(seconds: u64) -> String {
 mod tests {
     use glance_model::ImageStatus;
 
+    use replicator_core::Proof;
+
     use super::*;
 
     fn image(size: u64) -> ImageMetadata {
@@ -287,8 +295,9 @@ mod tests {
         progress.take(&transferred(&image, 5000));
         assert_eq!(progress.bytes(), 1024, "data that is read again");
         progress.take(&Event::Copied {
-            id: image.id,
+            image: Box::new(image),
             total_bytes: 1024,
+            proof: Proof::Verified,
         });
         assert_eq!(
             progress.text(Duration::from_secs(1)),

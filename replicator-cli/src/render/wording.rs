@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use glance_model::{ImageMetadata, MetadataDiff};
-use replicator_core::{Event, Failure, Outcome, Proof, Report, SkipReason, Verb};
+use replicator_core::{Event, Failure, Outcome, Proof, Report, SkipReason, Verb, saving_limit};
 
 use super::causes;
 use crate::error::hint;
@@ -65,15 +65,33 @@ impl Wording {
         };
         Some(match event {
             Event::TransferStarted { image, .. } => info(self.started(image)),
+            Event::Copied { image, proof, .. } => info(format!(
+                "Image {} is copied: {}",
+                named(image),
+                match proof {
+                    Proof::Verified => "verified",
+                    _ => "unverifiable",
+                }
+            )),
+            Event::IdAssigned { image, target_id } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!(
+                    "warning: image {} gets the id {target_id} at the target",
+                    named(image)
+                )],
+            },
             Event::RecordCreated { id } => info(format!("Storing: {id} (metadata only)")),
             Event::MetadataUpdated { image, .. } => {
                 info(format!("Image {} metadata has changed", named(image)))
             }
-            Event::Skipped { image, reason } => info(format!(
-                "Image {} is skipped: {}",
-                named(image),
-                why_skipped(reason)
-            )),
+            Event::Skipped { image, reason } => Lines {
+                weight: weight_of(reason),
+                lines: vec![format!(
+                    "Image {} is skipped: {}",
+                    named(image),
+                    why_skipped(image, reason)
+                )],
+            },
             Event::Retrying {
                 id,
                 attempts,
@@ -207,8 +225,30 @@ fn of_name(name: Option<&str>) -> &str {
     name.unwrap_or("no name")
 }
 
-fn why_skipped(reason: &SkipReason) -> String {
+/// What the target has no whole image of, though it should, everybody is told.
+fn weight_of(reason: &SkipReason) -> Weight {
     match reason {
+        SkipReason::BeingWritten { .. } | SkipReason::Id(_) | SkipReason::IdTaken => {
+            Weight::Problem
+        }
+        _ => Weight::Info,
+    }
+}
+
+fn why_skipped(image: &ImageMetadata, reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::BeingWritten { since: Some(since) } => format!(
+            "somebody else is uploading it to the target since {since}; what lasts longer than {} \
+             hours is taken for dead",
+            saving_limit(image.size).as_secs().div_ceil(3600)
+        ),
+        SkipReason::BeingWritten { since: None } => {
+            "somebody else is writing it to the target".to_owned()
+        }
+        SkipReason::Id(problem) => problem.to_string(),
+        SkipReason::IdTaken => "its id is taken on the target, by an image that was deleted or \
+             that this token does not see"
+            .to_owned(),
         SkipReason::SourceStatus(status) => format!("it is {status} at the source"),
         SkipReason::TargetStatus(status) => {
             format!("it is {status} at the target, and cannot be updated")

@@ -32,6 +32,14 @@ pub enum PortError {
         /// What is wrong with it.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Somebody else is writing the image just now.
+    #[error("image {id} is being written by somebody else")]
+    Busy {
+        /// The image.
+        id: ImageId,
+        /// Since when, where the end says it.
+        since: Option<String>,
+    },
     /// The run was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -93,6 +101,7 @@ impl PortError {
             Self::Adapter { kind, .. } => *kind,
             Self::NotFound { .. }
             | Self::AlreadyExists { .. }
+            | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::Cancelled => FailureKind::Refused,
         }
@@ -111,6 +120,7 @@ pub enum Operation {
     WriteData(ImageId),
     UpdateMetadata(ImageId),
     RemoveImage(ImageId),
+    AssignId(ImageId),
 }
 
 impl fmt::Display for Operation {
@@ -122,6 +132,7 @@ impl fmt::Display for Operation {
             Self::CreateImage(id) => write!(f, "create image {id}"),
             Self::WriteData(id) => write!(f, "write the data of image {id}"),
             Self::RemoveImage(id) => write!(f, "remove image {id}"),
+            Self::AssignId(id) => write!(f, "keep another id for image {id}"),
             Self::UpdateMetadata(id) => write!(f, "update the metadata of image {id}"),
         }
     }

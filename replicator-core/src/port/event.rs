@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 
+use crate::ids::IdProblem;
+use crate::proof::Proof;
 use crate::report::{Failure, ImageError};
 
 /// Something that happened in a run.
@@ -40,12 +42,21 @@ pub enum Event {
         /// What went wrong.
         error: Arc<ImageError>,
     },
+    /// The id of an image cannot be used at the target, and it gets another one.
+    IdAssigned {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+        /// Its id at the target.
+        target_id: ImageId,
+    },
     /// An image was copied, with its data.
     Copied {
-        /// The image.
-        id: ImageId,
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
         /// How long its data is.
         total_bytes: u64,
+        /// How its content is known to be right.
+        proof: Proof,
     },
     /// The metadata of an image was written without its data.
     RecordCreated {
@@ -92,6 +103,17 @@ pub enum SkipReason {
     MetadataOnly,
     /// The archive has no data for it.
     NoData,
+    /// Somebody else is writing it to the target, or was when their server died:
+    /// it is taken for dead after [`saving_limit`](crate::saving_limit).
+    BeingWritten {
+        /// Since when, where the target says it.
+        since: Option<String>,
+    },
+    /// Its id cannot be used at the target, as its listing tells.
+    Id(IdProblem),
+    /// Its id is taken at the target, by an image that was deleted or that the
+    /// caller does not see.
+    IdTaken,
 }
 
 /// Receives the events of a run. It is called from many tasks and must not

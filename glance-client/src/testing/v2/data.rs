@@ -62,6 +62,13 @@ fn declared_size(call: &Call) -> Result<Option<u64>, Stop> {
     Ok(call.content_length())
 }
 
+/// The store that the data goes to.
+fn store_of(call: &Call) -> String {
+    let named = call.header("x-image-meta-store");
+    let default = call.shared.settings.stores.first();
+    named.or(default.cloned()).unwrap_or_default()
+}
+
 /// Moves the image to `saving`; returns it as it was.
 fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, Stop> {
     if let Some(store) = call
@@ -98,7 +105,7 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
                 ),
             );
         }
-        if image.spoiled {
+        if image.leftovers_in.contains(&store_of(call)) {
             return refuse(500, FAILED);
         }
         Ok(image.clone())
@@ -171,11 +178,18 @@ fn finish(
     let found = inspect(&stored.head);
     let inspected =
         call.is_today() && image.container_format == Some("bare") && INSPECTED.contains(&format);
+    let had_digests = !image.leftovers_in.is_empty();
+    let recorded = image.checksum.clone();
     image.updated_at = now;
     image.content = Some(stored.content);
     image.set_digests(stored.digests);
+    if had_digests && image.checksum != recorded {
+        return refuse(500, FAILED);
+    }
+    if had_digests || inspected && found != format {
+        image.leftovers_in.push(store_of(call));
+    }
     if inspected && found != format {
-        image.spoiled = true;
         *current = image;
         return refuse_in_detail(
             415,

@@ -1,0 +1,73 @@
+//! The stores of a server, in which it puts image data.
+
+use glance_model::ImageId;
+use serde::Deserialize;
+
+use crate::api::v2;
+use crate::{Error, GlanceClient};
+
+/// A store of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Store {
+    /// Its name.
+    pub id: String,
+    /// Whether it takes what is sent to no other.
+    pub is_default: bool,
+    /// Whether nothing can be written to it.
+    pub is_read_only: bool,
+}
+
+#[derive(Deserialize)]
+struct Stores {
+    stores: Vec<StoreEntry>,
+}
+
+/// Flags are texts here: `"default": "true"`.
+#[derive(Deserialize)]
+struct StoreEntry {
+    id: String,
+    default: Option<String>,
+    #[serde(rename = "read-only")]
+    read_only: Option<String>,
+}
+
+/// Which stores have data of an image, separated by commas.
+#[derive(Deserialize)]
+struct StoresOfImage {
+    stores: Option<String>,
+}
+
+impl GlanceClient {
+    /// Asks for the stores that the server has names for, through v2; `None` if
+    /// it has none, or does not say.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized).
+    pub async fn stores(&self) -> Result<Option<Vec<Store>>, Error> {
+        let Some(Stores { stores }) = self.info("/v2/info/stores").await? else {
+            return Ok(None);
+        };
+        let is = |flag: Option<String>| flag.is_some_and(|f| f.eq_ignore_ascii_case("true"));
+        let own = |store: &StoreEntry| !store.id.starts_with("os_glance_");
+        let store = |store: StoreEntry| Store {
+            id: store.id,
+            is_default: is(store.default),
+            is_read_only: is(store.read_only),
+        };
+        Ok(Some(stores.into_iter().filter(own).map(store).collect()))
+    }
+
+    /// Finds a store that can be written to and has nothing of an image.
+    pub(crate) async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
+        let record = self.shared().http.send(&v2::show(id)).await?;
+        let has: StoresOfImage = record.json().await?;
+        let has = has.stores.unwrap_or_default();
+        let stores = self.stores().await?.unwrap_or_default();
+        let free = stores
+            .into_iter()
+            .find(|store| !store.is_read_only && has.split(',').all(|name| name != store.id));
+        Ok(free.map(|store| store.id))
+    }
+}

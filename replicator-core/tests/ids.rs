@@ -1,0 +1,129 @@
+//! Images whose ids cannot be used at the target.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus};
+use replicator_core::testing::{MemoryImages, active_image, random_id};
+use replicator_core::{
+    IdMap, IdProblem, ImageError, OnIdConflict, PortError, ReplicateOptions, Report, RunContext,
+    TargetIds, Verb, VerifyBy, compare, plan, replicate, verify,
+};
+
+#[derive(Debug, Default)]
+struct MemoryIdMap(Mutex<TargetIds>);
+
+#[async_trait]
+impl IdMap for MemoryIdMap {
+    fn target_ids(&self) -> TargetIds {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn assign(&self, source: &ImageId) -> Result<ImageId, PortError> {
+        let id = random_id();
+        self.0.lock().unwrap().insert(source.clone(), id.clone());
+        Ok(id)
+    }
+}
+
+fn with(on_id_conflict: OnIdConflict, id_map: Option<&Arc<MemoryIdMap>>) -> ReplicateOptions {
+    let mut options = ReplicateOptions::default();
+    options.on_id_conflict = on_id_conflict;
+    options.id_map = id_map.map(|map| Arc::clone(map) as _);
+    options
+}
+
+async fn livecopy(
+    source: &MemoryImages,
+    target: &MemoryImages,
+    options: &ReplicateOptions,
+) -> Report {
+    let ctx = RunContext::silent();
+    let plan = plan(&ctx, Verb::Livecopy, source, target, options)
+        .await
+        .unwrap();
+    let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
+    replicate(&ctx, from, to, plan, options).await
+}
+
+/// Five images, and a target on which the id of one is used up.
+fn ends() -> (MemoryImages, MemoryImages, ImageId) {
+    let (source, target) = (MemoryImages::default(), MemoryImages::default());
+    for n in 0..5_u8 {
+        let data = Bytes::from(vec![n; 1000]);
+        source.insert(active_image(&data), Some(data));
+    }
+    let burnt = source.all()[2].id.clone();
+    target.insert(ImageMetadata::new(burnt.clone(), ImageStatus::Killed), None);
+    (source, target, burnt)
+}
+
+#[tokio::test]
+async fn an_id_that_is_used_up_fails_or_is_left_alone() {
+    for (policy, skipped, failed) in [
+        (OnIdConflict::Fail, 0, 1),
+        (OnIdConflict::Skip, 1, 0),
+        // There is nowhere to keep a new one.
+        (OnIdConflict::NewId, 0, 1),
+    ] {
+        let (source, target, burnt) = ends();
+        let report = livecopy(&source, &target, &with(policy, None)).await;
+        let found = (report.copied(), report.skipped, report.failures.len());
+        assert_eq!(found, (4, skipped, failed), "{policy:?}");
+        for failure in report.failures {
+            let ImageError::Id(IdProblem::Burnt(ImageStatus::Killed)) = &*failure.error else {
+                panic!("{policy:?}: {failure:?}");
+            };
+            assert_eq!(failure.id, burnt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_id_is_kept_and_found_by_later_runs() {
+    let (source, target, burnt) = ends();
+    let map = Arc::new(MemoryIdMap::default());
+    let options = with(OnIdConflict::NewId, Some(&map));
+    assert_eq!(livecopy(&source, &target, &options).await.copied(), 5);
+    let new = map.target_ids()[&burnt].clone();
+    assert_eq!(target.data(&new), source.data(&burnt));
+
+    let again = livecopy(&source, &target, &with(OnIdConflict::Fail, Some(&map))).await;
+    assert_eq!((again.unchanged, again.failures.len()), (5, 0), "{again:?}");
+
+    let mut changed = source.all()[2].clone();
+    let data = source.data(&burnt);
+    changed.name = Some("changed".into());
+    source.insert(changed, data);
+    let (ctx, filter) = (RunContext::silent(), DoNotReplicate::default());
+    let mut compared = compare(&ctx, &source, &target, &filter, map.target_ids());
+    let found = compared.next().await.unwrap().unwrap();
+    assert_eq!(found.id, burnt);
+    assert!(compared.next().await.unwrap().is_none());
+    assert_eq!(livecopy(&source, &target, &options).await.updated(), 1);
+    let copy = target.all().into_iter().find(|image| image.id == new);
+    assert_eq!(copy.unwrap().name.as_deref(), Some("changed"));
+
+    for by in [VerifyBy::Stated, VerifyBy::Reading] {
+        let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
+        let transfers = const { std::num::NonZeroUsize::new(2).unwrap() };
+        let report = verify(&ctx, from, to, map.target_ids(), by, transfers).await;
+        assert_eq!(report.unwrap().verified, 5, "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_whose_new_id_was_lost_as_well_gets_another_one() {
+    let (source, target, burnt) = ends();
+    let map = Arc::new(MemoryIdMap::default());
+    let options = with(OnIdConflict::NewId, Some(&map));
+    livecopy(&source, &target, &options).await;
+    let lost = map.target_ids()[&burnt].clone();
+    target.insert(ImageMetadata::new(lost.clone(), ImageStatus::Deleted), None);
+    assert_eq!(livecopy(&source, &target, &options).await.copied(), 1);
+    let new = map.target_ids()[&burnt].clone();
+    assert_ne!(new, lost);
+    assert_eq!(target.data(&new), source.data(&burnt));
+}
