@@ -24,8 +24,8 @@ pub struct Download {
     pub offset_bytes: u64,
     /// How many bytes there are from there, where the server says it.
     pub len_bytes: Option<u64>,
-    /// The data. Each chunk is waited for no longer than the stall timeout; after
-    /// an error the stream ends.
+    /// The data. It is waited for no longer than the stall timeout, in which at
+    /// least 1024 bytes have to come; after an error the stream ends.
     pub chunks: BoxStream<'static, Result<Bytes, Error>>,
 }
 
@@ -47,7 +47,7 @@ impl Download {
                     format!("{seen} bytes came of {}", len_bytes.unwrap_or_default()),
                 )
             };
-            match answer.response.chunk().await {
+            match answer.chunk().await {
                 Ok(Some(chunk)) => {
                     let seen = seen + chunk.len() as u64;
                     if len_bytes.is_some_and(|len| seen > len) {
@@ -57,13 +57,10 @@ impl Download {
                 }
                 Ok(None) if len_bytes.is_some_and(|len| seen < len) => Err(broken(&answer)),
                 Ok(None) => Ok(None),
-                Err(error) => {
-                    let error = Error::of_http(&answer.method, &answer.url, error);
-                    Err(match error.kind() {
-                        ErrorKind::Stalled => error,
-                        _ => error.with_kind(ErrorKind::BrokenBody),
-                    })
-                }
+                Err(error) => Err(match error.kind() {
+                    ErrorKind::Stalled => error,
+                    _ => error.with_kind(ErrorKind::BrokenBody),
+                }),
             }
         });
         Self {

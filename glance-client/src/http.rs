@@ -19,6 +19,9 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What a token has to outlive: an upload at this speed, and be it empty this long.
 const SLOW_UPLOAD_BYTES_PER_SECOND: u64 = 10 * 1024 * 1024;
 const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
+/// What a body brings at least while it is waited for as long as the stall
+/// timeout: a server that drips a byte now and then would keep us for ever.
+const LEAST_BYTES: u64 = 1024;
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
@@ -85,6 +88,10 @@ pub(crate) struct Answer {
     pub(crate) url: String,
     pub(crate) response: reqwest::Response,
     stall_timeout: Duration,
+    /// How long its body was waited for, and what came, since it last brought
+    /// enough.
+    waited: Duration,
+    came_bytes: u64,
 }
 
 impl Http {
@@ -273,6 +280,8 @@ impl Http {
                     url,
                     response,
                     stall_timeout: self.stall_timeout,
+                    waited: Duration::ZERO,
+                    came_bytes: 0,
                 })
             }
             Err(error) => {
@@ -339,16 +348,29 @@ impl Answer {
         })
     }
 
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+    /// The next part of the body. Only the time that it is waited for counts:
+    /// whoever reads may take a rest.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let begun = Instant::now();
+        let chunk = tokio::time::timeout(self.stall_timeout, self.response.chunk()).await;
         let failed = |kind| Error::new(kind, &self.method, &self.url);
-        match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => {
-                let error = Error::of_http(&self.method, &self.url, error);
-                Err(error)
+        let chunk = match chunk {
+            Ok(Ok(chunk)) => chunk,
+            Ok(Err(error)) => return Err(Error::of_http(&self.method, &self.url, error)),
+            Err(elapsed) => {
+                return Err(failed(ErrorKind::Stalled).with_source(BoxError::from(elapsed)));
             }
-            Err(elapsed) => Err(failed(ErrorKind::Stalled).with_source(BoxError::from(elapsed))),
+        };
+        self.waited += begun.elapsed();
+        self.came_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if self.waited >= self.stall_timeout && chunk.is_some() {
+            if self.came_bytes < LEAST_BYTES {
+                let what = format!("only {} bytes came in {:?}", self.came_bytes, self.waited);
+                return Err(failed(ErrorKind::Stalled).with_message(what));
+            }
+            (self.waited, self.came_bytes) = (Duration::ZERO, 0);
         }
+        Ok(chunk)
     }
 }
 

@@ -245,6 +245,22 @@ async fn an_answer_that_stalls_is_given_up() {
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Stalled);
 }
 
+#[tokio::test]
+async fn an_answer_that_drips_is_given_up() {
+    let (glance, client) = start(Profile::Today).await;
+    glance.add_image(ImageSpec::new(ONE).data(ImageContent::zeros(1000)));
+    for kind in [RequestKind::Listing, RequestKind::Download] {
+        glance.fault(FaultOn::kind(kind), FaultAction::ThrottleResponse(20));
+    }
+    let listed: Result<Vec<_>, _> = client.images().try_collect().await;
+    let error = listed.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stalled);
+    assert!(error.to_string().contains("bytes came in"), "{error}");
+    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let read: Result<Vec<_>, _> = data.chunks.try_collect().await;
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Stalled);
+}
+
 async fn listing_error(client: &GlanceClient) -> Error {
     let mut images = client.images();
     let error = loop {

@@ -130,6 +130,8 @@ pub enum FaultAction {
     FlipByte(u64),
     /// Stops sending the answer's body for a while, or for ever.
     StallResponse(At, Option<Duration>),
+    /// Sends the answer's body at so many bytes a second.
+    ThrottleResponse(u64),
     /// Resets the connection after so many bytes of the request's body.
     CutRequest(u64),
     /// Stops reading the request's body after so many bytes, for a while, or for ever.

@@ -81,6 +81,7 @@ impl Sending {
             FaultAction::ShortenResponse(at) => self.end = self.end.min(self.at + at.of(len)),
             FaultAction::ExtendResponse(by) => self.extra = by,
             FaultAction::FlipByte(at) => self.flip = Some(at),
+            FaultAction::ThrottleResponse(rate) => self.throttle = Some(rate),
             FaultAction::StallResponse(at, pause) => self.stall = Some((at.of(len), pause)),
             _ => {}
         }
