@@ -172,10 +172,15 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_TARGET_INSECURE", hide_env = true)]
     pub(crate) target_insecure: bool,
 
-    /// Write so many images at a time
+    /// Write so many images with their data at a time
     #[arg(long, global = true, value_name = "N", default_value = "4")]
     #[arg(env = "GLANCE_REPLICATOR_TRANSFERS", hide_env = true)]
     pub(crate) transfers: NonZeroUsize,
+
+    /// Write the metadata of so many images at a time that need nothing else
+    #[arg(long, global = true, value_name = "N", default_value = "8")]
+    #[arg(env = "GLANCE_REPLICATOR_CHECKERS", hide_env = true)]
+    pub(crate) checkers: NonZeroUsize,
 
     /// Try so many times more what failed and may go away by itself
     #[arg(long, global = true, value_name = "N", default_value = "5")]
@@ -312,15 +317,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         dry_run: DryRun,
     },
-    /// Copy the images of one server to another
+    /// Copy the images of one server to others
     ///
-    /// Images that the target lacks are created, under their own ids; metadata
-    /// that differs is updated. Nothing is deleted.
+    /// Images that a target lacks are created, under their own ids; metadata
+    /// that differs is updated. Nothing is deleted. What several targets lack is
+    /// read from the source once.
     Livecopy {
         /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
         source: OsString,
         /// Where they go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-        target: OsString,
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<OsString>,
         #[command(flatten)]
         dry_run: DryRun,
     },

@@ -110,7 +110,7 @@ async fn begin(
             dry_run,
         } => {
             let (source, target) = (End::parse(server)?, End::archive(directory));
-            replicate::run(&run, Verb::Dump, &source, &target, dry_run).await
+            replicate::run(&run, Verb::Dump, &source, &[target], dry_run).await
         }
         Command::Load {
             server,
@@ -118,15 +118,17 @@ async fn begin(
             dry_run,
         } => {
             let (source, target) = (End::archive(directory), End::parse(server)?);
-            replicate::run(&run, Verb::Load, &source, &target, dry_run).await
+            replicate::run(&run, Verb::Load, &source, &[target], dry_run).await
         }
         Command::Livecopy {
             source,
-            target,
+            targets,
             dry_run,
         } => {
-            let (source, target) = (End::parse(source)?, End::parse(target)?);
-            replicate::run(&run, Verb::Livecopy, &source, &target, dry_run).await
+            let source = End::parse(source)?;
+            let targets = targets.iter().map(|target| End::parse(target));
+            let targets = targets.collect::<Result<Vec<_>, _>>()?;
+            replicate::run(&run, Verb::Livecopy, &source, &targets, dry_run).await
         }
         Command::Verify {
             source,

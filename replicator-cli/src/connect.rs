@@ -136,6 +136,8 @@ pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Arc<dyn ImageSour
 
 /// The end that images go to.
 pub(crate) struct Target {
+    /// Its endpoint, or the path of its directory.
+    pub(crate) name: String,
     pub(crate) images: Arc<dyn ImageTarget>,
     /// Which of them go by another id there, where it is kept.
     pub(crate) id_map: Option<Arc<dyn IdMap>>,
@@ -155,6 +157,7 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
         let id_map = run.options.id_map.as_ref().map(open).transpose()?;
         return Ok(Target {
+            name: client.endpoint().to_string(),
             id_map: id_map.map(|map| Arc::new(map) as _),
             images: Arc::new(client),
         });
@@ -167,9 +170,12 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
         (Err(ArchiveError::Missing { .. }), Opening::DryRun) => Arc::new(Nothing),
         (archive, _) => Arc::new(archive?),
     };
-    // Every id can be used in a directory.
-    let id_map = None;
-    Ok(Target { images, id_map })
+    Ok(Target {
+        name: path.display().to_string(),
+        images,
+        // Every id can be used in a directory.
+        id_map: None,
+    })
 }
 
 /// Opens the directory in which images are proven before they are sent.

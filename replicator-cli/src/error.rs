@@ -42,6 +42,8 @@ pub(crate) enum CliError {
         option: &'static str,
         source: InvalidToken,
     },
+    #[error("{name} is named as a target twice")]
+    SameTarget { name: String },
     #[error("--on-id-conflict new-id needs --id-map FILE, to find the images again")]
     NoIdMap,
     #[error("cannot log to {}", path.display())]
@@ -80,6 +82,7 @@ impl CliError {
             | Self::NoServer { .. }
             | Self::Filter(_)
             | Self::NoIdMap
+            | Self::SameTarget { .. }
             | Self::Token { .. } => ExitCode::Usage,
             Self::Auth(error) => match error.kind() {
                 AuthErrorKind::Usage => ExitCode::Usage,

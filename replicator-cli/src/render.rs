@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -61,7 +61,8 @@ pub(crate) struct Console {
 }
 
 enum Message {
-    Event(Event),
+    /// What happened, and at which of several targets.
+    Event(Option<Arc<str>>, Event),
     Lines(Lines),
     Log(String),
     Finish,
@@ -103,9 +104,27 @@ impl Console {
         )));
     }
 
-    /// Sums up what a run has done.
-    pub(crate) fn report(&self, verb: Verb, report: &Report, elapsed: Duration) {
-        self.say(Weight::Summary, wording::summary(verb, report, elapsed));
+    /// Sums up what a run has done, at one of several targets if it has a name.
+    pub(crate) fn report(
+        &self,
+        target: Option<&str>,
+        verb: Verb,
+        report: &Report,
+        elapsed: Duration,
+    ) {
+        let mut lines = wording::summary(verb, report, elapsed);
+        if let Some(target) = target {
+            wording::place(&mut lines, target);
+        }
+        self.say(Weight::Summary, lines);
+    }
+
+    /// Takes what happens at one of several targets.
+    pub(crate) fn of_target(&self, name: &str) -> Arc<dyn EventSink> {
+        Arc::new(TargetEvents {
+            messages: self.messages.clone(),
+            name: name.into(),
+        })
     }
 
     /// Takes the lines of a log that goes to stderr.
@@ -149,7 +168,19 @@ impl io::Write for LogWriter {
 
 impl EventSink for Console {
     fn emit(&self, event: Event) {
-        self.send(Message::Event(event));
+        self.send(Message::Event(None, event));
+    }
+}
+
+struct TargetEvents {
+    messages: Sender<Message>,
+    name: Arc<str>,
+}
+
+impl EventSink for TargetEvents {
+    fn emit(&self, event: Event) {
+        let name = Some(Arc::clone(&self.name));
+        let _ = self.messages.send(Message::Event(name, event));
     }
 }
 
@@ -157,8 +188,11 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
     let mut progress = Progress::new(look);
     loop {
         match messages.recv_timeout(progress.until_next_line()) {
-            Ok(Message::Event(event)) => {
-                if let Some(lines) = wording.of(&event) {
+            Ok(Message::Event(target, event)) => {
+                if let Some(mut lines) = wording.of(&event) {
+                    if let Some(target) = target {
+                        wording::place(&mut lines.lines, &target);
+                    }
                     write_lines(&progress, look, &lines);
                 }
                 progress.take(&event);

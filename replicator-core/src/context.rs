@@ -35,10 +35,11 @@ impl RunContext {
         Self::new(Arc::new(NoEvents))
     }
 
-    /// The same run, without its events.
-    pub(crate) fn quiet(&self) -> Self {
+    /// The same run, reporting to somebody else.
+    #[must_use]
+    pub fn reporting_to(&self, events: Arc<dyn EventSink>) -> Self {
         Self {
-            events: Arc::new(NoEvents),
+            events,
             ..self.clone()
         }
     }

@@ -17,8 +17,8 @@ use crate::proof::stated_digest;
 use crate::report::ImageError;
 use crate::retry::RetryPolicy;
 
-/// How the data ended, for whoever sees only that the target's request broke, or
-/// did not.
+/// How the data ended that was opened last, for whoever sees only that the
+/// target's request broke, or did not.
 #[derive(Clone, Default)]
 pub(crate) struct Ending(Arc<Mutex<Ended>>);
 
@@ -34,13 +34,13 @@ impl Ending {
     }
 
     /// Why the data broke off, if it did.
-    pub(crate) fn take_error(&self) -> Option<ImageError> {
-        self.with(|ended| ended.error.take())
+    pub(crate) fn error(&self) -> Option<ImageError> {
+        self.with(|ended| ended.error.clone())
     }
 
     /// The digest of all of the data, if it was hashed.
-    pub(crate) fn take_digest(&self) -> Option<(DigestAlgorithm, String)> {
-        self.with(|ended| ended.digest.take())
+    pub(crate) fn digest(&self) -> Option<(DigestAlgorithm, String)> {
+        self.with(|ended| ended.digest.clone())
     }
 }
 
@@ -89,6 +89,7 @@ impl Flow {
         options: &FlowOptions<'_>,
         ending: &Ending,
     ) -> Result<ImageData, ImageError> {
+        ending.with(|ended| *ended = Ended::default());
         let (algorithm, stated) = match stated_digest(image) {
             Some((algorithm, name, value)) => (
                 algorithm,

@@ -3,6 +3,7 @@
 mod compare;
 mod context;
 mod digest;
+mod fan_out;
 mod flow;
 mod ids;
 mod merge;
@@ -12,26 +13,31 @@ mod proof;
 mod replicate;
 mod report;
 mod retry;
+mod schedule;
 mod size;
 mod staging;
+mod tee;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transfer;
 mod verb;
 mod verify;
+mod writing;
 
 pub use compare::{Compared, Comparison, Difference, compare};
 pub use context::RunContext;
 pub use digest::{DigestAlgorithm, Digester};
 pub use ids::{IdProblem, OnIdConflict, TargetIds, saving_limit};
 pub use merge::{End, ListingError};
-pub use plan::{Action, Plan, PlannedImage, Reason, TargetId, plan};
+pub use plan::{Action, Plan, PlanTarget, PlannedImage, Reason, TargetId, plan, plan_for_all};
 pub use port::{
-    Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource, ImageStream,
-    ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage,
+    Cause, Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource,
+    ImageStream, ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage,
 };
 pub use proof::{Proof, Verify};
-pub use replicate::{DataPolicy, FormatCheck, ReplicateOptions, replicate};
+pub use replicate::{
+    DataPolicy, FormatCheck, ReplicateOptions, TargetRun, replicate, replicate_to_all,
+};
 pub use report::{Failure, ImageError, Outcome, Report};
 pub use retry::RetryPolicy;
 pub use size::{TotalSize, size};

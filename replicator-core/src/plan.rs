@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict};
 use crate::merge::{ListingError, MergedListing, Pair};
-use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
+use crate::port::{Event, ImageSource, ImageStream, ImageTarget, Operation, PortError, SkipReason};
 use crate::replicate::{DataPolicy, ReplicateOptions};
 use crate::report::{Failure, ImageError};
+use crate::tee::tee;
 use crate::verb::Verb;
 
 /// What is to be done, image by image. Memory grows with the work to be done
@@ -111,9 +113,41 @@ pub async fn plan(
     target: &dyn ImageTarget,
     options: &ReplicateOptions,
 ) -> Result<Plan, ListingError> {
+    plan_from(ctx, verb, source.images(), target, options).await
+}
+
+/// A target to plan for: where events go, the target, and how it is written to.
+pub type PlanTarget<'a> = (&'a RunContext, &'a dyn ImageTarget, &'a ReplicateOptions);
+
+/// Plans for several targets, as [`plan`] does for each of them, but lists the
+/// source once. A target that cannot be listed does not stop the others. The
+/// plans come in the order of the targets.
+pub async fn plan_for_all(
+    verb: Verb,
+    source: &dyn ImageSource,
+    targets: &[PlanTarget<'_>],
+) -> Vec<Result<Plan, ListingError>> {
+    let listings = match targets.len() {
+        1 => vec![source.images()],
+        count => tee(source.images(), count, None, &Operation::ListImages),
+    };
+    let plans = listings
+        .into_iter()
+        .zip(targets)
+        .map(|(listing, (ctx, target, options))| plan_from(ctx, verb, listing, *target, options));
+    join_all(plans).await
+}
+
+async fn plan_from(
+    ctx: &RunContext,
+    verb: Verb,
+    source: ImageStream,
+    target: &dyn ImageTarget,
+    options: &ReplicateOptions,
+) -> Result<Plan, ListingError> {
     let target_ids = options.id_map.as_ref().map(|map| map.target_ids());
     let target_ids = target_ids.unwrap_or_default();
-    let mut listing = MergedListing::new(source.images(), target.taken_ids(), target_ids);
+    let mut listing = MergedListing::new(source, target.taken_ids(), target_ids);
     let mut plan = Plan::default();
     while let Some(pair) = listing.next(ctx).await? {
         plan.add(ctx, verb, target, options, pair);

@@ -8,7 +8,7 @@ mod source;
 mod target;
 
 pub use data::{ImageData, ImageDataStream};
-pub use error::{FailureKind, Operation, PortError};
+pub use error::{Cause, FailureKind, Operation, PortError};
 pub use event::{Event, EventSink, NoEvents, SkipReason};
 pub use id_map::IdMap;
 pub use source::{ImageSource, ImageStream};

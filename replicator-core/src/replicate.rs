@@ -1,22 +1,20 @@
-//! Runs a plan: so many images at a time, largest first, each by itself.
+//! How images are replicated, and to which targets.
 
-use std::cmp::Reverse;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, TargetForm};
-use tokio::task::JoinSet;
+use glance_model::DoNotReplicate;
 
 use crate::context::RunContext;
 use crate::ids::OnIdConflict;
-use crate::plan::{Action, Plan, PlannedImage, TargetId};
-use crate::port::{Event, IdMap, ImageSource, ImageTarget, PortError, SkipReason, Stage};
+use crate::plan::Plan;
+use crate::port::{IdMap, ImageSource, ImageTarget, Stage};
 use crate::proof::Verify;
-use crate::report::{Failure, ImageError, Outcome, Report};
+use crate::report::Report;
 use crate::retry::RetryPolicy;
-use crate::staging;
-use crate::transfer::{Transfer, update_metadata};
+use crate::schedule::Schedule;
 
 /// Whether image data is copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +44,11 @@ pub struct ReplicateOptions {
     pub do_not_replicate: DoNotReplicate,
     /// Whether data is copied.
     pub data: DataPolicy,
-    /// How many images are written at a time.
+    /// How many images are written at a time with their data.
     pub transfers: NonZeroUsize,
+    /// How many images are written at a time of which there is only metadata to
+    /// be written.
+    pub checkers: NonZeroUsize,
     /// How much is done to know that a copy is right.
     pub verify: Verify,
     /// Whether data that the target would refuse is sent all the same.
@@ -72,6 +73,7 @@ impl Default for ReplicateOptions {
             do_not_replicate: DoNotReplicate::default(),
             data: DataPolicy::default(),
             transfers: const { NonZeroUsize::new(4).unwrap() },
+            checkers: const { NonZeroUsize::new(8).unwrap() },
             verify: Verify::default(),
             format_check: FormatCheck::default(),
             retry: RetryPolicy::default(),
@@ -80,6 +82,45 @@ impl Default for ReplicateOptions {
             id_map: None,
             now: None,
         }
+    }
+}
+
+/// A target of a run, and what is to be done there.
+#[non_exhaustive]
+pub struct TargetRun {
+    /// Where what happens at this target is reported to.
+    pub ctx: RunContext,
+    /// The target.
+    pub target: Arc<dyn ImageTarget>,
+    /// What is to be done.
+    pub plan: Plan,
+    /// How.
+    pub options: ReplicateOptions,
+}
+
+impl TargetRun {
+    /// Puts together what a run needs to know of a target.
+    pub fn new(
+        ctx: &RunContext,
+        target: Arc<dyn ImageTarget>,
+        plan: Plan,
+        options: &ReplicateOptions,
+    ) -> Self {
+        Self {
+            ctx: ctx.clone(),
+            target,
+            plan,
+            options: options.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for TargetRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetRun")
+            .field("plan", &self.plan)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,211 +140,27 @@ pub async fn replicate(
     plan: Plan,
     options: &ReplicateOptions,
 ) -> Report {
-    let mut report = Report {
-        failures: plan.failures,
-        unchanged: plan.unchanged,
-        skipped: plan.skipped,
-        ..Report::default()
-    };
-    ctx.emit(Event::Planned {
-        images: plan.images.len() as u64,
-        total_bytes: plan.images.iter().map(PlannedImage::bytes_to_copy).sum(),
-    });
-    let mut images = plan.images;
-    images.sort_by_key(|planned| Reverse(planned.bytes_to_copy()));
-    let mut waiting = images.into_iter();
-    let mut running = JoinSet::new();
-    let mut is_over = false;
-    loop {
-        while running.len() < options.transfers.get() && !is_over && !ctx.is_cancelled() {
-            let Some(planned) = waiting.next() else { break };
-            let (id, name) = (planned.image.id.clone(), planned.image.name.clone());
-            let work = one_image(
-                ctx.clone(),
-                Arc::clone(&source),
-                Arc::clone(&target),
-                planned,
-                options.clone(),
-            );
-            running.spawn(async { (id, name, work.await) });
-        }
-        let Some(finished) = running.join_next().await else {
-            break;
-        };
-        let (id, name, result) = match finished {
-            Ok(finished) => finished,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        match result {
-            Ok(Done::Written(outcome)) => report.done.push((id, outcome)),
-            Ok(Done::LeftAlone) => report.skipped += 1,
-            Err(error) if error.is_cancelled() => report.not_done += 1,
-            Err(error) => {
-                is_over |= error.is_of_the_end();
-                let error = Arc::new(error);
-                let failure = Failure { id, name, error };
-                ctx.emit(Event::Failed(failure.clone()));
-                report.failures.push(failure);
-            }
-        }
-    }
-    report.not_done += waiting.len() as u64;
-    report
+    let run = TargetRun::new(ctx, target, plan, options);
+    let reports = replicate_to_all(ctx, source, vec![run]).await;
+    reports.into_iter().next().unwrap_or_default()
 }
 
-/// What became of an image that did not fail.
-enum Done {
-    Written(Outcome),
-    LeftAlone,
-}
-
-async fn one_image(
-    ctx: RunContext,
+/// Runs the plans of several targets side by side, as [`replicate`] does each of
+/// them. An image that several of them lack is read from the source once; it is
+/// sent at the pace of the slowest. A target that fails, or takes nothing for
+/// seconds, is left behind, and gets the image again by itself.
+///
+/// How many images are worked on at a time is what the options of the first
+/// target say, for all of them together. The reports come in the order of the
+/// targets.
+///
+/// # Panics
+///
+/// If an adapter panics.
+pub async fn replicate_to_all(
+    ctx: &RunContext,
     source: Arc<dyn ImageSource>,
-    target: Arc<dyn ImageTarget>,
-    planned: PlannedImage,
-    options: ReplicateOptions,
-) -> Result<Done, ImageError> {
-    let writer = Writer {
-        ctx: &ctx,
-        source: &source,
-        target: &target,
-        options: &options,
-    };
-    // Dropped on cancellation, which breaks off its requests.
-    ctx.until_cancelled(writer.write(planned))
-        .await
-        .map_err(ImageError::Target)?
-}
-
-struct Writer<'a> {
-    ctx: &'a RunContext,
-    source: &'a Arc<dyn ImageSource>,
-    target: &'a Arc<dyn ImageTarget>,
-    options: &'a ReplicateOptions,
-}
-
-impl Writer<'_> {
-    async fn write(&self, planned: PlannedImage) -> Result<Done, ImageError> {
-        let PlannedImage {
-            image,
-            target_id,
-            existing,
-            action,
-            ..
-        } = planned;
-        match action {
-            Action::Copy => self.copy(image, target_id, existing).await,
-            Action::CreateRecord => {
-                let created = self.target.create_record(&image).await;
-                created.map_err(ImageError::Target)?;
-                self.ctx.emit(Event::RecordCreated { id: image.id });
-                Ok(Done::Written(Outcome::RecordCreated))
-            }
-            Action::UpdateMetadata(diff) => {
-                let current = existing.as_ref().unwrap_or(&image);
-                update_metadata(self.ctx, self.target, current, &diff, self.options).await?;
-                let image = Box::new(image);
-                self.ctx.emit(Event::MetadataUpdated { image, diff });
-                Ok(Done::Written(Outcome::MetadataUpdated))
-            }
-        }
-    }
-
-    async fn copy(
-        &self,
-        image: ImageMetadata,
-        target_id: TargetId,
-        mut existing: Option<ImageMetadata>,
-    ) -> Result<Done, ImageError> {
-        let mut copy = image.clone();
-        let mut is_new = false;
-        match target_id {
-            TargetId::Same => {}
-            TargetId::Other(id) => copy.id = id,
-            TargetId::New(problem) => {
-                copy.id = self.assign_id(&image, problem.into()).await?;
-                is_new = true;
-            }
-        }
-        loop {
-            let error = match self.transfer(&image, &copy, existing.take()).await {
-                Ok(outcome) => return Ok(Done::Written(outcome)),
-                Err(error) => error,
-            };
-            let skip = match (&error, self.options.on_id_conflict) {
-                (ImageError::Target(PortError::Busy { since, .. }), _) => {
-                    let since = since.clone();
-                    SkipReason::BeingWritten { since }
-                }
-                (ImageError::Target(PortError::AlreadyExists { .. }), OnIdConflict::Skip) => {
-                    SkipReason::IdTaken
-                }
-                (
-                    ImageError::Target(PortError::AlreadyExists { .. }) | ImageError::Id(_),
-                    OnIdConflict::NewId,
-                ) if !is_new => {
-                    copy.id = self.assign_id(&image, error).await?;
-                    is_new = true;
-                    continue;
-                }
-                _ => return Err(error),
-            };
-            let image = Box::new(image);
-            self.ctx.emit(Event::Skipped {
-                image,
-                reason: skip,
-            });
-            return Ok(Done::LeftAlone);
-        }
-    }
-
-    async fn transfer(
-        &self,
-        image: &ImageMetadata,
-        copy: &ImageMetadata,
-        existing: Option<ImageMetadata>,
-    ) -> Result<Outcome, ImageError> {
-        let transfer = Transfer {
-            ctx: self.ctx,
-            source: self.source,
-            target: self.target,
-            options: self.options,
-            image,
-            copy,
-        };
-        let outcome = match &self.options.stage {
-            Some(stage) if self.target.form() == TargetForm::V1 => {
-                staging::run(&transfer, stage, existing).await?
-            }
-            _ => transfer.run(existing).await?,
-        };
-        if let Outcome::Copied { total_bytes, proof } = outcome {
-            self.ctx.emit(Event::Copied {
-                image: Box::new(image.clone()),
-                total_bytes,
-                proof,
-            });
-        }
-        Ok(outcome)
-    }
-
-    /// Gives an image a new id in place of one that cannot be used, as `problem`
-    /// says.
-    async fn assign_id(
-        &self,
-        image: &ImageMetadata,
-        problem: ImageError,
-    ) -> Result<ImageId, ImageError> {
-        let Some(id_map) = &self.options.id_map else {
-            return Err(problem);
-        };
-        let target_id = id_map.assign(&image.id).await;
-        let target_id = target_id.map_err(ImageError::IdMap)?;
-        self.ctx.emit(Event::IdAssigned {
-            image: Box::new(image.clone()),
-            target_id: target_id.clone(),
-        });
-        Ok(target_id)
-    }
+    targets: Vec<TargetRun>,
+) -> Vec<Report> {
+    Schedule::new(ctx, source, targets).run().await
 }

@@ -56,7 +56,7 @@ pub struct Failure {
 }
 
 /// Why one image could not be replicated.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
     /// The source failed.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use glance_model::ImageMetadata;
 
-use crate::context::RunContext;
-use crate::port::{ImageSource, ImageTarget, Stage};
+use crate::port::{ImageSource, ImageTarget, NoEvents, Stage};
 use crate::proof::compare_stated;
 use crate::report::{ImageError, Outcome};
 use crate::transfer::Transfer;
@@ -24,7 +23,7 @@ pub(crate) async fn run(
         source: &source,
         ..*transfer
     };
-    let outcome = staged.run(existing).await?;
+    let outcome = staged.run(existing, None).await?;
     stage.remove_image(id).await.map_err(ImageError::Stage)?;
     Ok(outcome)
 }
@@ -43,7 +42,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         }
         None => {}
     }
-    let quiet: RunContext = transfer.ctx.quiet();
+    let quiet = transfer.ctx.reporting_to(Arc::new(NoEvents));
     let target = Arc::clone(stage) as Arc<dyn ImageTarget>;
     let to_stage = Transfer {
         ctx: &quiet,
@@ -51,7 +50,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         copy: image,
         ..*transfer
     };
-    match to_stage.run(None).await {
+    match to_stage.run(None, None).await {
         Ok(_) => Ok(()),
         Err(ImageError::Target(error)) => Err(ImageError::Stage(error)),
         Err(error) => Err(error),

@@ -25,18 +25,43 @@ pub(crate) struct Transfer<'a> {
     pub(crate) copy: &'a ImageMetadata,
 }
 
+/// Data that is read once for several targets.
+pub(crate) struct SharedData {
+    pub(crate) data: ImageData,
+    pub(crate) ending: Ending,
+}
+
 impl Transfer<'_> {
-    /// Copies the image; `existing` is what the target has of it already.
-    pub(crate) async fn run(&self, existing: Option<ImageMetadata>) -> Result<Outcome, ImageError> {
+    /// Copies the image; `existing` is what the target has of it already. The
+    /// first attempt takes the data that is `shared`, if it is; whatever is tried
+    /// again after that is read for this target alone.
+    pub(crate) async fn run(
+        &self,
+        existing: Option<ImageMetadata>,
+        shared: Option<SharedData>,
+    ) -> Result<Outcome, ImageError> {
         self.ctx.emit(Event::TransferStarted {
             image: Box::new(self.image.clone()),
             total_bytes: self.image.size.unwrap_or(0),
         });
-        let mut existing = existing;
+        let (mut existing, mut shared) = (existing, shared);
         let mut attempts = 0;
-        let ending = Ending::default();
+        let mut ending;
         let stated = loop {
-            let error = match self.write(existing.as_ref(), &ending).await {
+            let written = match shared.take() {
+                Some(SharedData {
+                    data,
+                    ending: of_all,
+                }) => {
+                    ending = of_all;
+                    self.send(data, existing.as_ref(), &ending).await
+                }
+                None => {
+                    ending = Ending::default();
+                    self.write(existing.as_ref(), &ending).await
+                }
+            };
+            let error = match written {
                 Ok(stated) => break stated,
                 Err(error) => error,
             };
@@ -72,9 +97,7 @@ impl Transfer<'_> {
             }
         };
         let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
-        let proof = self
-            .prove(&stated, total_bytes, ending.take_digest())
-            .await?;
+        let proof = self.prove(&stated, total_bytes, ending.digest()).await?;
         self.publish(stated).await?;
         Ok(Outcome::Copied { total_bytes, proof })
     }
@@ -185,18 +208,20 @@ impl Transfer<'_> {
         existing: Option<&ImageMetadata>,
         ending: &Ending,
     ) -> Result<ImageMetadata, ImageError> {
-        let knows_hidden = TargetForm::V2 { hidden: true };
-        let options = FlowOptions {
-            retry: &self.options.retry,
-            hashes: self.options.verify.hashes(),
-            // A server that knows no hidden images is too old to look.
-            looks_at_head: self.options.format_check == FormatCheck::Auto
-                && self.target.form() == knows_hidden,
-        };
+        let options = flow_options(self.target, self.options);
         let data = Flow::open(self.ctx, self.source, self.image, kept, &options, ending).await?;
+        self.send(data, existing, ending).await
+    }
+
+    async fn send(
+        &self,
+        data: ImageData,
+        existing: Option<&ImageMetadata>,
+        ending: &Ending,
+    ) -> Result<ImageMetadata, ImageError> {
         let written = self.target.write_image(self.copy, existing, data).await;
         // If the data was at fault, the target's error only says that it broke.
-        written.map_err(|error| ending.take_error().unwrap_or(ImageError::Target(error)))
+        written.map_err(|error| ending.error().unwrap_or(ImageError::Target(error)))
     }
 
     /// Asks the target what it has; it may have been out of reach a moment ago.
@@ -238,6 +263,20 @@ impl Transfer<'_> {
             self.ctx.emit(Event::MetadataNotKept { id, diff });
         }
         Ok(())
+    }
+}
+
+/// What a target asks of the data that it is to get.
+pub(crate) fn flow_options<'a>(
+    target: &Arc<dyn ImageTarget>,
+    options: &'a ReplicateOptions,
+) -> FlowOptions<'a> {
+    let knows_hidden = TargetForm::V2 { hidden: true };
+    FlowOptions {
+        retry: &options.retry,
+        hashes: options.verify.hashes(),
+        // A server that knows no hidden images is too old to look.
+        looks_at_head: options.format_check == FormatCheck::Auto && target.form() == knows_hidden,
     }
 }
 

@@ -1,10 +1,12 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use replicator_core::{
-    DataPolicy, Failure, FormatCheck, ImageError, OnIdConflict, ReplicateOptions, Report, Verb,
-    Verify, plan, replicate,
+    DataPolicy, Failure, FormatCheck, ImageError, ImageSource, ImageTarget, OnIdConflict, Plan,
+    PlanTarget, ReplicateOptions, RunContext, TargetRun, Verb, Verify, plan_for_all,
+    replicate_to_all,
 };
 
 use super::{Run, dry_run};
@@ -12,15 +14,16 @@ use crate::args::{self, DryRun, IdConflict, Options};
 use crate::connect::{self, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::render;
 
 pub(crate) async fn run(
     run: &Run<'_>,
     verb: Verb,
     source: &End,
-    target: &End,
+    targets: &[End],
     &DryRun { dry_run }: &DryRun,
 ) -> Result<ExitCode, CliError> {
-    let mut options = options(run.options)?;
+    let options = options(run.options)?;
     let opening = if dry_run {
         Opening::DryRun
     } else {
@@ -28,27 +31,150 @@ pub(crate) async fn run(
     };
     // The source first: if that fails, no directory has been created.
     let source = connect::source(run, source).await?;
-    let target = connect::target(run, target, opening).await?;
-    options.id_map = target.id_map;
-    let target = target.images;
+    let mut ends = Ends {
+        run,
+        are_several: targets.len() > 1,
+        options,
+        code: ExitCode::Done,
+    };
     if let (Some(path), false) = (&run.options.stage, dry_run) {
-        options.stage = Some(connect::stage(path)?);
+        ends.options.stage = Some(connect::stage(path)?);
     }
+    let targets = ends.open(targets, opening).await?;
     let started = Instant::now();
-    let plan = plan(&run.ctx, verb, &*source, &*target, &options)
-        .await
-        .map_err(|error| run.listing_failed(error))?;
+    let planned = ends.plan(verb, &*source, targets).await?;
     if dry_run {
-        dry_run::print(run, verb, &plan)?;
-        return Ok(exit_code(run, &plan.failures, 0));
+        for (target, plan) in &planned {
+            if ends.are_several {
+                render::data(&format!("{}:", target.name))?;
+            }
+            dry_run::print(run, verb, plan)?;
+        }
+        let failures = planned.iter().flat_map(|(_, plan)| &plan.failures);
+        return Ok(ends.exit_code(failures, 0));
     }
-    let report = replicate(&run.ctx, source, target, plan, &options).await;
-    run.console.report(verb, &report, started.elapsed());
-    Ok(code_of(run, &report))
+    let (names, runs): (Vec<String>, Vec<TargetRun>) = planned
+        .into_iter()
+        .map(|(target, plan)| {
+            let run = TargetRun::new(&target.ctx, target.images, plan, &target.options);
+            (target.name, run)
+        })
+        .unzip();
+    let reports = replicate_to_all(&run.ctx, source, runs).await;
+    let elapsed = started.elapsed();
+    for (name, report) in names.iter().zip(&reports) {
+        let name = ends.are_several.then_some(&**name);
+        run.console.report(name, verb, report, elapsed);
+    }
+    let not_done = reports.iter().map(|report| report.not_done).sum();
+    let failures = reports.iter().flat_map(|report| &report.failures);
+    Ok(ends.exit_code(failures, not_done))
 }
 
-fn code_of(run: &Run<'_>, report: &Report) -> ExitCode {
-    exit_code(run, &report.failures, report.not_done)
+/// A target that can be reached, and how it is written to.
+struct Target {
+    name: String,
+    images: Arc<dyn ImageTarget>,
+    ctx: RunContext,
+    options: ReplicateOptions,
+}
+
+/// What goes for every target of a run.
+struct Ends<'a> {
+    run: &'a Run<'a>,
+    are_several: bool,
+    options: ReplicateOptions,
+    /// What the first target that could not be used makes of the run.
+    code: ExitCode,
+}
+
+impl Ends<'_> {
+    /// Of several targets, one that cannot be reached does not stop the others.
+    async fn open(&mut self, ends: &[End], opening: Opening) -> Result<Vec<Target>, CliError> {
+        let mut targets: Vec<Target> = Vec::new();
+        for end in ends {
+            let target = match connect::target(self.run, end, opening).await {
+                Ok(target) => target,
+                Err(error) => {
+                    // It names the end.
+                    self.left_out("", error)?;
+                    continue;
+                }
+            };
+            let name = target.name;
+            if targets.iter().any(|other| other.name == name) {
+                return Err(CliError::SameTarget { name });
+            }
+            let mut options = self.options.clone();
+            options.id_map = target.id_map;
+            let ctx = &self.run.ctx;
+            targets.push(Target {
+                ctx: if self.are_several {
+                    ctx.reporting_to(self.run.console.of_target(&name))
+                } else {
+                    ctx.clone()
+                },
+                images: target.images,
+                options,
+                name,
+            });
+        }
+        Ok(targets)
+    }
+
+    async fn plan(
+        &mut self,
+        verb: Verb,
+        source: &dyn ImageSource,
+        targets: Vec<Target>,
+    ) -> Result<Vec<(Target, Plan)>, CliError> {
+        let to_plan: Vec<PlanTarget<'_>> = targets
+            .iter()
+            .map(|target| (&target.ctx, &*target.images, &target.options))
+            .collect();
+        let plans = plan_for_all(verb, source, &to_plan).await;
+        let mut planned = Vec::new();
+        for (target, plan) in targets.into_iter().zip(plans) {
+            match plan {
+                Ok(plan) => planned.push((target, plan)),
+                Err(error) => {
+                    let place = format!("{}: ", target.name);
+                    self.left_out(&place, self.run.listing_failed(error))?;
+                }
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Goes on without a target, if there are others.
+    fn left_out(&mut self, place: &str, error: CliError) -> Result<(), CliError> {
+        if !self.are_several || matches!(error, CliError::Interrupted(_)) {
+            return Err(error);
+        }
+        self.run.console.failed(place, &error);
+        if self.code == ExitCode::Done {
+            self.code = error.exit_code();
+        }
+        Ok(())
+    }
+
+    fn exit_code<'a>(
+        &self,
+        failures: impl Iterator<Item = &'a Failure> + Clone,
+        not_done: u64,
+    ) -> ExitCode {
+        let any = |is_it: fn(&ImageError) -> bool| {
+            let mut failures = failures.clone();
+            failures.any(|failure| is_it(&failure.error))
+        };
+        match self.run.signal() {
+            Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
+            _ if any(ImageError::is_of_content) => ExitCode::WrongContent,
+            _ if any(|error| matches!(error, ImageError::Refused(_))) => ExitCode::Refused,
+            _ if any(|_| true) => ExitCode::ImagesFailed,
+            _ => self.code,
+        }
+    }
 }
 
 fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
@@ -62,6 +188,7 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     options.do_not_replicate = given.do_not_replicate()?;
     options.transfers = given.transfers;
+    options.checkers = given.checkers;
     options.retry.retries = given.retries;
     options.retry.max_time = given.retry_max_time.map(Duration::from_secs);
     options.verify = match given.verify {
@@ -78,15 +205,4 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
         options.data = DataPolicy::MetadataOnly;
     }
     Ok(options)
-}
-
-fn exit_code(run: &Run<'_>, failures: &[Failure], not_done: u64) -> ExitCode {
-    let any = |is_it: fn(&ImageError) -> bool| failures.iter().any(|failure| is_it(&failure.error));
-    match run.signal() {
-        Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
-        _ if any(ImageError::is_of_content) => ExitCode::WrongContent,
-        _ if any(|error| matches!(error, ImageError::Refused(_))) => ExitCode::Refused,
-        _ if failures.is_empty() => ExitCode::Done,
-        _ => ExitCode::ImagesFailed,
-    }
 }

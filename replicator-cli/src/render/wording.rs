@@ -135,6 +135,13 @@ impl Wording {
     }
 }
 
+/// Says of lines which of several targets they are about.
+pub(super) fn place(lines: &mut [String], target: &str) {
+    for line in lines {
+        line.insert_str(0, &format!("{target}: "));
+    }
+}
+
 /// An error, its causes and what can be done about it, a line each.
 pub(super) fn chain(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
     let mut lines = causes(error);

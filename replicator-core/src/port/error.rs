@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glance_model::ImageId;
 
 /// A port failed; only what a use case acts on is told apart.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortError {
     /// The image does not exist, or is not visible to the caller.
@@ -30,7 +32,7 @@ pub enum PortError {
         /// The image.
         id: ImageId,
         /// What is wrong with it.
-        source: Box<dyn Error + Send + Sync>,
+        source: Cause,
     },
     /// Somebody else is writing the image just now.
     #[error("image {id} is being written by somebody else")]
@@ -51,8 +53,35 @@ pub enum PortError {
         /// What sort of failure it is.
         kind: FailureKind,
         /// The adapter's own error.
-        source: Box<dyn Error + Send + Sync>,
+        source: Cause,
     },
+}
+
+/// The error of an adapter, which several images or targets may share.
+///
+/// It dereferences to that error instead of being one, so that it takes no place
+/// of its own in a chain of errors.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Cause {
+    fn from(error: E) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl Deref for Cause {
+    type Target = dyn Error + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// What a caller can do about a failure.
@@ -76,11 +105,7 @@ pub enum FailureKind {
 
 impl PortError {
     /// Wraps an adapter's error.
-    pub fn adapter(
-        operation: Operation,
-        kind: FailureKind,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub fn adapter(operation: Operation, kind: FailureKind, source: impl Into<Cause>) -> Self {
         Self::Adapter {
             operation,
             kind,

@@ -1,5 +1,6 @@
 //! A port that fails on demand.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -38,6 +39,7 @@ pub struct Faults {
 pub struct Faulty<P> {
     inner: P,
     faults: Mutex<Faults>,
+    opened: AtomicU32,
 }
 
 impl<P> Faulty<P> {
@@ -46,7 +48,13 @@ impl<P> Faulty<P> {
         Self {
             inner,
             faults: Mutex::new(faults),
+            opened: AtomicU32::new(0),
         }
+    }
+
+    /// How many times data was opened.
+    pub fn opened(&self) -> u32 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
@@ -76,6 +84,7 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let faults = self.with(|faults| faults.clone());
         if faults.unreadable.as_ref() == Some(id) {
             return Err(transient(Operation::ReadData(id.clone())));

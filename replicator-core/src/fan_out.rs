@@ -1,0 +1,126 @@
+//! One image to several targets, read from the source once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use glance_model::TargetForm;
+
+use crate::context::RunContext;
+use crate::flow::{Ending, Flow};
+use crate::plan::{Action, PlannedImage};
+use crate::port::{ImageData, ImageSource, Operation};
+use crate::report::ImageError;
+use crate::schedule::Target;
+use crate::tee::tee;
+use crate::transfer::{SharedData, flow_options};
+use crate::writing::{Done, Writer};
+
+/// How long one target may hold up the others. Their servers cut a connection on
+/// which nothing comes: the sample configuration of Glance does so after 10 s.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A target, and what is to be done there.
+pub(crate) struct Member {
+    pub(crate) target: Arc<Target>,
+    pub(crate) planned: PlannedImage,
+}
+
+/// Does what is planned for an image, at each target that it is planned for. The
+/// results come in the order of the members.
+pub(crate) async fn write_all(
+    ctx: &RunContext,
+    source: &Arc<dyn ImageSource>,
+    members: Vec<Member>,
+) -> Vec<Result<Done, ImageError>> {
+    let shares = ctx.until_cancelled(shares(ctx, source, &members)).await;
+    let shares = shares.unwrap_or_else(|cancelled| {
+        let cancelled = ImageError::Target(cancelled);
+        members.iter().map(|_| Err(cancelled.clone())).collect()
+    });
+    let written = members
+        .into_iter()
+        .zip(shares)
+        .map(|(member, share)| async move {
+            let writer = writer(source, &member.target);
+            let work = writer.write(member.planned, share?);
+            // Dropped on cancellation, which breaks off its requests.
+            let written = ctx.until_cancelled(work).await;
+            written.map_err(ImageError::Target)?
+        });
+    join_all(written).await
+}
+
+fn writer<'a>(source: &'a Arc<dyn ImageSource>, target: &'a Target) -> Writer<'a> {
+    Writer {
+        ctx: &target.ctx,
+        source,
+        target: &target.images,
+        options: &target.options,
+    }
+}
+
+type Share = Result<Option<SharedData>, ImageError>;
+
+/// The data for each member that shares it with another one: those whose data has
+/// to pass the same checks.
+async fn shares(ctx: &RunContext, source: &Arc<dyn ImageSource>, members: &[Member]) -> Vec<Share> {
+    let mut shares: Vec<Share> = members.iter().map(|_| Ok(None)).collect();
+    let forms: Vec<Option<TargetForm>> = members
+        .iter()
+        .map(|member| {
+            let is_staged = writer(source, &member.target).is_staged();
+            let is_copy = member.planned.action == Action::Copy;
+            (is_copy && !is_staged).then(|| member.target.images.form())
+        })
+        .collect();
+    for (first, form) in forms.iter().enumerate() {
+        let same: Vec<usize> = (first..forms.len())
+            .filter(|index| form.is_some() && forms.get(*index) == Some(form))
+            .collect();
+        let is_done = forms.iter().take(first).any(|before| before == form);
+        let Some(member) = members.get(first).filter(|_| same.len() > 1 && !is_done) else {
+            continue;
+        };
+        let opened = open(ctx, source, member, same.len()).await;
+        for (index, share) in same.into_iter().zip(opened) {
+            if let Some(place) = shares.get_mut(index) {
+                *place = share;
+            }
+        }
+    }
+    shares
+}
+
+/// Opens the image once, for so many readers.
+async fn open(
+    ctx: &RunContext,
+    source: &Arc<dyn ImageSource>,
+    member: &Member,
+    readers: usize,
+) -> Vec<Share> {
+    let Member { target, planned } = member;
+    let options = flow_options(&target.images, &target.options);
+    let ending = Ending::default();
+    let opened = Flow::open(ctx, source, &planned.image, None, &options, &ending).await;
+    let data = match opened {
+        Ok(data) => data,
+        // Each of them tries again by itself.
+        Err(error) if error.is_transient() => return (0..readers).map(|_| Ok(None)).collect(),
+        Err(error) => return (0..readers).map(|_| Err(error.clone())).collect(),
+    };
+    let operation = Operation::ReadData(planned.image.id.clone());
+    let (offset_bytes, len_bytes) = (data.offset_bytes, data.len_bytes);
+    tee(data.chunks, readers, Some(PATIENCE), &operation)
+        .into_iter()
+        .map(|chunks| {
+            let data = ImageData {
+                offset_bytes,
+                len_bytes,
+                chunks,
+            };
+            let ending = ending.clone();
+            Ok(Some(SharedData { data, ending }))
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! One image to one target: what is planned for it, under which id.
+
+use std::sync::Arc;
+
+use glance_model::{ImageId, ImageMetadata, TargetForm};
+
+use crate::context::RunContext;
+use crate::ids::{IdProblem, OnIdConflict};
+use crate::plan::{Action, PlannedImage, TargetId};
+use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
+use crate::replicate::ReplicateOptions;
+use crate::report::{ImageError, Outcome};
+use crate::staging;
+use crate::transfer::{SharedData, Transfer, update_metadata};
+
+/// What became of an image that did not fail.
+pub(crate) enum Done {
+    Written(Outcome),
+    LeftAlone,
+}
+
+/// Writes images to one target.
+pub(crate) struct Writer<'a> {
+    pub(crate) ctx: &'a RunContext,
+    pub(crate) source: &'a Arc<dyn ImageSource>,
+    pub(crate) target: &'a Arc<dyn ImageTarget>,
+    pub(crate) options: &'a ReplicateOptions,
+}
+
+impl Writer<'_> {
+    /// Does what is planned for an image. If its data is `shared` with other
+    /// targets, that is what it is given first.
+    pub(crate) async fn write(
+        &self,
+        planned: PlannedImage,
+        shared: Option<SharedData>,
+    ) -> Result<Done, ImageError> {
+        let PlannedImage {
+            image,
+            target_id,
+            existing,
+            action,
+            ..
+        } = planned;
+        match action {
+            Action::Copy => self.copy(image, target_id, existing, shared).await,
+            Action::CreateRecord => {
+                let created = self.target.create_record(&image).await;
+                created.map_err(ImageError::Target)?;
+                self.ctx.emit(Event::RecordCreated { id: image.id });
+                Ok(Done::Written(Outcome::RecordCreated))
+            }
+            Action::UpdateMetadata(diff) => {
+                let current = existing.as_ref().unwrap_or(&image);
+                update_metadata(self.ctx, self.target, current, &diff, self.options).await?;
+                let image = Box::new(image);
+                self.ctx.emit(Event::MetadataUpdated { image, diff });
+                Ok(Done::Written(Outcome::MetadataUpdated))
+            }
+        }
+    }
+
+    async fn copy(
+        &self,
+        image: ImageMetadata,
+        target_id: TargetId,
+        mut existing: Option<ImageMetadata>,
+        mut shared: Option<SharedData>,
+    ) -> Result<Done, ImageError> {
+        // Every id can be used in an archive.
+        let on_conflict = match self.target.form() {
+            TargetForm::Whole => OnIdConflict::Fail,
+            _ => self.options.on_id_conflict,
+        };
+        let mut copy = image.clone();
+        let mut is_new = false;
+        match target_id {
+            TargetId::Same => {}
+            TargetId::Other(id) => copy.id = id,
+            TargetId::New(problem) => {
+                copy.id = self.assign_id(&image, problem.into()).await?;
+                is_new = true;
+            }
+        }
+        loop {
+            let transferred = self.transfer(&image, &copy, existing.take(), shared.take());
+            let error = match transferred.await {
+                Ok(outcome) => return Ok(Done::Written(outcome)),
+                Err(error) => error,
+            };
+            let reason = match (&error, on_conflict) {
+                (ImageError::Target(PortError::Busy { since, .. }), _) => {
+                    let since = since.clone();
+                    SkipReason::BeingWritten { since }
+                }
+                (ImageError::Target(PortError::AlreadyExists { .. }), OnIdConflict::Skip) => {
+                    SkipReason::IdTaken
+                }
+                (ImageError::Target(PortError::Damaged { .. }), OnIdConflict::Skip) => {
+                    SkipReason::Id(IdProblem::Spoiled)
+                }
+                (
+                    ImageError::Id(_)
+                    | ImageError::Target(PortError::AlreadyExists { .. } | PortError::Damaged { .. }),
+                    OnIdConflict::NewId,
+                ) if !is_new => {
+                    copy.id = self.assign_id(&image, error).await?;
+                    is_new = true;
+                    continue;
+                }
+                _ => return Err(error),
+            };
+            let image = Box::new(image);
+            self.ctx.emit(Event::Skipped { image, reason });
+            return Ok(Done::LeftAlone);
+        }
+    }
+
+    /// Says whether images are proven on local disk before they are sent.
+    pub(crate) fn is_staged(&self) -> bool {
+        self.options.stage.is_some() && self.target.form() == TargetForm::V1
+    }
+
+    async fn transfer(
+        &self,
+        image: &ImageMetadata,
+        copy: &ImageMetadata,
+        existing: Option<ImageMetadata>,
+        shared: Option<SharedData>,
+    ) -> Result<Outcome, ImageError> {
+        let transfer = Transfer {
+            ctx: self.ctx,
+            source: self.source,
+            target: self.target,
+            options: self.options,
+            image,
+            copy,
+        };
+        let outcome = match &self.options.stage {
+            Some(stage) if self.is_staged() => staging::run(&transfer, stage, existing).await?,
+            _ => transfer.run(existing, shared).await?,
+        };
+        if let Outcome::Copied { total_bytes, proof } = outcome {
+            self.ctx.emit(Event::Copied {
+                image: Box::new(image.clone()),
+                total_bytes,
+                proof,
+            });
+        }
+        Ok(outcome)
+    }
+
+    /// Gives an image a new id in place of one that cannot be used, as `problem`
+    /// says.
+    async fn assign_id(
+        &self,
+        image: &ImageMetadata,
+        problem: ImageError,
+    ) -> Result<ImageId, ImageError> {
+        let Some(id_map) = &self.options.id_map else {
+            return Err(problem);
+        };
+        let target_id = id_map.assign(&image.id).await;
+        let target_id = target_id.map_err(ImageError::IdMap)?;
+        self.ctx.emit(Event::IdAssigned {
+            image: Box::new(image.clone()),
+            target_id: target_id.clone(),
+        });
+        Ok(target_id)
+    }
+}
