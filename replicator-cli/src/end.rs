@@ -35,7 +35,12 @@ impl End {
             return Ok(Self::Archive(path));
         }
         let Some(text) = text.to_str() else {
-            let text = text.to_string_lossy().into_owned();
+            let text = text.to_string_lossy();
+            // What stands before it may be a password.
+            let text = match text.rsplit_once('@') {
+                Some((_, host)) => format!("***@{host}"),
+                None => text.into_owned(),
+            };
             return Err(ParseEndError::NotUtf8 { text });
         };
         if text == "env:" {
@@ -86,6 +91,8 @@ mod tests {
         assert_eq!(end("env:").unwrap(), End::Environment);
         assert!(end("cloud:").is_err() && end("cloud:a/").is_err());
         assert!(End::parse(OsStr::from_bytes(b"\xff:9292")).is_err());
+        let error = End::parse(OsStr::from_bytes(b"me:secret\xff@host:9292")).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
         for text in ["archive", "dir:archive"] {
             let archive = End::archive(OsStr::new(text));
             assert_eq!(archive, End::Archive("archive".into()));
