@@ -2,7 +2,7 @@
 
 use crate::property::is_reserved_in_v2;
 use crate::record::property_text;
-use crate::{ImageMetadata, Visibility};
+use crate::{BaseProperty, ImageMetadata, Scalar, Visibility};
 
 /// The form in which a target holds metadata. Source and target are compared
 /// in it, so that what the target cannot say is no difference.
@@ -52,11 +52,12 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
     metadata.visibility = metadata
         .visibility
         .map(|visibility| Visibility::from_is_public(visibility.is_public()));
-    for text in [&mut metadata.name, &mut metadata.owner] {
-        *text = text
-            .as_deref()
-            .map(|text| one_line(text.get(..text.floor_char_boundary(255)).unwrap_or(text)))
-            .filter(|text| !text.is_empty());
+    for property in [BaseProperty::Name, BaseProperty::Owner] {
+        if let Some(Scalar::Text(text)) = metadata.get(property) {
+            let line = one_line(text.get(..text.floor_char_boundary(255)).unwrap_or(text));
+            // In one line it may be one of v1's words for nothing.
+            metadata.set(property, Some(Scalar::Text(&line)));
+        }
     }
     other_as_properties(&mut metadata);
     metadata.properties = std::mem::take(&mut metadata.properties)
@@ -145,6 +146,15 @@ mod tests {
                 ("with_dash", "1"),
             ]
         );
+    }
+
+    #[test]
+    fn an_owner_that_v1_would_take_for_nothing_is_none() {
+        for owner in ["None\n", " None", "\n"] {
+            let mut image = image();
+            image.owner = Some(owner.into());
+            assert_eq!(TargetForm::V1.of(image).owner, None, "{owner:?}");
+        }
     }
 
     #[test]

@@ -206,6 +206,10 @@ impl Builder {
             // Where it is stored and how it is reached is the server's affair,
             // and may hold its credentials.
             (name, _) if is_reserved_in_v2(name) => {}
+            (name, Json::Other(value)) if is_deeper(&value, MAX_LEVELS) => {
+                let property = self.image.properties.entry(name.to_owned());
+                property.or_insert_with(|| property_text(&value));
+            }
             (name, Json::Other(value)) => {
                 self.image.other.insert(name.to_owned(), value);
             }
@@ -250,6 +254,22 @@ impl Builder {
         self.image.status = status;
         self.image.level();
         Ok(self.image)
+    }
+}
+
+/// Arrays and objects in one another, in a field that no API version knows. One
+/// with more is kept as the text that it has as a property: JSON is read up to
+/// 127 levels, and whoever writes the field may put some more around it.
+const MAX_LEVELS: usize = 64;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else {
+        return value.is_array() || value.is_object();
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, below)),
+        Value::Object(fields) => fields.values().any(|field| is_deeper(field, below)),
+        _ => false,
     }
 }
 
@@ -356,6 +376,22 @@ mod tests {
         });
         let image = v1(record.clone()).unwrap();
         assert_eq!(to_v1_record(&image), record);
+    }
+
+    #[test]
+    fn a_field_that_is_nested_too_deep_is_kept_as_text() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let read = |field: &str| {
+            let record = format!(r#"{{"id": "{ID}", "status": "queued", "odd": {field}}}"#);
+            let V1Record(image) = serde_json::from_str(&record).unwrap();
+            image
+        };
+        assert!(read(&nested(MAX_LEVELS)).other.contains_key("odd"));
+        for levels in [MAX_LEVELS + 1, 126] {
+            let image = read(&nested(levels));
+            assert!(image.other.is_empty(), "{levels}");
+            assert_eq!(image.properties.get("odd"), Some(&nested(levels)));
+        }
     }
 
     #[test]

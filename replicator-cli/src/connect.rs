@@ -2,14 +2,12 @@
 
 mod nothing;
 
-use std::ffi::OsStr;
 use std::fmt::Display;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_client::{ApiChoice, AuthToken, ClientConfig, Endpoint, GlanceClient, Tls};
+use glance_client::{ApiChoice, AuthToken, ClientConfig, GlanceClient, Tls};
 use replicator_core::{End as Side, IdMap, ImageSource, ImageTarget, Stage, TargetIds};
 use replicator_fs::{ArchiveError, IdMapFile, ImageArchive};
 
@@ -17,18 +15,8 @@ use self::nothing::Nothing;
 use crate::args::{Api, Options};
 use crate::auth::{self, Cloud, Details, Environment, SideOptions};
 use crate::command::Run;
+use crate::end::End;
 use crate::error::CliError;
-
-/// An end, as the user names it. Nothing has been opened yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Glance(Endpoint),
-    /// An entry of clouds.yaml, and one of its regions.
-    Cloud(String, Option<String>),
-    /// What the `OS_*` variables describe.
-    Environment,
-    Archive(PathBuf),
-}
 
 /// What an archive is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,40 +27,6 @@ pub(crate) enum Opening {
     Write,
     /// It stays as it is, and one that is missing is taken for an empty one.
     DryRun,
-}
-
-impl End {
-    /// Reads `host:port`, a URL, `cloud:NAME[/REGION]`, `env:` or `dir:PATH`.
-    pub(crate) fn parse(text: &OsStr) -> Result<Self, CliError> {
-        if let Some(path) = path_in(text) {
-            return Ok(Self::Archive(path));
-        }
-        let Some(text) = text.to_str() else {
-            let text = text.to_string_lossy().into_owned();
-            return Err(CliError::EndpointText { text });
-        };
-        if text == "env:" {
-            return Ok(Self::Environment);
-        }
-        if let Some(cloud) = text.strip_prefix("cloud:") {
-            let (name, region) = match cloud.split_once('/') {
-                Some((name, region)) => (name, Some(region.to_owned())),
-                None => (cloud, None),
-            };
-            if name.is_empty() || region.as_deref() == Some("") {
-                return Err(CliError::CloudText {
-                    text: text.to_owned(),
-                });
-            }
-            return Ok(Self::Cloud(name.to_owned(), region));
-        }
-        Ok(Self::Glance(Endpoint::parse(text)?))
-    }
-
-    /// Reads the path of an archive, with or without `dir:`.
-    pub(crate) fn archive(text: &OsStr) -> Self {
-        Self::Archive(path_in(text).unwrap_or_else(|| text.into()))
-    }
 }
 
 /// The tokens of both sides.
@@ -111,11 +65,6 @@ fn token(
     token
         .map(Some)
         .map_err(|source| CliError::Token { option, source })
-}
-
-fn path_in(text: &OsStr) -> Option<PathBuf> {
-    let path = text.as_bytes().strip_prefix(b"dir:")?;
-    Some(OsStr::from_bytes(path).into())
 }
 
 /// Opens the end that images come from.
@@ -295,31 +244,5 @@ fn side_options(options: &Options, side: Side) -> SideOptions {
         interface: interface.clone(),
         cacert: cacert.as_ref().or(options.cacert.as_ref()).cloned(),
         insecure: insecure || options.insecure,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_is_a_server_or_a_directory() {
-        let end = |text: &str| End::parse(OsStr::new(text));
-        assert_eq!(end("dir:a:b").unwrap(), End::Archive("a:b".into()));
-        assert!(matches!(end("localhost:9292").unwrap(), End::Glance(_)));
-        assert!(end("aaa").is_err());
-        let region = Some("RegionOne".to_owned());
-        assert_eq!(end("cloud:a").unwrap(), End::Cloud("a".into(), None));
-        assert_eq!(
-            end("cloud:a/RegionOne").unwrap(),
-            End::Cloud("a".into(), region)
-        );
-        assert_eq!(end("env:").unwrap(), End::Environment);
-        assert!(end("cloud:").is_err() && end("cloud:a/").is_err());
-        assert!(End::parse(OsStr::from_bytes(b"\xff:9292")).is_err());
-        for text in ["archive", "dir:archive"] {
-            let archive = End::archive(OsStr::new(text));
-            assert_eq!(archive, End::Archive("archive".into()));
-        }
     }
 }

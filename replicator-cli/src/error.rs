@@ -11,6 +11,7 @@ use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortErro
 use replicator_fs::ArchiveError;
 
 use crate::auth::{self, AuthError, AuthErrorKind};
+use crate::end::ParseEndError;
 use crate::exit_code::ExitCode;
 use crate::signals::Signal;
 
@@ -26,11 +27,7 @@ pub(crate) enum CliError {
     #[error("cannot read the configuration file {}: {problem}", path.display())]
     ConfigFile { path: PathBuf, problem: String },
     #[error(transparent)]
-    Endpoint(#[from] ParseEndpointError),
-    #[error("{text:?} is no Glance endpoint: it is not UTF-8")]
-    EndpointText { text: String },
-    #[error("{text:?} names no cloud: write cloud:NAME or cloud:NAME/REGION")]
-    CloudText { text: String },
+    End(#[from] ParseEndError),
     #[error("{} is a directory, not a server", path.display())]
     NoServer { path: PathBuf },
     #[error(transparent)]
@@ -76,9 +73,7 @@ impl CliError {
             Self::Usage(error) if error.exit_code() == 0 => ExitCode::Done,
             Self::Usage(_)
             | Self::Setting { .. }
-            | Self::Endpoint(_)
-            | Self::EndpointText { .. }
-            | Self::CloudText { .. }
+            | Self::End(_)
             | Self::NoServer { .. }
             | Self::Filter(_)
             | Self::NoIdMap
@@ -130,7 +125,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return hint_of_request(error.kind());
     }
     match error.downcast_ref() {
-        Some(CliError::Endpoint(error)) => return hint_of_endpoint(error),
+        Some(CliError::End(ParseEndError::Endpoint(error))) => return hint_of_endpoint(error),
         Some(CliError::Archive(error)) => return hint_of_archive(error),
         _ => {}
     }

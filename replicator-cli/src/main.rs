@@ -5,6 +5,7 @@ mod auth;
 mod command;
 mod config_file;
 mod connect;
+mod end;
 mod error;
 mod exit_code;
 mod log;

@@ -1,6 +1,7 @@
 //! What people see: with `render/`, the only modules that write to the terminal.
 //! Data goes to stdout, everything else to stderr.
 
+mod escape;
 mod progress;
 mod wording;
 
@@ -14,10 +15,11 @@ use std::time::Duration;
 
 use replicator_core::{Event, EventSink, Report, Verb};
 
+pub(crate) use self::escape::escaped;
 pub(crate) use self::progress::Look;
 use self::progress::Progress;
 use self::wording::{Lines, Weight, Wording};
-pub(crate) use self::wording::{escaped, human_size, named, verb};
+pub(crate) use self::wording::{human_size, named, verb};
 use crate::error::{CliError, hint};
 
 /// Writes a line of data to stdout; says whether anybody still reads there.

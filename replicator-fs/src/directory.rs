@@ -143,7 +143,7 @@ impl Directory {
 
     /// Writes a metadata file, and returns what the archive shows then.
     pub(crate) fn write(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, ArchiveError> {
-        let json = metadata_file::to_json(metadata);
+        let json = metadata_file::metadata_to_json(metadata);
         atomic::write_metadata(&self.layout, &metadata.id, &json)?;
         let shown = self.shown(&metadata.id)?;
         // Gone again already: somebody else's doing, and theirs to explain.

@@ -13,3 +13,4 @@ mod transfer;
 pub use archive::ImageArchive;
 pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
+pub use metadata_file::{metadata_from_json, metadata_to_json};

@@ -40,7 +40,7 @@ pub(crate) fn read(path: &Path, id: &ImageId) -> Result<Option<ImageMetadata>, A
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut json))
         .map_err(ArchiveError::read(path))?;
-    let metadata = from_json(&json).map_err(|source| ArchiveError::Metadata {
+    let metadata = metadata_from_json(&json).map_err(|source| ArchiveError::Metadata {
         path: path.to_owned(),
         source,
     })?;
@@ -66,7 +66,15 @@ pub(crate) fn len_of_regular_file(path: &Path) -> Result<Option<u64>, ArchiveErr
     }
 }
 
-fn from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Error> {
+/// Reads the JSON of a metadata file: what the file `<id>` of an archive holds.
+///
+/// It may be of this crate or of the Python tool, or edited by hand. That it is
+/// the image which the name of the file says is up to the caller.
+///
+/// # Errors
+///
+/// If it is no JSON object, or one that describes no image.
+pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Error> {
     let mut record: Value = serde_json::from_slice(json)?;
     let extension = record
         .get_mut(EXTENSION)
@@ -79,8 +87,10 @@ fn from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Error> {
     Ok(metadata)
 }
 
-/// Writes metadata as the JSON of a metadata file.
-pub(crate) fn to_json(metadata: &ImageMetadata) -> Vec<u8> {
+/// Writes metadata as the JSON of a metadata file, as Python's `json.dumps`
+/// would: one line of ASCII. [`metadata_from_json`] reads the same metadata.
+#[must_use]
+pub fn metadata_to_json(metadata: &ImageMetadata) -> Vec<u8> {
     let plain = TargetForm::V1.of(metadata.clone());
     let mut record = to_v1_record(&plain);
     let extension = extension::of(metadata, &plain);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
-use crate::{lab, layers, live, tidy};
+use crate::{fuzz, lab, layers, live, tidy};
 
 /// The libraries, each of which others link alone and without features.
 const LIBRARIES: [&str; 4] = [
@@ -17,7 +17,7 @@ const LIBRARIES: [&str; 4] = [
 type Step = (&'static str, fn() -> Outcome);
 
 const FAST: [Step; 6] = [
-    ("format", || run(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("format", format),
     ("tidy", tidy::check),
     ("layers", layers::check),
     ("clippy", clippy),
@@ -25,9 +25,10 @@ const FAST: [Step; 6] = [
     ("tests", tests),
 ];
 
-const SLOW: [Step; 3] = [
+const SLOW: [Step; 4] = [
     ("docs", docs),
     ("cargo-deny", deny),
+    ("fuzz", fuzz),
     ("live", live_with_lab),
 ];
 
@@ -36,7 +37,8 @@ pub(crate) fn full() -> Outcome {
     run_steps(FAST.iter().chain(&SLOW))
 }
 
-/// Runs the steps that need neither the lab nor the documentation.
+/// Runs the steps that every commit has to pass: not the documentation, nor what takes
+/// cargo-fuzz or the lab.
 pub(crate) fn fast() -> Outcome {
     run_steps(FAST.iter())
 }
@@ -73,6 +75,16 @@ fn summary(steps: &[(&str, Duration, bool)]) -> String {
     let total: Duration = steps.iter().map(|(_, took, _)| *took).sum();
     lines.push(format!("total   {:>6.1} s", total.as_secs_f64()));
     lines.join("\n")
+}
+
+/// The fuzz targets are a workspace of their own.
+fn format() -> Outcome {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&[
+        "fmt",
+        "--manifest-path=fuzz/Cargo.toml",
+        "--check",
+    ]))
 }
 
 fn clippy() -> Outcome {
@@ -114,6 +126,12 @@ fn deny() -> Outcome {
     }
     println!("NOT CHECKED: licences and advisories, because cargo-deny is not installed");
     Ok(())
+}
+
+fn fuzz() -> Outcome {
+    let arguments = ["clippy", "--locked", "--manifest-path=fuzz/Cargo.toml"];
+    run(cargo(&arguments).args(["--target-dir=target/fuzz/check", "--", "-D", "warnings"]))?;
+    fuzz::run(fuzz::SECONDS, &[])
 }
 
 /// Leaves the lab as it was found: stopped, if it did not run before.

@@ -3,10 +3,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, value_parser};
 
 mod ci;
 mod demo;
+mod fuzz;
 mod lab;
 mod layers;
 mod live;
@@ -25,12 +26,23 @@ struct Args {
 enum Task {
     /// Check and test everything, as CI does
     Ci {
-        /// Leave out the documentation and the live suite: what runs before each commit
+        /// Leave out the documentation, the fuzzing and the live suite: what runs before each commit
         #[arg(long)]
         fast: bool,
     },
     /// Run the embedded example: two Glance servers and the commands between them
     Demo,
+    /// Fuzz what reads headers, records, files and ends (cargo-fuzz; stable Rust)
+    ///
+    /// Runs each target with its seeds and the corpus of earlier runs, and then with
+    /// new inputs. Corpus and findings are kept below target/fuzz.
+    Fuzz {
+        /// How long to run each target
+        #[arg(long, default_value_t = fuzz::SECONDS, value_parser = value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Targets, as in fuzz/fuzz_targets [default: all]
+        targets: Vec<String>,
+    },
     /// Start, stop, empty or show real Glance servers: up, down, fresh, status, env
     ///
     /// `up [--fresh]`, `down [--wipe]`, `fresh` and `status` take names of servers, all
@@ -53,6 +65,7 @@ fn main() -> ExitCode {
         Task::Ci { fast: false } => ci::full(),
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),
+        Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),
         Task::Live => live::run(),

@@ -6,7 +6,8 @@ use replicator_core::End as Side;
 
 use super::Run;
 use crate::auth::{Details, Named};
-use crate::connect::{self, Connected, End};
+use crate::connect::{self, Connected};
+use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::render;

@@ -11,7 +11,8 @@ use replicator_core::{
 
 use super::{Run, dry_run};
 use crate::args::{self, DryRun, IdConflict, Options};
-use crate::connect::{self, End, Opening};
+use crate::connect::{self, Opening};
+use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::render;

@@ -3,7 +3,8 @@
 use replicator_core::size;
 
 use super::Run;
-use crate::connect::{self, End, Opening};
+use crate::connect::{self, Opening};
+use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::render;

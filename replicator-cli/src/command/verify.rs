@@ -5,7 +5,8 @@ use std::sync::Arc;
 use replicator_core::{TargetIds, VerifyBy, verify};
 
 use super::Run;
-use crate::connect::{self, End, Opening};
+use crate::connect::{self, Opening};
+use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::render;

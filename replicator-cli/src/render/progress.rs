@@ -8,7 +8,8 @@ use glance_model::{ImageId, ImageMetadata};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use replicator_core::Event;
 
-use super::wording::{escaped, human_size, named, rate};
+use super::escape::escaped;
+use super::wording::{human_size, named, rate};
 use crate::args::{Options, ProgressMode};
 
 /// How often a line is written.

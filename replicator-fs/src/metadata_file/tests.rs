@@ -1,12 +1,12 @@
 //! Laws of the metadata file, and what an edit by hand does.
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm, V2Record, Visibility};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{from_json, to_json};
+use super::{metadata_from_json, metadata_to_json};
 
 const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
 
@@ -24,9 +24,9 @@ fn as_v1_lists(image: ImageMetadata) -> ImageMetadata {
 
 /// Written, changed by hand, and read.
 fn edited(image: &ImageMetadata, edit: impl FnOnce(&mut Value)) -> ImageMetadata {
-    let mut record: Value = serde_json::from_slice(&to_json(image)).unwrap();
+    let mut record: Value = serde_json::from_slice(&metadata_to_json(image)).unwrap();
     edit(&mut record);
-    from_json(record.to_string().as_bytes()).unwrap()
+    metadata_from_json(record.to_string().as_bytes()).unwrap()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_file_is_written_as_python_writes_json() {
         .into();
     image.tags = ["a", "b"].map(String::from).into();
     assert_eq!(
-        String::from_utf8(to_json(&image)).unwrap(),
+        String::from_utf8(metadata_to_json(&image)).unwrap(),
         concat!(
             r#"{"deleted": false, "id": "6d55dd55-053a-4765-b7bc-b30df0ea3861", "is_public": false, "#,
             r#""location": {"image_api_v2": {"#,
@@ -60,7 +60,7 @@ fn what_v1_says_whole_needs_no_extension() {
     image.name = Some("one".into());
     image.visibility = Some(Visibility::Public);
     image.properties.insert("os_type".into(), "linux".into());
-    let record: Value = serde_json::from_slice(&to_json(&image)).unwrap();
+    let record: Value = serde_json::from_slice(&metadata_to_json(&image)).unwrap();
     assert_eq!(record.get("location"), None);
 }
 
@@ -112,7 +112,31 @@ fn names_that_v1_takes_for_one_are_kept_apart() {
         image.properties.insert(name.into(), value.into());
     }
     image.other.insert("A_b".into(), json!([5]));
-    assert_eq!(from_json(&to_json(&image)).unwrap(), image);
+    assert_eq!(
+        metadata_from_json(&metadata_to_json(&image)).unwrap(),
+        image
+    );
+}
+
+#[test]
+fn a_field_is_read_again_however_deep_it_was_nested() {
+    let field = format!("{}{}", "[".repeat(126), "]".repeat(126));
+    let record = format!(r#"{{"id": "{ID}", "status": "queued", "odd": {field}}}"#);
+    let V2Record(image) = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        metadata_from_json(&metadata_to_json(&image)).unwrap(),
+        image
+    );
+}
+
+#[test]
+fn an_owner_that_v1_takes_for_nothing_is_kept() {
+    let mut image = image();
+    image.owner = Some("None\n".into());
+    assert_eq!(
+        metadata_from_json(&metadata_to_json(&image)).unwrap(),
+        image
+    );
 }
 
 fn some_text() -> impl Strategy<Value = String> {
@@ -180,7 +204,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_is_written_is_read(image in some_image()) {
-        prop_assert_eq!(from_json(&to_json(&image)).unwrap(), image);
+        prop_assert_eq!(metadata_from_json(&metadata_to_json(&image)).unwrap(), image);
     }
 
     #[test]
