@@ -172,9 +172,11 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
     Ok(Target { images, id_map })
 }
 
-/// Opens the directory in which images are proven before they are sent.
+/// Opens the directory in which images are proven before they are sent. It is one
+/// of its own, since what has been sent is removed from it: the path may well lead
+/// to somebody's archive.
 pub(crate) fn stage(path: &Path) -> Result<Arc<dyn Stage>, CliError> {
-    Ok(Arc::new(ImageArchive::create(path)?))
+    Ok(Arc::new(ImageArchive::create(path.join(".stage"))?))
 }
 
 /// A Glance that answers.

@@ -134,5 +134,26 @@ fn with_a_stage_a_wrong_image_never_reaches_a_server_with_v1_alone() {
     let ran = run(&args);
     assert_eq!(ran.code, Some(0), "the id is as good as new: {ran:?}");
     assert_eq!(target.image(ONE).unwrap().status, "active");
-    assert_eq!(fs::read_dir(stage).unwrap().count(), 0);
+    let staged = Path::new(stage).join(".stage");
+    assert_eq!(fs::read_dir(staged).unwrap().count(), 0);
+}
+
+#[test]
+fn an_archive_that_is_named_as_the_stage_keeps_its_images() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = glance(&[(ONE, 1), (TWO, 2)]);
+    archive_of(&source, directory.path());
+    let target = EmbeddedGlance::builder()
+        .profile(Profile::V1Only)
+        .start_blocking()
+        .unwrap();
+    let ends = [source.host_port(), target.host_port()];
+    let stage = directory.path().to_str().unwrap();
+    let livecopy = ["livecopy", "--stage", stage, ends[0], ends[1]];
+    for _ in 0..2 {
+        assert_eq!(run(&livecopy).code, Some(0));
+    }
+    let archive = format!("dir:{stage}");
+    let ran = run(&["compare", "--exit-code", ends[0], &archive]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

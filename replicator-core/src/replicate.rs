@@ -83,6 +83,15 @@ impl Default for ReplicateOptions {
     }
 }
 
+impl ReplicateOptions {
+    /// The stage, if images for this target go over it.
+    fn stage_for(&self, target: &dyn ImageTarget) -> Option<&Arc<dyn Stage>> {
+        self.stage
+            .as_ref()
+            .filter(|_| target.form() == TargetForm::V1)
+    }
+}
+
 /// Runs a plan to its end, and reports what became of each image.
 ///
 /// An image that fails does not stop the others, unless the target can take no
@@ -110,6 +119,9 @@ pub async fn replicate(
         total_bytes: plan.images.iter().map(PlannedImage::bytes_to_copy).sum(),
     });
     let mut images = plan.images;
+    if let Some(stage) = options.stage_for(&*target) {
+        staging::tidy(&**stage, &*target, &images).await;
+    }
     images.sort_by_key(|planned| Reverse(planned.bytes_to_copy()));
     let mut waiting = images.into_iter();
     let mut running = JoinSet::new();
@@ -272,11 +284,9 @@ impl Writer<'_> {
             image,
             copy,
         };
-        let outcome = match &self.options.stage {
-            Some(stage) if self.target.form() == TargetForm::V1 => {
-                staging::run(&transfer, stage, existing).await?
-            }
-            _ => transfer.run(existing).await?,
+        let outcome = match self.options.stage_for(&**self.target) {
+            Some(stage) => staging::run(&transfer, stage, existing).await?,
+            None => transfer.run(existing).await?,
         };
         if let Outcome::Copied { total_bytes, proof } = outcome {
             self.ctx.emit(Event::Copied {
