@@ -376,7 +376,7 @@ impl Call {
         }
         let request_id = format!("req-{}", uuid_from(mix(self.number), mix(!self.number)));
         if let Ok(value) = HeaderValue::try_from(request_id) {
-            headers.insert("x-openstack-request-id", value);
+            headers.entry("x-openstack-request-id").or_insert(value);
         }
         if let Some(mut unread) = self.body.take().filter(|body| !body.is_end_stream()) {
             if self.segment(0).starts_with("v1") && !self.headers.contains_key("expect") {
