@@ -22,6 +22,9 @@ const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
 /// What a body brings at least while it is waited for as long as the stall
 /// timeout: a server that drips a byte now and then would keep us for ever.
 const LEAST_BYTES: u64 = 1024;
+/// v1 sends a header for each property, of which servers allow 128, or as many as
+/// they are set to. The HTTP library's default is 100.
+const MAX_HEADERS: usize = 2048;
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
@@ -108,6 +111,7 @@ impl Http {
                 // v1 writes properties into headers as they are, line breaks,
                 // blanks in names and all.
                 .http1_ignore_invalid_headers_in_responses(true)
+                .http1_max_headers(MAX_HEADERS)
                 .tcp_nodelay(true)
                 .connect_timeout(config.connect_timeout);
             // A server that takes nothing for a while, as its store is slow, is

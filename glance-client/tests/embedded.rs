@@ -1289,6 +1289,14 @@ async fn faults_befall_the_answers_they_select() {
     }
     assert_eq!(got, all[..70_000]);
 
+    for (at, ends_well) in [(At::Byte(70_000), false), (At::Percent(100), true)] {
+        lab.glance.fault(once(), FaultAction::ResetResponse(at));
+        let answer = lab.send("GET", &path).await;
+        assert_eq!(answer.content_length(), Some(100_000));
+        let got = answer.bytes().await;
+        assert_eq!(got.is_ok(), ends_well, "{at:?}: {got:?}");
+    }
+
     lab.glance
         .fault(once(), FaultAction::ShortenResponse(At::Percent(50)));
     assert_eq!(
@@ -1338,6 +1346,14 @@ async fn a_lost_answer_was_processed_all_the_same() {
         json!({ "id": ONE }).to_string()
     );
     assert_eq!(lab.glance.requests()[0].status, None);
+
+    lab.glance.clear_faults();
+    lab.glance.fault(
+        FaultOn::kind(RequestKind::Create),
+        FaultAction::FailAfterwards(500),
+    );
+    assert_eq!(lab.create(&json!({ "id": TWO })).await.status(), 500);
+    assert_eq!(lab.status_of(TWO), "queued");
 }
 
 #[tokio::test]
@@ -1512,6 +1528,33 @@ async fn members_are_listed_and_added() {
         lab.get_json("/v2/info/stores").await["stores"][0],
         json!({ "id": "main", "default": "true" })
     );
+}
+
+#[tokio::test]
+async fn a_server_that_went_away_comes_back_with_its_images() {
+    let lab = Lab::today();
+    lab.glance.add_image(active(ONE));
+    lab.glance.add_image(ImageSpec::new(TWO));
+    let stall = FaultAction::StallResponse(At::Byte(10), None);
+    lab.glance
+        .fault(FaultOn::kind(RequestKind::Download), stall);
+    let download = lab.send("GET", &format!("/v2/images/{ONE}/file")).await;
+    let mut upload = TcpStream::connect(lab.glance.host_port()).unwrap();
+    let request = format!(
+        "PUT /v2/images/{TWO}/file HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\
+         Content-Type: application/octet-stream\r\n\r\nshort"
+    );
+    upload.write_all(request.as_bytes()).unwrap();
+    lab.wait_for_status(TWO, "saving").await;
+
+    lab.glance.go_away();
+    assert!(download.bytes().await.is_err());
+    lab.wait_for_status(TWO, "queued").await;
+    assert!(TcpStream::connect(lab.glance.host_port()).is_err());
+
+    lab.glance.come_back();
+    assert_eq!(lab.status("GET", "/versions").await, 200);
+    assert_eq!(lab.status_of(ONE), "active");
 }
 
 #[tokio::test]

@@ -331,6 +331,14 @@ async fn pages_and_errors_are_read_up_to_a_limit() {
     let error = client.find_image(&id(ONE)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
     assert!(error.to_string().len() < 4000);
+    for repeated in ["x-filler: x\r\n", "x"] {
+        let repeated = Bytes::from(repeated.repeat(5000));
+        let start = "HTTP/1.1 200 OK\r\nx-a: ".into();
+        let headers = FaultAction::RawForever { start, repeated };
+        glance.fault(FaultOn::any().times(1), headers);
+        let error = client.find_image(&id(ONE)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidAnswer, "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -361,6 +369,20 @@ async fn headers_that_are_none_do_no_harm() {
     let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     assert_eq!(chunks.concat(), b"01234");
+}
+
+#[tokio::test]
+async fn an_image_of_more_properties_than_any_has_is_read_through_v1() {
+    let (glance, client) = start(Profile::V1Only).await;
+    let image = ImageSpec::new(ONE).data(ImageContent::pattern(1, 10));
+    let image = (0..1000).fold(image, |image, number| {
+        image.property(&format!("property_{number}"), "some value or other")
+    });
+    glance.add_image(image);
+    let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
+    assert_eq!(found.properties.len(), 1000);
+    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    assert_eq!(data.len_bytes, Some(10));
 }
 
 #[tokio::test]

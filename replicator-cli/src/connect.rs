@@ -127,8 +127,12 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
     })
 }
 
-/// Opens the directory in which images are proven before they are sent.
-pub(crate) fn stage(path: &Path) -> Result<Arc<dyn Stage>, CliError> {
+/// Opens the directory in which images are proven before they are sent. Each
+/// target has one of its own, since what has been sent there is removed from it:
+/// the path itself may well lead to somebody's archive.
+pub(crate) fn stage(path: &Path, target: &str) -> Result<Arc<dyn Stage>, CliError> {
+    let name = target.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let path = path.join(format!(".stage-{name}"));
     Ok(Arc::new(ImageArchive::create(path)?))
 }
 

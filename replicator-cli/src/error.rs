@@ -203,7 +203,9 @@ fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
             "the target's quota or size limit is reached; raise it, or free room"
         }
         ErrorKind::UnsupportedContent => {
-            "the target has looked at the data and does not take it for the image's disk_format"
+            "the target does not take the data for the image's disk_format, and its record there \
+             takes none any more: delete it, and purge it from Glance's database (glance-manage db \
+             purge); then correct the disk_format at the source, and run it again"
         }
         _ => return None,
     })

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fake_keystone::FakeKeystone;
 use glance_client::testing::{
-    Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
+    Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, ImageView, RequestKind,
 };
 use serde_json::{Value, json};
 use support::{Ran, program, run};
@@ -221,17 +221,45 @@ fn the_token_does_not_follow_a_redirect_to_another_host() {
 }
 
 #[test]
-fn a_token_that_is_refused_in_the_middle_of_a_run_is_renewed_once() {
-    for kind in [RequestKind::Create, RequestKind::Upload] {
-        let lab = Lab::new(AUTH);
-        lab.two
-            .fault(FaultOn::kind(kind).times(1), FaultAction::status(401));
-        let ran = lab.livecopy();
-        assert_eq!(ran.code, Some(0), "{kind:?}: {ran:?}");
-        assert_eq!(lab.keystone.state().issued, 3, "{kind:?}");
-        let images = lab.two.images();
-        assert_eq!(images.len(), 1, "{kind:?}");
-        assert!(images.iter().all(|image| image.status == "active"));
+fn a_token_that_is_refused_at_any_request_of_a_run_is_renewed_once() {
+    let archive = TempDir::new().unwrap();
+    let archive = archive.path().to_str().unwrap();
+    let from = Lab::new(AUTH);
+    assert_eq!(from.run(&["dump", "cloud:c/One", archive]).code, Some(0));
+    let livecopy = ["livecopy", "cloud:c/One", "cloud:c/Two"];
+    for (args, at_source) in [
+        (livecopy, true),
+        (livecopy, false),
+        (["dump", "cloud:c/One", "new"], true),
+        (["load", "cloud:c/Two", archive], false),
+    ] {
+        for passed in 0.. {
+            let lab = Lab::new(AUTH);
+            let faulty = if at_source { &lab.one } else { &lab.two };
+            let once = FaultOn::any().skip(passed).times(1);
+            faulty.fault(once, FaultAction::status(401));
+            let ran = lab.run(&args);
+            assert_eq!(ran.code, Some(0), "{args:?}, {passed}: {ran:?}");
+            assert!(
+                ran.stderr.contains("1 copied"),
+                "{args:?}, {passed}: {ran:?}"
+            );
+            let is_active = |image: &ImageView| image.status == "active";
+            let active = lab
+                .two
+                .images()
+                .iter()
+                .filter(|image| is_active(image))
+                .count();
+            assert_eq!(active, usize::from(args[0] != "dump"), "{args:?}, {passed}");
+            let sign_ins = if args[0] == "livecopy" { 2 } else { 1 };
+            let issued = lab.keystone.state().issued;
+            if issued == sign_ins {
+                assert!(passed > 3, "{args:?}: no request was refused: {ran:?}");
+                break;
+            }
+            assert_eq!(issued, sign_ins + 1, "{args:?}, {passed}: {ran:?}");
+        }
     }
 }
 

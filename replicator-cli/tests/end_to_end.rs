@@ -1,13 +1,15 @@
 //! The program between embedded Glance servers and temporary archives.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+#[path = "support/background.rs"]
+mod background;
 mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
 
+use background::{spawn, wait_until};
 use glance_client::testing::{
     At, Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
@@ -725,27 +727,7 @@ fn the_second_signal_ends_the_program_at_once_even_if_its_output_is_stuck() {
     assert_eq!(ended.unwrap().code(), Some(130));
 }
 
-fn spawn(args: &[&str]) -> Child {
-    let mut command = program();
-    command
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
 fn stop(child: Child, signal: Signal) -> Ran {
     kill_process(Pid::from_child(&child), signal).unwrap();
     Ran::from(child.wait_with_output().unwrap())
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "it never came to be"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -7,7 +7,8 @@ mod support;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 
 use glance_client::testing::{
@@ -321,33 +322,104 @@ fn output_that_cannot_be_written_is_an_error() {
     );
 }
 
+/// A disk of 2 MiB, in a namespace of its own, that can be enlarged.
+struct SmallDisk {
+    holder: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl SmallDisk {
+    /// `None` where the system lets nobody mount anything.
+    fn mounted_at(path: &Path) -> Option<Self> {
+        let script = "mount -t tmpfs -o size=2m small \"$0\" && echo && read _ && \
+            mount -o remount,size=64m \"$0\" && echo && read _";
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script]).arg(path);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = command.stderr(Stdio::null()).spawn().ok()?;
+        let answers = BufReader::new(holder.stdout.take().unwrap());
+        let mut disk = Self { holder, answers };
+        disk.has_answered().then_some(disk)
+    }
+
+    fn has_answered(&mut self) -> bool {
+        self.answers.read_line(&mut String::new()).unwrap() > 0
+    }
+
+    fn enlarge(&mut self) {
+        writeln!(self.holder.stdin.as_ref().unwrap()).unwrap();
+        assert!(self.has_answered());
+    }
+
+    /// Where others see what is mounted at the path.
+    fn seen_at(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        root.join(path.strip_prefix("/").unwrap())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
 #[test]
-fn an_archive_that_can_grow_no_more_ends_the_dump_and_holds_only_what_is_whole() {
+fn a_disk_that_is_full_ends_a_dump_which_goes_on_once_there_is_room() {
+    const LEN: u64 = 5_000_000;
     let source = glance(3);
-    let large = ImageContent::pattern(9, 5_000_000);
-    source.add_image(ImageSpec::new(&id(9)).data(large));
+    let large = ImageContent::pattern(9, LEN);
+    source.add_image(ImageSpec::new(&id(9)).data(large.clone()));
     let dir = tempfile::tempdir().unwrap();
-    // What a full disk does to a write, a limit of 1 MiB a file does as well.
-    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$@\"";
-    let program = program();
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", script, "sh"])
-        .arg(program.get_program());
-    command
-        .args(["--transfers", "1", "dump", source.host_port()])
-        .arg(dir.path());
-    let ran = Ran::from(command.output().unwrap());
-    assert_error(
-        &ran,
-        3,
-        &["cannot write ", &id(9), "File too large", "not done"],
-    );
-    assert!(!dir.path().join(id(9)).exists());
-    assert!(!dir.path().join(format!("{}.img", id(9))).exists());
-    let again = run(&["dump", source.host_port(), dir.path().to_str().unwrap()]);
+    let mut disk = SmallDisk::mounted_at(dir.path());
+    let archive = match &disk {
+        Some(disk) => disk.seen_at(dir.path()),
+        None => dir.path().to_owned(),
+    };
+    let dump = [
+        "--transfers",
+        "1",
+        "dump",
+        source.host_port(),
+        archive.to_str().unwrap(),
+    ];
+    let (ran, problem) = match &disk {
+        Some(_) => (run(&dump), "No space left on device"),
+        None => (with_files_of_a_mib(&dump), "File too large"),
+    };
+    assert_error(&ran, 3, &["cannot write ", &id(9), problem, "not done"]);
+    let hint = "hint: make room, and run it again: what is done is kept";
+    assert_eq!(ran.stderr.contains(hint), disk.is_some(), "{ran:?}");
+    assert!(!archive.join(id(9)).exists());
+    assert!(!archive.join(format!("{}.img", id(9))).exists());
+    let partial = archive.join(format!(".{}.img.partial", id(9)));
+    let kept = fs::metadata(&partial).unwrap().len();
+    assert!((1_000_000..2_100_000).contains(&kept), "{kept}");
+
+    if let Some(disk) = &mut disk {
+        disk.enlarge();
+    }
+    source.clear_requests();
+    let again = run(&dump);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.stderr.contains("dump: 4 copied"), "{again:?}");
+    let ranges: Vec<String> = source
+        .requests()
+        .iter()
+        .filter_map(|request| request.header("range"))
+        .collect();
+    assert_eq!(ranges, [format!("bytes={kept}-")], "it is read on");
+    let dumped = fs::read(archive.join(format!("{}.img", id(9)))).unwrap();
+    assert!(dumped == large.to_vec().unwrap());
+}
+
+/// What a full disk does to a write, a limit of 1 MiB a file does as well.
+fn with_files_of_a_mib(args: &[&str]) -> Ran {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"]);
+    command.arg(program().get_program()).args(args);
+    command.output().unwrap().into()
 }
 
 /// The first line of the request that reaches a proxy, which answers that it

@@ -1,11 +1,15 @@
 //! Content that is compared: by digests, by reading, in archives.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+#[expect(dead_code, reason = "nothing is run in the background")]
+#[path = "support/background.rs"]
+mod background;
 mod support;
 
 use std::fs;
 use std::path::Path;
 
+use background::wait_until;
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
@@ -134,5 +138,64 @@ fn with_a_stage_a_wrong_image_never_reaches_a_server_with_v1_alone() {
     let ran = run(&args);
     assert_eq!(ran.code, Some(0), "the id is as good as new: {ran:?}");
     assert_eq!(target.image(ONE).unwrap().status, "active");
-    assert_eq!(fs::read_dir(stage).unwrap().count(), 0);
+    for of_target in fs::read_dir(stage).unwrap() {
+        let staged = fs::read_dir(of_target.unwrap().path()).unwrap();
+        assert_eq!(staged.count(), 0);
+    }
+}
+
+#[test]
+fn without_a_stage_a_wrong_image_is_never_active_on_v1_and_its_id_is_named_with_the_cure() {
+    // Whether it is found on the way or by the server.
+    for how in ["full", "target", "none"] {
+        let source = glance(&[(ONE, 1), (TWO, 2)]);
+        let target = EmbeddedGlance::builder().profile(Profile::V1Only);
+        let target = target.start_blocking().unwrap();
+        let download = FaultOn::kind(RequestKind::Download).image(ONE).times(1);
+        source.fault(download, FaultAction::FlipByte(1000));
+        let ends = [source.host_port(), target.host_port()];
+        let livecopy = ["livecopy", "--verify", how, ends[0], ends[1]];
+        let code = if how == "full" { 6 } else { 3 };
+        let ran = run(&livecopy);
+        assert_eq!(ran.code, Some(code), "{how}: {ran:?}");
+        assert_eq!(target.image(TWO).unwrap().status, "active");
+        wait_until(|| {
+            target
+                .image(ONE)
+                .is_none_or(|image| image.status == "killed")
+        });
+        let ran = run(&livecopy);
+        if target.image(ONE).unwrap().status == "active" {
+            assert_eq!(ran.code, Some(0), "nothing of it had been sent: {ran:?}");
+            continue;
+        }
+        assert_eq!(ran.code, Some(3), "{how}: {ran:?}");
+        for words in [
+            ONE,
+            "the image is killed",
+            "hint: Glance never gives a used id",
+        ] {
+            assert!(ran.stderr.contains(words), "{how}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn an_archive_that_is_named_as_the_stage_keeps_its_images() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = glance(&[(ONE, 1), (TWO, 2)]);
+    archive_of(&source, directory.path());
+    let target = EmbeddedGlance::builder()
+        .profile(Profile::V1Only)
+        .start_blocking()
+        .unwrap();
+    let ends = [source.host_port(), target.host_port()];
+    let stage = directory.path().to_str().unwrap();
+    let livecopy = ["livecopy", "--stage", stage, ends[0], ends[1]];
+    for _ in 0..2 {
+        assert_eq!(run(&livecopy).code, Some(0));
+    }
+    let archive = format!("dir:{stage}");
+    let ran = run(&["compare", "--exit-code", ends[0], &archive]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -69,9 +69,12 @@ async fn shares(ctx: &RunContext, source: &Arc<dyn ImageSource>, members: &[Memb
     let forms: Vec<Option<TargetForm>> = members
         .iter()
         .map(|member| {
-            let is_staged = writer(source, &member.target).is_staged();
+            let Target {
+                images, options, ..
+            } = &*member.target;
+            let is_staged = options.stage_for(&**images).is_some();
             let is_copy = member.planned.action == Action::Copy;
-            (is_copy && !is_staged).then(|| member.target.images.form())
+            (is_copy && !is_staged).then(|| images.form())
         })
         .collect();
     for (first, form) in forms.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::DoNotReplicate;
+use glance_model::{DoNotReplicate, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::OnIdConflict;
@@ -15,6 +15,7 @@ use crate::proof::Verify;
 use crate::report::Report;
 use crate::retry::RetryPolicy;
 use crate::schedule::Schedule;
+use crate::staging;
 
 /// Whether image data is copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct ReplicateOptions {
     /// When what failed is tried again.
     pub retry: RetryPolicy,
     /// Where each image is proven before its first byte is sent to a target with
-    /// v1 alone. Other targets need none.
+    /// v1 alone. Other targets need none, and no two targets may share one.
     pub stage: Option<Arc<dyn Stage>>,
     /// What becomes of an image whose id cannot be used at the target.
     pub on_id_conflict: OnIdConflict,
@@ -82,6 +83,15 @@ impl Default for ReplicateOptions {
             id_map: None,
             now: None,
         }
+    }
+}
+
+impl ReplicateOptions {
+    /// The stage, if images for this target go over it.
+    pub(crate) fn stage_for(&self, target: &dyn ImageTarget) -> Option<&Arc<dyn Stage>> {
+        self.stage
+            .as_ref()
+            .filter(|_| target.form() == TargetForm::V1)
     }
 }
 
@@ -162,5 +172,10 @@ pub async fn replicate_to_all(
     source: Arc<dyn ImageSource>,
     targets: Vec<TargetRun>,
 ) -> Vec<Report> {
+    for run in &targets {
+        if let Some(stage) = run.options.stage_for(&*run.target) {
+            staging::tidy(&**stage, &*run.target, &run.plan.images).await;
+        }
+    }
     Schedule::new(ctx, source, targets).run().await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use glance_model::ImageMetadata;
 
+use crate::plan::PlannedImage;
 use crate::port::{ImageSource, ImageTarget, NoEvents, Stage};
 use crate::proof::compare_stated;
 use crate::report::{ImageError, Outcome};
@@ -26,6 +27,21 @@ pub(crate) async fn run(
     let outcome = staged.run(existing, None).await?;
     stage.remove_image(id).await.map_err(ImageError::Stage)?;
     Ok(outcome)
+}
+
+/// Removes what an earlier run has sent, and was killed before it could remove
+/// it. What cannot be removed now, the next run will find.
+pub(crate) async fn tidy(stage: &dyn Stage, target: &dyn ImageTarget, planned: &[PlannedImage]) {
+    let Ok(mut left) = stage.staged_ids().await else {
+        return;
+    };
+    left.retain(|id| !planned.iter().any(|planned| planned.image.id == *id));
+    for id in left {
+        let found = target.find_image(&id).await;
+        if matches!(found, Ok(Some(image)) if image.is_active()) {
+            let _ = stage.remove_image(&id).await;
+        }
+    }
 }
 
 async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), ImageError> {

@@ -116,11 +116,6 @@ impl Writer<'_> {
         }
     }
 
-    /// Says whether images are proven on local disk before they are sent.
-    pub(crate) fn is_staged(&self) -> bool {
-        self.options.stage.is_some() && self.target.form() == TargetForm::V1
-    }
-
     async fn transfer(
         &self,
         image: &ImageMetadata,
@@ -136,9 +131,9 @@ impl Writer<'_> {
             image,
             copy,
         };
-        let outcome = match &self.options.stage {
-            Some(stage) if self.is_staged() => staging::run(&transfer, stage, existing).await?,
-            _ => transfer.run(existing, shared).await?,
+        let outcome = match self.options.stage_for(&**self.target) {
+            Some(stage) => staging::run(&transfer, stage, existing).await?,
+            None => transfer.run(existing, shared).await?,
         };
         if let Outcome::Copied { total_bytes, proof } = outcome {
             self.ctx.emit(Event::Copied {

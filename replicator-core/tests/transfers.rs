@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, ImageStatus, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{
     Event, EventSink, ImageError, ImageSource, ImageTarget, Outcome, Proof, ReplicateOptions,
@@ -396,4 +396,25 @@ async fn a_target_that_has_yet_to_notice_a_broken_upload_is_waited_for() {
             assert!(matches!(**error, ImageError::StillSaving), "{error:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_was_sent_already_does_not_stay_on_the_stage() {
+    let (images, _) = source(&[10_000, 20_000], Faults::default());
+    let (sent, other) = (images.all().remove(0), images.all().remove(1));
+    let stage = MemoryImages::default().with_form(TargetForm::Whole);
+    let target = MemoryImages::default().with_form(TargetForm::V1);
+    target.insert(sent.clone(), images.data(&sent.id));
+    stage.insert(sent.clone(), images.data(&sent.id));
+    // Of no image that this run knows: it may be another run's.
+    let mut foreign = other.clone();
+    foreign.id = ImageId::parse("ffffffff-0000-4000-8000-000000000000").unwrap();
+    stage.insert(foreign.clone(), images.data(&other.id));
+    let mut options = quick();
+    options.stage = Some(Arc::new(stage.clone()));
+    let report = livecopy_with(&options, images.clone(), target.clone()).await;
+    assert_eq!(report.copied(), 1, "{:?}", report.failures);
+    assert_same(&images, &target);
+    let left: Vec<ImageId> = stage.all().into_iter().map(|image| image.id).collect();
+    assert_eq!(left, [foreign.id]);
 }

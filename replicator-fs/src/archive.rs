@@ -309,6 +309,14 @@ impl ImageTarget for ImageArchive {
 
 #[async_trait]
 impl Stage for ImageArchive {
+    async fn staged_ids(&self) -> Result<Vec<ImageId>, PortError> {
+        let scan = self.run(&Operation::ListImages, Directory::scan).await?;
+        let mut ids = [scan.images, scan.data, scan.partial].concat();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
     async fn remove_image(&self, id: &ImageId) -> Result<(), PortError> {
         let operation = Operation::RemoveImage(id.clone());
         let turn = self.0.turn(id).await;

@@ -1,52 +1,51 @@
 //! Files that appear whole or not at all.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use glance_model::ImageId;
 
 use crate::ArchiveError;
 use crate::layout::Layout;
+use crate::locked_file;
 
 /// Writes the metadata file of an image: to a temporary file, which is synced
 /// and then takes the name.
+///
+/// The temporary file is the same each time, so that what a killed process left
+/// of it is used up by the next one.
 pub(crate) fn write_metadata(
     layout: &Layout,
     id: &ImageId,
     contents: &[u8],
 ) -> Result<(), ArchiveError> {
-    let path = layout.metadata(id);
-    let failed = || ArchiveError::write(&path);
-    let mut file = temporary(layout.directory(), &format!(".{id}.tmp"))?;
-    file.write_all(contents).map_err(failed())?;
-    file.as_file().sync_all().map_err(failed())?;
-    file.persist(&path).map_err(|e| failed()(e.error))?;
+    let (path, temporary) = (layout.metadata(id), layout.new_metadata(id));
+    let file = locked_file::open_or_create(&temporary)?;
+    let written = fill(&file, contents).and_then(|()| fs::rename(&temporary, &path));
+    if let Err(error) = written {
+        // It would only take up room, of which there may be none.
+        let _ = fs::remove_file(&temporary);
+        return Err(ArchiveError::write(&path)(error));
+    }
     sync_directory(layout.directory())
 }
 
-/// Tries whether files can be made in a directory.
-pub(crate) fn check_writable(directory: &Path) -> Result<(), ArchiveError> {
-    temporary(directory, ".glance-replicator.tmp").map(drop)
+fn fill(mut file: &File, contents: &[u8]) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(contents)?;
+    file.sync_all()
 }
 
-/// A file that is removed when it is dropped, and which others may read as far
-/// as the umask lets them.
-fn temporary(directory: &Path, prefix: &str) -> Result<tempfile::NamedTempFile, ArchiveError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder
-        .tempfile_in(directory)
+/// Tries whether files can be made in a directory, by one that has no name.
+pub(crate) fn check_writable(directory: &Path) -> Result<(), ArchiveError> {
+    tempfile::tempfile_in(directory)
+        .map(drop)
         .map_err(|e| ArchiveError::write(directory)(without_path(e)))
 }
 
 /// `tempfile` adds the path of the temporary file, which says nothing to anyone.
-fn without_path(error: std::io::Error) -> std::io::Error {
+fn without_path(error: io::Error) -> io::Error {
     error.kind().into()
 }
 

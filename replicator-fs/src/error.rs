@@ -75,6 +75,10 @@ impl ArchiveError {
         |source| Self::Write { path, source }
     }
 
+    pub(crate) fn is_of_missing_file(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// What a use case is told of an image that cannot be used as it is.
     pub(crate) fn damages(self, id: ImageId) -> PortError {
         PortError::Damaged {

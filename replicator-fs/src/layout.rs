@@ -7,6 +7,7 @@ use glance_model::ImageId;
 
 const DATA_SUFFIX: &str = ".img";
 const PARTIAL_SUFFIX: &str = ".img.partial";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// What a file of an archive is, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,11 @@ impl Layout {
         self.directory.join(format!("{id}{DATA_SUFFIX}"))
     }
 
+    /// The metadata that is about to take its place.
+    pub(crate) fn new_metadata(&self, id: &ImageId) -> PathBuf {
+        self.directory.join(format!(".{id}{TEMPORARY_SUFFIX}"))
+    }
+
     pub(crate) fn partial(&self, id: &ImageId) -> PathBuf {
         self.directory.join(format!(".{id}{PARTIAL_SUFFIX}"))
     }
@@ -93,7 +99,7 @@ mod tests {
             "kjdfhf",
             "6d55dd55053a4765b7bcb30df0ea3861",
             "6d55dd55-053a-4765-b7bc-b30df0ea3861.qcow2",
-            ".6d55dd55-053a-4765-b7bc-b30df0ea3861.tmp1a2b3c",
+            ".6d55dd55-053a-4765-b7bc-b30df0ea3861.tmp",
             ".img",
             ".img.partial",
             "lost+found",

@@ -6,6 +6,7 @@ mod directory;
 mod error;
 mod id_map_file;
 mod layout;
+mod locked_file;
 mod metadata_file;
 mod partial_file;
 mod transfer;

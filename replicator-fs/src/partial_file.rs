@@ -1,20 +1,17 @@
 //! The file that image data is written to until it is whole.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
-use crate::metadata_file::len_of_regular_file;
+use crate::locked_file;
 
 /// Zeros become a hole if they fill such a block.
 const BLOCK_BYTES: usize = 64 << 10;
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
-
-/// How often the file may vanish under us before it is called busy.
-const MAX_OPENS: usize = 5;
 
 /// A partial file, locked against other processes. It stays when it is dropped.
 #[derive(Debug)]
@@ -34,7 +31,19 @@ impl PartialFile {
         offset_bytes: u64,
         turn: OwnedMutexGuard<()>,
     ) -> Result<Self, ArchiveError> {
-        let file = lock(&path, offset_bytes)?;
+        let file = match offset_bytes {
+            0 => locked_file::open_or_create(&path)?,
+            _ => match locked_file::open_existing(&path) {
+                Err(error) if error.is_of_missing_file() => {
+                    return Err(ArchiveError::Gap {
+                        path,
+                        len_bytes: 0,
+                        offset_bytes,
+                    });
+                }
+                opened => opened?,
+            },
+        };
         let failed = || ArchiveError::write(&path);
         let len_bytes = file.metadata().map_err(failed())?.len();
         if len_bytes < offset_bytes {
@@ -98,58 +107,4 @@ impl PartialFile {
             .set_len(self.len_bytes)
             .map_err(ArchiveError::write(&self.path))
     }
-}
-
-/// Opens the file at a path and locks it.
-fn lock(path: &Path, offset_bytes: u64) -> Result<File, ArchiveError> {
-    for _ in 0..MAX_OPENS {
-        len_of_regular_file(path)?;
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(offset_bytes == 0)
-            .truncate(false)
-            .open(path);
-        let file = match opened {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && offset_bytes > 0 => {
-                return Err(ArchiveError::Gap {
-                    path: path.to_owned(),
-                    len_bytes: 0,
-                    offset_bytes,
-                });
-            }
-            Err(e) => return Err(ArchiveError::write(path)(e)),
-        };
-        match file.try_lock() {
-            // Some network file systems have no locks. They are used without.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-            Err(TryLockError::WouldBlock) => break,
-        }
-        // Whoever had the lock may have finished: then the file that we have
-        // open is the whole data of the image, and must not be touched.
-        if is_at(&file, path).map_err(ArchiveError::write(path))? {
-            return Ok(file);
-        }
-    }
-    Err(ArchiveError::Busy {
-        path: path.to_owned(),
-    })
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let opened = file.metadata()?;
-    match path.symlink_metadata() {
-        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// Elsewhere an open file cannot be renamed.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> io::Result<bool> {
-    Ok(true)
 }

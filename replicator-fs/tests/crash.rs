@@ -285,6 +285,30 @@ async fn two_processes_do_not_write_one_image() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn what_a_killed_process_left_of_a_metadata_file_is_used_up() {
+    let fixture = Fixture::new();
+    fs::write(fixture.file(".ID.tmp"), "x".repeat(100_000)).unwrap();
+    fixture.write(whole(&fixture.data)).await.unwrap();
+    fixture.assert_complete().await;
+    assert_eq!(fixture.files(), ["ID", "ID.img"]);
+}
+
+#[tokio::test]
+async fn two_processes_do_not_write_the_metadata_of_one_image() {
+    let fixture = Fixture::new();
+    let other = fs::File::create(fixture.file(".ID.tmp")).unwrap();
+    other.lock().unwrap();
+    let error = fixture.archive.create_record(&fixture.image).await;
+    let error = causes(&error.unwrap_err());
+    assert!(
+        error.ends_with(".tmp is being written by another process"),
+        "{error}"
+    );
+    drop(other);
+    fixture.archive.create_record(&fixture.image).await.unwrap();
+}
+
+#[tokio::test]
 async fn runs_of_zeros_are_holes() {
     use std::os::unix::fs::MetadataExt as _;
 

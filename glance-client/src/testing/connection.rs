@@ -10,15 +10,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::content::ImageContent;
 use super::exchange::answer;
+use super::sending::FLUSH_TIME;
 use super::server::Shared;
 use super::settings::Profile;
 
 /// The quota of properties, each a header in v1, and as many others.
 const MAX_HEADERS: usize = 256;
+/// How many connections may wait to be accepted, as `std` has it.
+const BACKLOG: u32 = 128;
 /// How long the server reads on after an early answer, so that the answer is not lost.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -35,14 +40,50 @@ pub(super) enum Ending {
 /// Tells the connection how to end; hyper only learns that it does.
 pub(super) type EndingSlot = Arc<Mutex<Option<Ending>>>;
 
+/// Tells the server to go away, or, if it is away, to come back; answered once it has.
+pub(super) type Turn = std::sync::mpsc::Sender<()>;
+
 /// Accepts connections until the runtime ends.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+pub(super) async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut turns: mpsc::UnboundedReceiver<Turn>,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let mut listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
-        // Running out of descriptors passes; a listener that is gone does not come back.
-        match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, Arc::clone(&shared)))),
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        let gone = serve_all(listener, &shared, &mut turns).await;
+        // Bound and not listening: connections are refused, and nobody else gets the port.
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let _ = gone.map(|gone| gone.send(()));
+        let back = turns.recv().await;
+        listener = socket.listen(BACKLOG)?;
+        let _ = back.map(|back| back.send(()));
+    }
+}
+
+/// Serves all that come until it is to go away; then the connections are closed. What is being
+/// answered notices it as it does when a client is gone.
+async fn serve_all(
+    listener: tokio::net::TcpListener,
+    shared: &Arc<Shared>,
+    turns: &mut mpsc::UnboundedReceiver<Turn>,
+) -> Option<Turn> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            turn = turns.recv() => {
+                connections.shutdown().await;
+                return turn;
+            }
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(shared)))),
+                // Running out of descriptors passes.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
         }
     }
 }
@@ -79,6 +120,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let how = ending.lock().unwrap_or_else(PoisonError::into_inner).take();
     match how {
         Some(Ending::Reset) => {
+            if served.is_ok() {
+                tokio::time::sleep(FLUSH_TIME).await;
+            }
             let _ = stream.set_zero_linger();
             return;
         }

@@ -142,7 +142,7 @@ fn pattern_at(seed: u64, offset: u64, wanted: usize) -> Bytes {
         chunk.extend_from_slice(
             &mix(seed.wrapping_mul(0x1_0000_0001).wrapping_add(index)).to_le_bytes(),
         );
-        chunk.extend(BLOCK.iter().skip(8).copied());
+        chunk.extend_from_slice(BLOCK.get(8..).unwrap_or_default());
     }
     Bytes::from(chunk).slice(skip..skip + wanted)
 }

@@ -110,7 +110,7 @@ pub(super) async fn answer(
         *ending.lock().unwrap_or_else(PoisonError::into_inner) = how;
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     };
-    let outcome = match call.fault.clone() {
+    let mut outcome = match call.fault.clone() {
         Some(FaultAction::Close) => return hang_up(None),
         Some(FaultAction::Reset) => return hang_up(Some(Ending::Reset)),
         Some(FaultAction::Raw(bytes)) => return hang_up(Some(Ending::Raw(bytes))),
@@ -139,6 +139,10 @@ pub(super) async fn answer(
     };
     match call.fault {
         Some(FaultAction::LoseAnswer) => return hang_up(Some(Ending::Reset)),
+        Some(FaultAction::FailAfterwards(status)) => outcome = refuse(status, "a fault on demand"),
+        Some(FaultAction::ResetResponse(_)) => {
+            *ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ending::Reset);
+        }
         Some(FaultAction::CutRequest(count)) if call.received >= count => {
             return hang_up(Some(Ending::Reset));
         }
@@ -367,9 +371,12 @@ impl Call {
         if !no_content && !headers.contains_key("content-length") {
             headers.insert("content-length", declared.into());
         }
+        if let Some(FaultAction::ResetResponse(_)) = self.fault {
+            headers.insert("connection", HeaderValue::from_static("close"));
+        }
         let request_id = format!("req-{}", uuid_from(mix(self.number), mix(!self.number)));
         if let Ok(value) = HeaderValue::try_from(request_id) {
-            headers.insert("x-openstack-request-id", value);
+            headers.entry("x-openstack-request-id").or_insert(value);
         }
         if let Some(mut unread) = self.body.take().filter(|body| !body.is_end_stream()) {
             if self.segment(0).starts_with("v1") && !self.headers.contains_key("expect") {

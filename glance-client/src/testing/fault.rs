@@ -110,6 +110,8 @@ pub enum FaultAction {
     Reset,
     /// Processes the request, then resets the connection instead of answering.
     LoseAnswer,
+    /// Processes the request, then answers this status, as if it had failed.
+    FailAfterwards(u16),
     /// Writes these bytes as they are instead of an HTTP answer, and closes. Without `Connection: close`
     /// in them, a client may use the connection once more, in vain.
     Raw(Bytes),
@@ -122,6 +124,8 @@ pub enum FaultAction {
     },
     /// Closes the connection in the answer's body; its `Content-Length` promises all.
     CutResponse(At),
+    /// Resets the connection in the answer's body, or right behind it.
+    ResetResponse(At),
     /// Ends the answer's body early, with a `Content-Length` that fits.
     ShortenResponse(At),
     /// Appends bytes to the answer's body, with a `Content-Length` that fits.

@@ -16,7 +16,7 @@ use super::exchange::{rest, time_for};
 use super::fault::FaultAction;
 
 /// Time for what was sent to leave before the connection is closed on it.
-const FLUSH_TIME: Duration = Duration::from_millis(30);
+pub(super) const FLUSH_TIME: Duration = Duration::from_millis(30);
 
 /// A response body.
 pub(super) struct DataBody(BoxStream<'static, io::Result<Frame<Bytes>>>);
@@ -77,7 +77,9 @@ impl Sending {
     pub(super) fn befall(&mut self, fault: &FaultAction) {
         let len = self.declared();
         match *fault {
-            FaultAction::CutResponse(at) => self.cut = Some(at.of(len)),
+            FaultAction::CutResponse(at) | FaultAction::ResetResponse(at) => {
+                self.cut = Some(at.of(len));
+            }
             FaultAction::ShortenResponse(at) => self.end = self.end.min(self.at + at.of(len)),
             FaultAction::ExtendResponse(by) => self.extra = by,
             FaultAction::FlipByte(at) => self.flip = Some(at),

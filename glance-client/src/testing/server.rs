@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::caller::Caller;
-use super::connection::accept;
+use super::connection::{Turn, accept};
 use super::fault::{FaultAction, FaultOn, Faults};
 use super::log::{RequestKind, RequestLog, RequestRecord};
 use super::settings::EmbeddedGlanceBuilder;
@@ -38,6 +38,7 @@ impl EmbeddedGlanceBuilder {
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let (turns, taken) = mpsc::unbounded_channel();
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("embedded-glance".to_owned())
@@ -45,7 +46,7 @@ impl EmbeddedGlanceBuilder {
                 runtime.block_on(async move {
                     tokio::select! {
                         _ = stopped => {}
-                        _ = accept(listener, serving) => {}
+                        _ = accept(listener, serving, taken) => {}
                     }
                 });
                 runtime.shutdown_background();
@@ -53,6 +54,7 @@ impl EmbeddedGlanceBuilder {
         Ok(EmbeddedGlance {
             shared,
             host_port,
+            turns,
             _stop: stop,
             thread: Some(thread),
         })
@@ -74,6 +76,7 @@ impl EmbeddedGlanceBuilder {
 pub struct EmbeddedGlance {
     shared: Arc<Shared>,
     host_port: String,
+    turns: mpsc::UnboundedSender<Turn>,
     _stop: oneshot::Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -163,6 +166,32 @@ impl EmbeddedGlance {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         tokens.get_or_insert_default().remove(token);
+    }
+
+    /// Closes all connections, and refuses new ones until [`come_back`](Self::come_back). The images
+    /// stay: it is as if the server was restarted.
+    ///
+    /// # Panics
+    ///
+    /// If somebody else takes the port in that moment.
+    pub fn go_away(&self) {
+        self.take_turn();
+    }
+
+    /// Serves again, on the same port, after [`go_away`](Self::go_away).
+    ///
+    /// # Panics
+    ///
+    /// If the operating system does not let it.
+    pub fn come_back(&self) {
+        self.take_turn();
+    }
+
+    #[expect(clippy::expect_used, reason = "a test can do nothing about it")]
+    fn take_turn(&self) {
+        let (turn, taken) = std::sync::mpsc::channel();
+        self.turns.send(turn).expect("the server runs");
+        taken.recv().expect("the server runs on");
     }
 
     /// Adds a fault; of several that apply to a request the oldest befalls it.

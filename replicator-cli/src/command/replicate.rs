@@ -38,9 +38,6 @@ pub(crate) async fn run(
         options,
         code: ExitCode::Done,
     };
-    if let (Some(path), false) = (&run.options.stage, dry_run) {
-        ends.options.stage = Some(connect::stage(path)?);
-    }
     let targets = ends.open(targets, opening).await?;
     let started = Instant::now();
     let planned = ends.plan(verb, &*source, targets).await?;
@@ -108,6 +105,9 @@ impl Ends<'_> {
             }
             let mut options = self.options.clone();
             options.id_map = target.id_map;
+            if let (Some(path), Opening::Write) = (&self.run.options.stage, opening) {
+                options.stage = Some(connect::stage(path, &name)?);
+            }
             let ctx = &self.run.ctx;
             targets.push(Target {
                 ctx: if self.are_several {

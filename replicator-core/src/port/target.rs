@@ -85,6 +85,13 @@ pub trait ImageTarget: ImageSource {
 /// upload that breaks off uses up the id.
 #[async_trait]
 pub trait Stage: ImageTarget + fmt::Debug {
+    /// The images of which it keeps anything.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if it cannot say.
+    async fn staged_ids(&self) -> Result<Vec<ImageId>, PortError>;
+
     /// Removes an image; one that is not there is no error.
     ///
     /// # Errors

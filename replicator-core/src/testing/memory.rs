@@ -170,6 +170,10 @@ impl ImageTarget for MemoryImages {
 
 #[async_trait]
 impl Stage for MemoryImages {
+    async fn staged_ids(&self) -> Result<Vec<ImageId>, PortError> {
+        Ok(self.lock().keys().cloned().collect())
+    }
+
     async fn remove_image(&self, id: &ImageId) -> Result<(), PortError> {
         self.lock().remove(id);
         Ok(())
