@@ -28,12 +28,13 @@ const ERROR_BYTES: usize = 16 * 1024;
 /// Sends requests to one Glance.
 pub(crate) struct Http {
     endpoint: Endpoint,
-    /// For requests that can be repeated: connections are kept, and a read may
-    /// not stall.
+    /// For requests that can be repeated: connections are kept.
     pooled: reqwest::Client,
     /// For those that cannot: each has a connection of its own, since a kept one
-    /// may be closed by the server just then. There is no read timeout, as it
-    /// would count while an upload is still being sent.
+    /// may be closed by the server just then.
+    ///
+    /// Neither has a read timeout: that of reqwest counts while an upload is
+    /// still being sent, and while whoever reads an answer takes a rest.
     single: reqwest::Client,
     tokens: Arc<dyn TokenSource>,
     stall_timeout: Duration,
@@ -122,7 +123,7 @@ impl Http {
         };
         Ok(Self {
             endpoint: config.endpoint.clone(),
-            pooled: build(builder().read_timeout(config.stall_timeout))?,
+            pooled: build(builder())?,
             single: build(builder().pool_max_idle_per_host(0))?,
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,
@@ -178,18 +179,23 @@ impl Http {
         request: &Request,
         token: Option<&AuthToken>,
     ) -> Result<Answer, Error> {
-        let client = if request.is_repeatable() {
-            &self.pooled
+        let (client, patience) = if request.is_repeatable() {
+            (&self.pooled, self.stall_timeout)
         } else {
-            &self.single
+            (&self.single, self.answer_timeout)
         };
         let attempt = async || {
-            let mut sent = self.builder(client, request, token);
-            if !request.is_repeatable() {
-                sent = sent.timeout(self.answer_timeout);
-            }
-            let answer = sent.body(request.body.clone()).send();
-            self.traced(request, answer).await
+            let sent = self.builder(client, request, token);
+            let answer = self.answer(request, sent.body(request.body.clone()));
+            let answer = tokio::time::timeout(patience, answer);
+            self.traced(request, async {
+                let stalled = |elapsed| {
+                    self.error(ErrorKind::Stalled, request)
+                        .with_source(BoxError::from(elapsed))
+                };
+                answer.await.map_err(stalled)?
+            })
+            .await
         };
         match attempt().await {
             // The server may have closed a kept connection just then.
@@ -215,7 +221,8 @@ impl Http {
         if let Some(len_bytes) = len_bytes {
             sent = sent.header(header::CONTENT_LENGTH, len_bytes);
         }
-        let answer = self.traced(request, sent.body(reqwest::Body::wrap(body)).send());
+        let answer = self.answer(request, sent.body(reqwest::Body::wrap(body)));
+        let answer = self.traced(request, answer);
         let stall = watch.stalled(self.stall_timeout, self.answer_timeout);
         pin_mut!(answer, stall);
         let answer = match future::select(answer, stall).await {
@@ -260,36 +267,47 @@ impl Http {
         builder
     }
 
+    async fn answer(
+        &self,
+        request: &Request,
+        sent: reqwest::RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let url = self.endpoint.join(&request.path);
+        let method = request.method.clone();
+        match sent.send().await {
+            Ok(response) => Ok(Answer {
+                method,
+                url,
+                response,
+                stall_timeout: self.stall_timeout,
+                waited: Duration::ZERO,
+                came_bytes: 0,
+            }),
+            Err(error) => Err(Error::of_http(&method, &url, error)),
+        }
+    }
+
     async fn traced(
         &self,
         request: &Request,
-        answer: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
+        answer: impl Future<Output = Result<Answer, Error>>,
     ) -> Result<Answer, Error> {
         let url = self.endpoint.join(&request.path);
         let method = &request.method;
         let started = Instant::now();
-        let result = answer.await;
+        let answer = answer.await;
         let elapsed = started.elapsed();
-        match result {
-            Ok(response) => {
-                let request_id = response.headers().get("x-openstack-request-id");
-                let status = response.status().as_u16();
+        match &answer {
+            Ok(answer) => {
+                let request_id = answer.response.headers().get("x-openstack-request-id");
+                let status = answer.response.status().as_u16();
                 tracing::debug!(%method, url, status, ?elapsed, ?request_id, "answered");
-                Ok(Answer {
-                    method: method.clone(),
-                    url,
-                    response,
-                    stall_timeout: self.stall_timeout,
-                    waited: Duration::ZERO,
-                    came_bytes: 0,
-                })
             }
             Err(error) => {
-                let error = Error::of_http(method, &url, error);
                 tracing::debug!(%method, url, kind = ?error.kind(), ?elapsed, "not answered");
-                Err(error)
             }
         }
+        answer
     }
 }
 
