@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::body::Upload;
 use crate::error::BoxError;
-use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, TokenError, TokenSource};
+use crate::limit::Rate;
+use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
 
 /// No page of a listing is larger than this.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What a token has to outlive: an upload at this speed, and be it empty this long.
-const SLOW_UPLOAD_BYTES_PER_SECOND: u64 = 10 * 1024 * 1024;
+const SLOW_UPLOAD_BYTES_PER_SECOND: f64 = 10.0 * 1024.0 * 1024.0;
 const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
 /// What a body brings at least while it is waited for as long as the stall
 /// timeout: a server that drips a byte now and then would keep us for ever.
@@ -40,6 +41,7 @@ pub(crate) struct Http {
     stall_timeout: Duration,
     answer_timeout: Duration,
     listing_retries: u32,
+    limits: Limits,
 }
 
 /// A request without its token.
@@ -129,7 +131,12 @@ impl Http {
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
             listing_retries: config.listing_retries,
+            limits: config.limits.clone(),
         })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, request: &Request) -> Error {
@@ -185,6 +192,7 @@ impl Http {
             (&self.single, self.answer_timeout)
         };
         let attempt = async || {
+            self.limits.requests.take(1).await;
             let sent = self.builder(client, request, token);
             let answer = self.answer(request, sent.body(request.body.clone()));
             let answer = tokio::time::timeout(patience, answer);
@@ -212,11 +220,16 @@ impl Http {
             self.error(ErrorKind::UploadSource, request)
                 .with_source(source)
         };
+        self.limits.requests.take(1).await;
         let len_bytes = data.len_bytes();
-        let life = upload_time(len_bytes);
+        let life = upload_time(len_bytes, self.limits.upload.rate());
         let no_token = |error| self.no_token(request, error);
         let token = self.tokens.token(life).await.map_err(no_token)?;
-        let (body, watch) = data.into_body().await.map_err(broken)?;
+        let (body, watch) = data
+            .limited(&self.limits)
+            .into_body()
+            .await
+            .map_err(broken)?;
         let mut sent = self.builder(&self.single, request, token.as_ref());
         if let Some(len_bytes) = len_bytes {
             sent = sent.header(header::CONTENT_LENGTH, len_bytes);
@@ -312,9 +325,11 @@ impl Http {
 }
 
 /// For how long an upload may need its token: some stores use it to the end.
-fn upload_time(len_bytes: Option<u64>) -> Duration {
-    let by_size = Duration::from_secs(len_bytes.unwrap_or(0) / SLOW_UPLOAD_BYTES_PER_SECOND);
-    by_size.max(SHORTEST_UPLOAD)
+fn upload_time(len_bytes: Option<u64>, limit: Option<Rate>) -> Duration {
+    let limit = limit.map_or(f64::INFINITY, Rate::amount);
+    let bytes_per_second = SLOW_UPLOAD_BYTES_PER_SECOND.min(limit);
+    let by_size = len_bytes.unwrap_or(0) as f64 / bytes_per_second;
+    Duration::from_secs(by_size as u64).max(SHORTEST_UPLOAD)
 }
 
 impl Answer {
@@ -397,17 +412,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_an_upload_the_longer_its_token_has_to_live() {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        for (len_bytes, time) in [
-            (None, minutes(5)),
-            (Some(0), minutes(5)),
-            (
-                Some(60_u64 * 60 * SLOW_UPLOAD_BYTES_PER_SECOND),
-                minutes(60),
-            ),
+    fn the_larger_and_slower_an_upload_the_longer_its_token_has_to_live() {
+        const GIB: u64 = 1 << 30;
+        let limit = |mib: f64| Rate::per_second(mib * 1024.0 * 1024.0);
+        for (len_bytes, limit, seconds) in [
+            (None, None, 300),
+            (Some(0), limit(1.0), 300),
+            (Some(100 * GIB), None, 10_240),
+            (Some(100 * GIB), limit(50.0), 10_240),
+            (Some(100 * GIB), limit(1.0), 102_400),
         ] {
-            assert_eq!(upload_time(len_bytes), time);
+            let time = upload_time(len_bytes, limit);
+            assert_eq!(time.as_secs(), seconds, "{len_bytes:?} {limit:?}");
         }
     }
 }
