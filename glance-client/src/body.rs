@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::error::BoxError;
 use crate::http::Answer;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Limits};
 
 /// Servers have been seen to fail on chunks of 1 MiB.
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -39,7 +39,7 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
-    pub(crate) fn new(offset_bytes: u64, answer: Answer) -> Self {
+    pub(crate) fn new(offset_bytes: u64, answer: Answer, limits: &Limits) -> Self {
         let len_bytes = answer.response.content_length();
         let chunks = stream::try_unfold((answer, 0), move |(mut answer, seen)| async move {
             let broken = |answer: &Answer| {
@@ -66,7 +66,7 @@ impl Download {
         Self {
             offset_bytes,
             len_bytes,
-            chunks: chunks.boxed(),
+            chunks: limits.download.clone().pace(chunks.boxed()).boxed(),
         }
     }
 }
@@ -129,6 +129,11 @@ impl Upload {
         self.len_bytes
     }
 
+    pub(crate) fn limited(mut self, limits: &Limits) -> Self {
+        self.chunks = limits.upload.clone().pace(self.chunks).boxed();
+        self
+    }
+
     /// Begins to send it.
     ///
     /// Data of no bytes is read here: a body of which nothing is to be sent is
@@ -172,7 +177,8 @@ struct Progress {
 enum State {
     /// The server has a chunk to take.
     Sending,
-    /// The next chunk has yet to come from where the data is read.
+    /// The next chunk has yet to come from where the data is read, or is not yet
+    /// allowed by the limit.
     Reading,
     /// All of it was handed to the connection.
     Sent,

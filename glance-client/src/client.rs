@@ -151,13 +151,14 @@ impl GlanceClient {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<Download>, Error> {
+        let limits = self.0.http.limits();
         match self.0.version {
             ApiVersion::V1 => {
                 let answer = match self.0.http.send(&v1::download(id)).await {
                     Err(error) if is_not_active(&error) => return Ok(None),
                     result => result?,
                 };
-                Ok(Some(Download::new(0, answer)))
+                Ok(Some(Download::new(0, answer, limits)))
             }
             ApiVersion::V2 { .. } => {
                 let answer = self.download_from(v2::download(id), offset_bytes).await?;
@@ -169,9 +170,9 @@ impl GlanceClient {
                             let what = "it begins at another byte than asked for";
                             return Err(answer.error(ErrorKind::InvalidAnswer, what));
                         }
-                        Ok(Some(Download::new(offset_bytes, answer)))
+                        Ok(Some(Download::new(offset_bytes, answer, limits)))
                     }
-                    _ => Ok(Some(Download::new(0, answer))),
+                    _ => Ok(Some(Download::new(0, answer, limits))),
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{AuthToken, Endpoint, Tls, TokenSource};
+use crate::{AuthToken, Endpoint, Limits, Tls, TokenSource};
 
 /// Which version of the Image API is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub struct ClientConfig {
     pub stall_timeout: Duration,
     /// How long the server may take to answer when it has all of an upload.
     pub answer_timeout: Duration,
+    /// How much may be asked of the network. A clone of it is given to each
+    /// client that is to share it.
+    pub limits: Limits,
     /// How many images a page of a listing has at most. Servers cut it to their
     /// own limit, mostly 1000.
     pub page_limit: u32,
@@ -49,8 +52,8 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Starts from the defaults: no token, whatever version there is, 10 s to
-    /// connect, 60 s for a stall, 10 minutes for the answer to an upload.
+    /// Starts from the defaults: no token, whatever version there is, no limits,
+    /// 10 s to connect, 60 s for a stall, 10 minutes for the answer to an upload.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
@@ -61,6 +64,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(600),
+            limits: Limits::default(),
             page_limit: 1000,
             listing_retries: 0,
         }
@@ -90,6 +94,7 @@ impl fmt::Debug for ClientConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("stall_timeout", &self.stall_timeout)
             .field("answer_timeout", &self.answer_timeout)
+            .field("limits", &self.limits)
             .field("page_limit", &self.page_limit)
             .field("listing_retries", &self.listing_retries)
             .finish_non_exhaustive()

@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::body::Upload;
 use crate::error::BoxError;
-use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, TokenError, TokenSource};
+use crate::limit::Rate;
+use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
 
 /// No page of a listing is larger than this.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What a token has to outlive: an upload at this speed, and be it empty this long.
-const SLOW_UPLOAD_BYTES_PER_SECOND: u64 = 10 * 1024 * 1024;
+const SLOW_UPLOAD_BYTES_PER_SECOND: f64 = 10.0 * 1024.0 * 1024.0;
 const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
 /// What a body brings at least while it is waited for as long as the stall
 /// timeout: a server that drips a byte now and then would keep us for ever.
@@ -31,17 +32,19 @@ const ERROR_BYTES: usize = 16 * 1024;
 /// Sends requests to one Glance.
 pub(crate) struct Http {
     endpoint: Endpoint,
-    /// For requests that can be repeated: connections are kept, and a read may
-    /// not stall.
+    /// For requests that can be repeated: connections are kept.
     pooled: reqwest::Client,
     /// For those that cannot: each has a connection of its own, since a kept one
-    /// may be closed by the server just then. There is no read timeout, as it
-    /// would count while an upload is still being sent.
+    /// may be closed by the server just then.
+    ///
+    /// Neither has a read timeout: that of reqwest counts while an upload is
+    /// still being sent, and while whoever reads an answer takes a rest.
     single: reqwest::Client,
     tokens: Arc<dyn TokenSource>,
     stall_timeout: Duration,
     answer_timeout: Duration,
     listing_retries: u32,
+    limits: Limits,
 }
 
 /// A request without its token.
@@ -126,13 +129,18 @@ impl Http {
         };
         Ok(Self {
             endpoint: config.endpoint.clone(),
-            pooled: build(builder().read_timeout(config.stall_timeout))?,
+            pooled: build(builder())?,
             single: build(builder().pool_max_idle_per_host(0))?,
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
             listing_retries: config.listing_retries,
+            limits: config.limits.clone(),
         })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, request: &Request) -> Error {
@@ -182,18 +190,24 @@ impl Http {
         request: &Request,
         token: Option<&AuthToken>,
     ) -> Result<Answer, Error> {
-        let client = if request.is_repeatable() {
-            &self.pooled
+        let (client, patience) = if request.is_repeatable() {
+            (&self.pooled, self.stall_timeout)
         } else {
-            &self.single
+            (&self.single, self.answer_timeout)
         };
         let attempt = async || {
-            let mut sent = self.builder(client, request, token);
-            if !request.is_repeatable() {
-                sent = sent.timeout(self.answer_timeout);
-            }
-            let answer = sent.body(request.body.clone()).send();
-            self.traced(request, answer).await
+            self.limits.requests.take(1).await;
+            let sent = self.builder(client, request, token);
+            let answer = self.answer(request, sent.body(request.body.clone()));
+            let answer = tokio::time::timeout(patience, answer);
+            self.traced(request, async {
+                let stalled = |elapsed| {
+                    self.error(ErrorKind::Stalled, request)
+                        .with_source(BoxError::from(elapsed))
+                };
+                answer.await.map_err(stalled)?
+            })
+            .await
         };
         match attempt().await {
             // The server may have closed a kept connection just then.
@@ -210,16 +224,22 @@ impl Http {
             self.error(ErrorKind::UploadSource, request)
                 .with_source(source)
         };
+        self.limits.requests.take(1).await;
         let len_bytes = data.len_bytes();
-        let life = upload_time(len_bytes);
+        let life = upload_time(len_bytes, self.limits.upload.rate());
         let no_token = |error| self.no_token(request, error);
         let token = self.tokens.token(life).await.map_err(no_token)?;
-        let (body, watch) = data.into_body().await.map_err(broken)?;
+        let (body, watch) = data
+            .limited(&self.limits)
+            .into_body()
+            .await
+            .map_err(broken)?;
         let mut sent = self.builder(&self.single, request, token.as_ref());
         if let Some(len_bytes) = len_bytes {
             sent = sent.header(header::CONTENT_LENGTH, len_bytes);
         }
-        let answer = self.traced(request, sent.body(reqwest::Body::wrap(body)).send());
+        let answer = self.answer(request, sent.body(reqwest::Body::wrap(body)));
+        let answer = self.traced(request, answer);
         let stall = watch.stalled(self.stall_timeout, self.answer_timeout);
         pin_mut!(answer, stall);
         let answer = match future::select(answer, stall).await {
@@ -264,43 +284,56 @@ impl Http {
         builder
     }
 
+    async fn answer(
+        &self,
+        request: &Request,
+        sent: reqwest::RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let url = self.endpoint.join(&request.path);
+        let method = request.method.clone();
+        match sent.send().await {
+            Ok(response) => Ok(Answer {
+                method,
+                url,
+                response,
+                stall_timeout: self.stall_timeout,
+                waited: Duration::ZERO,
+                came_bytes: 0,
+            }),
+            Err(error) => Err(Error::of_http(&method, &url, error)),
+        }
+    }
+
     async fn traced(
         &self,
         request: &Request,
-        answer: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
+        answer: impl Future<Output = Result<Answer, Error>>,
     ) -> Result<Answer, Error> {
         let url = self.endpoint.join(&request.path);
         let method = &request.method;
         let started = Instant::now();
-        let result = answer.await;
+        let answer = answer.await;
         let elapsed = started.elapsed();
-        match result {
-            Ok(response) => {
-                let request_id = response.headers().get("x-openstack-request-id");
-                let status = response.status().as_u16();
+        match &answer {
+            Ok(answer) => {
+                let request_id = answer.response.headers().get("x-openstack-request-id");
+                let status = answer.response.status().as_u16();
                 tracing::debug!(%method, url, status, ?elapsed, ?request_id, "answered");
-                Ok(Answer {
-                    method: method.clone(),
-                    url,
-                    response,
-                    stall_timeout: self.stall_timeout,
-                    waited: Duration::ZERO,
-                    came_bytes: 0,
-                })
             }
             Err(error) => {
-                let error = Error::of_http(method, &url, error);
                 tracing::debug!(%method, url, kind = ?error.kind(), ?elapsed, "not answered");
-                Err(error)
             }
         }
+        answer
     }
 }
 
 /// For how long an upload may need its token: some stores use it to the end.
-fn upload_time(len_bytes: Option<u64>) -> Duration {
-    let by_size = Duration::from_secs(len_bytes.unwrap_or(0) / SLOW_UPLOAD_BYTES_PER_SECOND);
-    by_size.max(SHORTEST_UPLOAD)
+fn upload_time(len_bytes: Option<u64>, limit: Option<Rate>) -> Duration {
+    let limit = limit.map_or(f64::INFINITY, Rate::amount);
+    let bytes_per_second = SLOW_UPLOAD_BYTES_PER_SECOND.min(limit);
+    let by_size = len_bytes.unwrap_or(0) as f64 / bytes_per_second;
+    Duration::from_secs(by_size as u64).max(SHORTEST_UPLOAD)
 }
 
 impl Answer {
@@ -383,17 +416,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_an_upload_the_longer_its_token_has_to_live() {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        for (len_bytes, time) in [
-            (None, minutes(5)),
-            (Some(0), minutes(5)),
-            (
-                Some(60_u64 * 60 * SLOW_UPLOAD_BYTES_PER_SECOND),
-                minutes(60),
-            ),
+    fn the_larger_and_slower_an_upload_the_longer_its_token_has_to_live() {
+        const GIB: u64 = 1 << 30;
+        let limit = |mib: f64| Rate::per_second(mib * 1024.0 * 1024.0);
+        for (len_bytes, limit, seconds) in [
+            (None, None, 300),
+            (Some(0), limit(1.0), 300),
+            (Some(100 * GIB), None, 10_240),
+            (Some(100 * GIB), limit(50.0), 10_240),
+            (Some(100 * GIB), limit(1.0), 102_400),
         ] {
-            assert_eq!(upload_time(len_bytes), time);
+            let time = upload_time(len_bytes, limit);
+            assert_eq!(time.as_secs(), seconds, "{len_bytes:?} {limit:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod config;
 mod endpoint;
 mod error;
 mod http;
+mod limit;
 mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
@@ -24,6 +25,7 @@ pub use client::GlanceClient;
 pub use config::{ApiChoice, ClientConfig};
 pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
+pub use limit::{Limits, Rate};
 pub use stores::Store;
 pub use survey::{Quota, Survey};
 pub use tls::{InvalidPem, Tls};

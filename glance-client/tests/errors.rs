@@ -246,6 +246,19 @@ async fn an_answer_that_stalls_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_reader_that_takes_a_rest_is_not_a_server_that_stalls() {
+    const LEN: u64 = 8 << 20;
+    let (glance, client) = start(Profile::Today).await;
+    glance.add_image(ImageSpec::new(ONE).data(ImageContent::zeros(LEN)));
+    let mut data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let first = data.chunks.next().await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(450)).await;
+    let rest: Vec<_> = data.chunks.try_collect().await.unwrap();
+    let rest: usize = rest.iter().map(Bytes::len).sum();
+    assert_eq!((first.len() + rest) as u64, LEN);
+}
+
+#[tokio::test]
 async fn an_answer_that_drips_is_given_up() {
     let (glance, client) = start(Profile::Today).await;
     glance.add_image(ImageSpec::new(ONE).data(ImageContent::zeros(1000)));
