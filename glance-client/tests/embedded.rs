@@ -1486,6 +1486,18 @@ async fn image_data_of_any_size_takes_no_memory() {
 }
 
 #[tokio::test]
+async fn digests_are_stated_for_uploads_of_the_length_that_they_are_known_for() {
+    let lab = Lab::new(EmbeddedGlance::builder().stated_digests(3, "m", "sha512", "s"));
+    for (id, data, checksum) in [(ONE, "abc", json!("m")), (TWO, "abcd", Value::Null)] {
+        lab.glance.add_image(ImageSpec::new(id));
+        let uploaded = lab.upload(id, data.as_bytes().to_vec()).send().await;
+        assert_eq!(uploaded.unwrap().status(), 204);
+        assert_eq!(lab.field(id, "checksum"), checksum);
+    }
+    assert_eq!(lab.field(ONE, "os_hash_value"), json!("s"));
+}
+
+#[tokio::test]
 async fn a_listing_of_many_images_costs_what_it_shows() {
     let lab = Lab::new(EmbeddedGlance::builder().page_size(1000));
     for index in 0..20_000 {

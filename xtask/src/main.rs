@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, value_parser};
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod ci;
 mod demo;
+mod embedded;
 mod fuzz;
 mod lab;
 mod layers;
@@ -24,6 +27,16 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure the product beside what else does the same work: docs/performance.md
+    #[cfg(target_os = "linux")]
+    Bench(bench::Options),
+    /// A program that the bench runs as a process of its own
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BenchPart {
+        #[command(subcommand)]
+        part: bench::Part,
+    },
     /// Check and test everything, as CI does
     Ci {
         /// Leave out the documentation, the fuzzing and the live suite: what runs before each commit
@@ -62,6 +75,10 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().task {
+        #[cfg(target_os = "linux")]
+        Task::Bench(options) => bench::run_bench(&options),
+        #[cfg(target_os = "linux")]
+        Task::BenchPart { part } => part.run(),
         Task::Ci { fast: false } => ci::full(),
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),

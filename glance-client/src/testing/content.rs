@@ -34,6 +34,7 @@ enum Kind {
     Memory(Bytes),
     File { file: Arc<Mutex<File>>, len: u64 },
     Pattern { seed: u64, len: u64 },
+    Repeated { block: Bytes, len: u64 },
     Zeros { len: u64 },
 }
 
@@ -49,6 +50,14 @@ impl ImageContent {
         Self(Kind::Pattern { seed, len })
     }
 
+    /// Repeats `block` up to `len` bytes. It is not copied, so no other data is read faster.
+    pub fn repeated(block: impl Into<Bytes>, len: u64) -> Self {
+        Self(Kind::Repeated {
+            block: block.into(),
+            len,
+        })
+    }
+
     /// Generates `len` zeros.
     #[must_use]
     pub fn zeros(len: u64) -> Self {
@@ -60,7 +69,10 @@ impl ImageContent {
     pub fn len_bytes(&self) -> u64 {
         match &self.0 {
             Kind::Memory(bytes) => bytes.len() as u64,
-            Kind::File { len, .. } | Kind::Pattern { len, .. } | Kind::Zeros { len } => *len,
+            Kind::File { len, .. }
+            | Kind::Pattern { len, .. }
+            | Kind::Repeated { len, .. }
+            | Kind::Zeros { len } => *len,
         }
     }
 
@@ -120,6 +132,11 @@ impl ImageContent {
             }
             Kind::Zeros { .. } => Bytes::from_static(&ZEROS).slice(..wanted),
             Kind::Pattern { seed, .. } => pattern_at(*seed, offset, wanted),
+            Kind::Repeated { block, .. } => {
+                let start = offset.checked_rem(block.len() as u64).unwrap_or_default();
+                let start = usize::try_from(start).unwrap_or_default();
+                block.slice(start..block.len().min(start + wanted))
+            }
             Kind::File { file, .. } => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 file.seek(SeekFrom::Start(offset))?;
@@ -242,27 +259,33 @@ pub(super) struct Stored {
     pub(super) head: Vec<u8>,
 }
 
-/// Whether uploads are kept and hashed.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Keeping {
-    Whole(HashAlgorithm),
-    LengthOnly,
+impl Stored {
+    /// What stays of data that is not kept.
+    pub(super) fn forgotten(head: Vec<u8>, len: u64, digests: Option<Digests>) -> Self {
+        Self {
+            content: ImageContent::zeros(len),
+            digests,
+            head,
+        }
+    }
+}
+
+/// Adds what is still missing of the head that the inspection looks at.
+pub(super) fn take_head(head: &mut Vec<u8>, chunk: &[u8]) {
+    let missing = HEAD_BYTES.saturating_sub(head.len());
+    head.extend(chunk.iter().take(missing));
 }
 
 /// Takes in chunks until the channel closes; runs on a thread that may block.
-pub(super) fn store(mut chunks: mpsc::Receiver<Bytes>, keeping: Keeping) -> io::Result<Stored> {
-    let mut hashing = match keeping {
-        Keeping::Whole(algorithm) => Some(Hashing::new(algorithm)),
-        Keeping::LengthOnly => None,
-    };
+pub(super) fn store(
+    mut chunks: mpsc::Receiver<Bytes>,
+    algorithm: HashAlgorithm,
+) -> io::Result<Stored> {
+    let mut hashing = Hashing::new(algorithm);
     let (mut head, mut memory, mut file, mut len) = (Vec::new(), Vec::new(), None::<File>, 0);
     while let Some(chunk) = chunks.blocking_recv() {
         len += chunk.len() as u64;
-        let missing = HEAD_BYTES.saturating_sub(head.len());
-        head.extend(chunk.iter().take(missing));
-        let Some(hashing) = &mut hashing else {
-            continue;
-        };
+        take_head(&mut head, &chunk);
         hashing.update(&chunk);
         match &mut file {
             Some(file) => file.write_all(&chunk)?,
@@ -277,17 +300,16 @@ pub(super) fn store(mut chunks: mpsc::Receiver<Bytes>, keeping: Keeping) -> io::
             }
         }
     }
-    let kind = match (file, &hashing) {
-        (Some(file), _) => Kind::File {
+    let kind = match file {
+        Some(file) => Kind::File {
             file: Arc::new(Mutex::new(file)),
             len,
         },
-        (None, Some(_)) => Kind::Memory(memory.into()),
-        (None, None) => Kind::Zeros { len },
+        None => Kind::Memory(memory.into()),
     };
     Ok(Stored {
         content: ImageContent(kind),
-        digests: hashing.map(Hashing::finish),
+        digests: Some(hashing.finish()),
         head,
     })
 }
@@ -327,5 +349,12 @@ mod tests {
             assert_eq!(part, all[start..start + part.len()], "from {offset}");
         }
         assert_ne!(all, ImageContent::pattern(8, 300_000).to_vec().unwrap());
+    }
+
+    #[test]
+    fn a_repeated_block_begins_again_at_its_end() {
+        let content = ImageContent::repeated("abc", 8);
+        assert_eq!(content.to_vec().unwrap(), b"abcabcab");
+        assert_eq!(content.read_at(4, 100).unwrap(), "bc");
     }
 }

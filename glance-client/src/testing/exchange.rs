@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::caller::Caller;
 use super::connection::{Ending, EndingSlot};
-use super::content::{ImageContent, Keeping, Stored, mix, store};
+use super::content::{ImageContent, Stored, mix, store, take_head};
 use super::fault::{FaultAction, Struck};
 use super::listing::Query;
 use super::log::{RequestKind, RequestRecord};
@@ -273,13 +273,13 @@ impl Call {
 
     /// Takes in image data, hashed and kept off the runtime's threads.
     pub(super) async fn receive(&mut self, most: u64) -> Result<Stored, Broken> {
-        let (chunks, receiver) = mpsc::channel(16);
         let settings = &self.shared.settings;
-        let keeping = match settings.keeps_data {
-            true => Keeping::Whole(settings.algorithm),
-            false => Keeping::LengthOnly,
-        };
-        let storing = tokio::task::spawn_blocking(move || store(receiver, keeping));
+        if !settings.keeps_data {
+            return self.receive_and_forget(most).await;
+        }
+        let (chunks, receiver) = mpsc::channel(16);
+        let algorithm = settings.algorithm;
+        let storing = tokio::task::spawn_blocking(move || store(receiver, algorithm));
         while let Some(chunk) = self.next_chunk().await? {
             if self.received > most {
                 return Err(Broken::TooLarge);
@@ -294,6 +294,20 @@ impl Call {
             .await
             .map_err(|_| Broken::Store(io::Error::other("the store panicked")))?;
         stored.map_err(Broken::Store)
+    }
+
+    /// Takes in image data and counts it, as cheaply as can be.
+    async fn receive_and_forget(&mut self, most: u64) -> Result<Stored, Broken> {
+        let mut head = Vec::new();
+        while let Some(chunk) = self.next_chunk().await? {
+            if self.received > most {
+                return Err(Broken::TooLarge);
+            }
+            take_head(&mut head, &chunk);
+        }
+        let len = self.received;
+        let stated = self.shared.settings.stated.get(&len).cloned();
+        Ok(Stored::forgotten(head, len, stated))
     }
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, Broken> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::content::HashAlgorithm;
+use super::content::{Digests, HashAlgorithm};
 
 /// Which Glance is embedded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct EmbeddedGlanceBuilder {
     pub(super) quota: Option<u64>,
     pub(super) algorithm: HashAlgorithm,
     pub(super) keeps_data: bool,
+    /// Of data that is not kept, by its length.
+    pub(super) stated: BTreeMap<u64, Digests>,
     pub(super) range: RangeSupport,
     pub(super) stores: Vec<String>,
     pub(super) throttle: Option<u64>,
@@ -101,6 +103,7 @@ impl Default for EmbeddedGlanceBuilder {
             quota: None,
             algorithm: HashAlgorithm::Sha512,
             keeps_data: true,
+            stated: BTreeMap::new(),
             range: RangeSupport::Honoured,
             stores: vec!["main".to_owned(), "spare".to_owned()],
             throttle: None,
@@ -166,6 +169,22 @@ impl EmbeddedGlanceBuilder {
     #[must_use]
     pub fn without_digests(mut self) -> Self {
         self.keeps_data = false;
+        self
+    }
+
+    /// Forgets uploads as [`without_digests`](Self::without_digests) does, but states these
+    /// digests for each that has `len` bytes: so the server does not have to hash.
+    #[must_use]
+    pub fn stated_digests(mut self, len: u64, md5: &str, algorithm: &str, value: &str) -> Self {
+        self.keeps_data = false;
+        self.stated.insert(
+            len,
+            Digests {
+                md5: md5.to_owned(),
+                algorithm: algorithm.to_owned(),
+                value: value.to_owned(),
+            },
+        );
         self
     }
 
