@@ -1,6 +1,7 @@
 //! The one place where requests are sent: token, tracing, status to [`Error`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -26,20 +27,22 @@ const LEAST_BYTES: u64 = 1024;
 /// v1 sends a header for each property, of which servers allow 128, or as many as
 /// they are set to. The HTTP library's default is 100.
 const MAX_HEADERS: usize = 2048;
+/// A connection is used again if it was idle for no longer than this. Servers keep
+/// theirs for longer, so that few are closed just as they are used.
+const KEPT_IDLE: Duration = Duration::from_secs(1);
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
 /// Sends requests to one Glance.
 pub(crate) struct Http {
     endpoint: Endpoint,
-    /// For requests that can be repeated: connections are kept.
-    pooled: reqwest::Client,
-    /// For those that cannot: each has a connection of its own, since a kept one
-    /// may be closed by the server just then.
-    ///
-    /// Neither has a read timeout: that of reqwest counts while an upload is
-    /// still being sent, and while whoever reads an answer takes a rest.
-    single: reqwest::Client,
+    /// It has no read timeout: that of reqwest counts while an upload is still
+    /// being sent, and while whoever reads an answer takes a rest.
+    client: reqwest::Client,
+    /// Whether the server was seen to close a connection that it had not said it
+    /// would: some do after each answer. A request that cannot be repeated would
+    /// be lost on one, so no connection is kept any more then.
+    closes_silently: AtomicBool,
     tokens: Arc<dyn TokenSource>,
     stall_timeout: Duration,
     answer_timeout: Duration,
@@ -102,35 +105,30 @@ pub(crate) struct Answer {
 
 impl Http {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, Error> {
-        let builder = || {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-            let builder = reqwest::Client::builder()
-                .default_headers(headers)
-                .user_agent(concat!("glance-client/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .http1_only()
-                // v1 writes properties into headers as they are, line breaks,
-                // blanks in names and all.
-                .http1_ignore_invalid_headers_in_responses(true)
-                .http1_max_headers(MAX_HEADERS)
-                .tcp_nodelay(true)
-                .connect_timeout(config.connect_timeout);
-            // A server that takes nothing for a while, as its store is slow, is
-            // given as long as any other: reqwest's default is 30 s.
-            #[cfg(target_os = "linux")]
-            let builder = builder.tcp_user_timeout(config.stall_timeout);
-            config.tls.apply(builder)
-        };
-        let build = |builder: reqwest::ClientBuilder| {
-            let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
-            builder.build().map_err(failed)
-        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("glance-client/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .http1_only()
+            // v1 writes properties into headers as they are, line breaks,
+            // blanks in names and all.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_max_headers(MAX_HEADERS)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(KEPT_IDLE)
+            .connect_timeout(config.connect_timeout);
+        // A server that takes nothing for a while, as its store is slow, is
+        // given as long as any other: reqwest's default is 30 s.
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(config.stall_timeout);
+        let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
         Ok(Self {
             endpoint: config.endpoint.clone(),
-            pooled: build(builder())?,
-            single: build(builder().pool_max_idle_per_host(0))?,
+            client: config.tls.apply(builder).build().map_err(failed)?,
+            closes_silently: AtomicBool::new(false),
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
@@ -190,14 +188,14 @@ impl Http {
         request: &Request,
         token: Option<&AuthToken>,
     ) -> Result<Answer, Error> {
-        let (client, patience) = if request.is_repeatable() {
-            (&self.pooled, self.stall_timeout)
+        let patience = if request.is_repeatable() {
+            self.stall_timeout
         } else {
-            (&self.single, self.answer_timeout)
+            self.answer_timeout
         };
         let attempt = async || {
             self.limits.requests.take(1).await;
-            let sent = self.builder(client, request, token);
+            let sent = self.builder(request, token);
             let answer = self.answer(request, sent.body(request.body.clone()));
             let answer = tokio::time::timeout(patience, answer);
             self.traced(request, async {
@@ -212,7 +210,11 @@ impl Http {
         match attempt().await {
             // The server may have closed a kept connection just then.
             Err(error) if request.is_repeatable() && error.kind() == ErrorKind::Disconnected => {
-                attempt().await
+                let again = attempt().await;
+                let closes_silently = again.is_ok();
+                self.closes_silently
+                    .fetch_or(closes_silently, Ordering::Relaxed);
+                again
             }
             result => result,
         }
@@ -234,7 +236,7 @@ impl Http {
             .into_body()
             .await
             .map_err(broken)?;
-        let mut sent = self.builder(&self.single, request, token.as_ref());
+        let mut sent = self.builder(request, token.as_ref());
         if let Some(len_bytes) = len_bytes {
             sent = sent.header(header::CONTENT_LENGTH, len_bytes);
         }
@@ -269,17 +271,16 @@ impl Http {
         }
     }
 
-    fn builder(
-        &self,
-        client: &reqwest::Client,
-        request: &Request,
-        token: Option<&AuthToken>,
-    ) -> reqwest::RequestBuilder {
-        let mut builder = client
+    fn builder(&self, request: &Request, token: Option<&AuthToken>) -> reqwest::RequestBuilder {
+        let mut builder = self
+            .client
             .request(request.method.clone(), self.endpoint.join(&request.path))
             .headers(request.headers.clone());
         if let Some(token) = token {
             builder = builder.header("x-auth-token", token.header_value());
+        }
+        if self.closes_silently.load(Ordering::Relaxed) {
+            builder = builder.header(header::CONNECTION, "close");
         }
         builder
     }

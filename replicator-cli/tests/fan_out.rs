@@ -146,7 +146,13 @@ fn a_flipped_byte_reaches_no_target() {
     let ran = livecopy(&source, &targets, &[]);
     assert_eq!(ran.code, Some(6), "{ran:?}");
     for target in &targets {
-        assert_eq!(target.image(&id(0)).unwrap().status, "queued");
+        let status = || target.image(&id(0)).unwrap().status;
+        // The server notices a moment later.
+        let begun = Instant::now();
+        while status() == "saving" && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        assert_eq!(status(), "queued");
     }
 }
 

@@ -97,13 +97,13 @@ impl fmt::Display for DigestAlgorithm {
 pub struct Digester(Box<dyn State>);
 
 /// What `digest::DynDigest` is, save that clones can change threads.
-trait State: Send {
+trait State: Send + Sync {
     fn update(&mut self, data: &[u8]);
     fn copy(&self) -> Box<dyn State>;
     fn finish(self: Box<Self>) -> Vec<u8>;
 }
 
-impl<D: Digest + Clone + Send + 'static> State for D {
+impl<D: Digest + Clone + Send + Sync + 'static> State for D {
     fn update(&mut self, data: &[u8]) {
         Digest::update(self, data);
     }

@@ -100,7 +100,10 @@ impl Flow {
             ),
             None => (DigestAlgorithm::Md5, None),
         };
-        let start = || options.hashes.then(|| Hashing::start(algorithm));
+        let start = || {
+            let hash = || Hashing::start(algorithm, image.size);
+            options.hashes.then(hash)
+        };
         let mut hashing = start();
         let mut at_bytes = 0;
         if let Some(kept) = kept {
@@ -250,7 +253,8 @@ impl Flow {
     /// Reads what was read before, for nothing: its digest must be the same.
     async fn skip(&mut self, data: ImageData) -> Result<ImageDataStream, ImageError> {
         let mut chunks = data.chunks;
-        let mut again = self.hashing.as_ref().map(Hashing::same_algorithm);
+        let algorithm = self.hashing.as_ref().map(Hashing::algorithm);
+        let mut again = algorithm.map(|algorithm| Hashing::start(algorithm, Some(self.at_bytes)));
         let mut left = self.at_bytes.saturating_sub(data.offset_bytes);
         let mut rest = Bytes::new();
         while left > 0 {

@@ -108,11 +108,13 @@ pub(crate) async fn read_digest<E: ImageSource + ?Sized>(
     id: &ImageId,
     algorithm: DigestAlgorithm,
 ) -> Result<ReadDigest, PortError> {
-    let mut hashing = Hashing::start(algorithm);
-    let mut len_bytes = 0;
-    if let Some(data) = end.image_data(id, 0).await? {
-        len_bytes = take_in(data, Some(&mut hashing)).await?;
-    }
+    let data = end.image_data(id, 0).await?;
+    let len_bytes = data.as_ref().and_then(|data| data.len_bytes);
+    let mut hashing = Hashing::start(algorithm, len_bytes);
+    let len_bytes = match data {
+        Some(data) => take_in(data, Some(&mut hashing)).await?,
+        None => 0,
+    };
     Ok(ReadDigest {
         algorithm,
         len_bytes,

@@ -13,12 +13,18 @@ use crate::locked_file;
 const BLOCK_BYTES: usize = 64 << 10;
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
+/// The disk is told to begin after so much. Left to the end, all of an image would
+/// be written while nothing else happens.
+const WRITE_BACK_BYTES: u64 = 32 << 20;
+
 /// A partial file, locked against other processes. It stays when it is dropped.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
     file: File,
     path: PathBuf,
     len_bytes: u64,
+    /// Up to where the disk was told to begin.
+    begun_bytes: u64,
     /// Keeps other writers of this process waiting until the last write, which
     /// nobody may be waiting for any more, has come to its end.
     _turn: OwnedMutexGuard<()>,
@@ -58,26 +64,48 @@ impl PartialFile {
             file,
             path,
             len_bytes: offset_bytes,
+            begun_bytes: offset_bytes,
             _turn: turn,
         })
     }
 
-    /// Appends data. Blocks of zeros are left out, which makes holes of them.
+    /// Appends data. Blocks of zeros are left out, which makes holes of them; what
+    /// lies between two of them is one write.
     pub(crate) fn append(&mut self, mut data: &[u8]) -> Result<(), ArchiveError> {
         while !data.is_empty() {
-            let into_block = self.len_bytes % BLOCK_BYTES as u64;
-            let rest_of_block = BLOCK_BYTES - into_block as usize;
-            let (block, rest) = data.split_at(rest_of_block.min(data.len()));
-            if !ZEROS.starts_with(block) {
+            let mut with_data = 0;
+            let mut zeros = 0;
+            while let Some(rest) = data.get(with_data..).filter(|rest| !rest.is_empty()) {
+                let block = self.block_at(with_data, rest);
+                if ZEROS.starts_with(block) {
+                    zeros = block.len();
+                    break;
+                }
+                with_data += block.len();
+            }
+            let (run, rest) = data.split_at(with_data);
+            if !run.is_empty() {
                 self.file
                     .seek(SeekFrom::Start(self.len_bytes))
-                    .and_then(|_| self.file.write_all(block))
+                    .and_then(|_| self.file.write_all(run))
                     .map_err(ArchiveError::write(&self.path))?;
             }
-            self.len_bytes += block.len() as u64;
-            data = rest;
+            self.len_bytes += (with_data + zeros) as u64;
+            data = rest.get(zeros..).unwrap_or_default();
+        }
+        if self.len_bytes - self.begun_bytes >= WRITE_BACK_BYTES {
+            write_back(&self.file, self.begun_bytes, self.len_bytes);
+            self.begun_bytes = self.len_bytes;
         }
         Ok(())
+    }
+
+    /// The rest of the block of the file into which `rest` begins to fall, `ahead`
+    /// bytes behind its end.
+    fn block_at<'a>(&self, ahead: usize, rest: &'a [u8]) -> &'a [u8] {
+        let into_block = (self.len_bytes + ahead as u64) % BLOCK_BYTES as u64;
+        let len = rest.len().min(BLOCK_BYTES - into_block as usize);
+        rest.get(..len).unwrap_or(rest)
     }
 
     /// Leaves what there is for a later run.
@@ -107,4 +135,19 @@ impl PartialFile {
             .set_len(self.len_bytes)
             .map_err(ArchiveError::write(&self.path))
     }
+}
+
+/// Has the system begin to write to the disk what was written to the file, without
+/// waiting for it; what is on the disk already makes room in memory. It is advice:
+/// a system that does not take it writes when it likes.
+fn write_back(file: &File, from: u64, to: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::num::NonZeroU64;
+
+        let len = NonZeroU64::new(to - from);
+        let _ = rustix::fs::fadvise(file, from, len, rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from, to);
 }

@@ -47,6 +47,9 @@ pub(crate) fn open(path: PathBuf, offset_bytes: u64) -> Result<Option<Reader>, A
     };
     let mut file = File::open(&path).map_err(failed())?;
     file.seek(SeekFrom::Start(offset_bytes)).map_err(failed())?;
+    // Read far ahead.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&file, offset_bytes, None, rustix::fs::Advice::Sequential);
     Ok(Some(Reader {
         file,
         offset_bytes,

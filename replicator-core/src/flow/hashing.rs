@@ -11,10 +11,20 @@ use crate::port::{ImageData, PortError};
 /// How many chunks may wait to be hashed before reading waits for them.
 const QUEUE: usize = 8;
 
-/// A digest that is computed on a thread of its own.
+/// What is no larger than this is hashed where it is read: handing it to a thread
+/// would take longer.
+const SMALL_BYTES: u64 = 256 << 10;
+
+/// A digest in the making.
 pub(crate) struct Hashing {
     algorithm: DigestAlgorithm,
-    queue: mpsc::Sender<Message>,
+    place: Place,
+}
+
+enum Place {
+    Here(Digester),
+    /// On a thread of its own.
+    Thread(mpsc::Sender<Message>),
 }
 
 enum Message {
@@ -23,41 +33,54 @@ enum Message {
 }
 
 impl Hashing {
-    pub(crate) fn start(algorithm: DigestAlgorithm) -> Self {
-        let (queue, mut messages) = mpsc::channel(QUEUE);
-        let mut digester = algorithm.digester();
-        tokio::task::spawn_blocking(move || {
-            while let Some(message) = messages.blocking_recv() {
-                match message {
-                    Message::Data(data) => digester.update(&data),
-                    // Whoever asked may be gone.
-                    Message::Digest(answer) => drop(answer.send(digester.clone())),
-                }
-            }
-        });
-        Self { algorithm, queue }
+    /// Begins a digest of so many bytes, if it is known how many.
+    pub(crate) fn start(algorithm: DigestAlgorithm, len_bytes: Option<u64>) -> Self {
+        let place = if len_bytes.is_some_and(|len| len <= SMALL_BYTES) {
+            Place::Here(algorithm.digester())
+        } else {
+            Place::Thread(on_thread(algorithm.digester()))
+        };
+        Self { algorithm, place }
     }
 
     pub(crate) fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }
 
-    pub(crate) fn same_algorithm(&self) -> Self {
-        Self::start(self.algorithm)
-    }
-
     pub(crate) async fn update(&mut self, data: Bytes) {
-        // The thread ends only after the queue is dropped.
-        let _ = self.queue.send(Message::Data(data)).await;
+        match &mut self.place {
+            Place::Here(digester) => digester.update(&data),
+            // The thread ends only after the queue is dropped.
+            Place::Thread(queue) => drop(queue.send(Message::Data(data)).await),
+        }
     }
 
     /// The digest of everything so far.
     pub(crate) async fn so_far(&self) -> String {
-        let (answer, digest) = oneshot::channel();
-        let _ = self.queue.send(Message::Digest(answer)).await;
-        // Empty, and so equal to no digest, if the thread has panicked.
-        digest.await.map(Digester::finish).unwrap_or_default()
+        match &self.place {
+            Place::Here(digester) => digester.clone().finish(),
+            Place::Thread(queue) => {
+                let (answer, digest) = oneshot::channel();
+                let _ = queue.send(Message::Digest(answer)).await;
+                // Empty, and so equal to no digest, if the thread has panicked.
+                digest.await.map(Digester::finish).unwrap_or_default()
+            }
+        }
     }
+}
+
+fn on_thread(mut digester: Digester) -> mpsc::Sender<Message> {
+    let (queue, mut messages) = mpsc::channel(QUEUE);
+    tokio::task::spawn_blocking(move || {
+        while let Some(message) = messages.blocking_recv() {
+            match message {
+                Message::Data(data) => digester.update(&data),
+                // Whoever asked may be gone.
+                Message::Digest(answer) => drop(answer.send(digester.clone())),
+            }
+        }
+    });
+    queue
 }
 
 /// Reads all of an image's data, and hashes it; returns how much it was.
