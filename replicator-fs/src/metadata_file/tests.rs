@@ -130,6 +130,16 @@ fn a_field_is_read_again_however_deep_it_was_nested() {
 }
 
 #[test]
+fn a_number_is_read_exactly_as_it_was_written() {
+    let mut image = image();
+    image.other.insert("odd".into(), json!(6.5e85));
+    assert_eq!(
+        metadata_from_json(&metadata_to_json(&image)).unwrap(),
+        image
+    );
+}
+
+#[test]
 fn an_owner_that_v1_takes_for_nothing_is_kept() {
     let mut image = image();
     image.owner = Some("None\n".into());
@@ -154,6 +164,7 @@ fn some_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
         any::<String>().prop_map(Value::from),
         Just(json!([1, {"a": "é"}])),
     ]
