@@ -206,7 +206,7 @@ pub(crate) struct Options {
     ///
     /// There an upload that breaks off, or turns out wrong at its end, uses up the
     /// image's id. The directory needs room for as many images as are written at a
-    /// time. They are in `.stage` below it, and gone after a run that went well.
+    /// time: they are in a directory below it, and gone after a run that went well.
     #[arg(long, global = true, value_name = "DIR")]
     #[arg(env = "GLANCE_REPLICATOR_STAGE", hide_env = true)]
     pub(crate) stage: Option<PathBuf>,

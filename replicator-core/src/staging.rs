@@ -5,7 +5,7 @@ use std::sync::Arc;
 use glance_model::ImageMetadata;
 
 use crate::plan::PlannedImage;
-use crate::port::{ImageSource, ImageTarget, NoEvents, Stage};
+use crate::port::{ImageSource, ImageTarget, NoEvents, PortError, Stage};
 use crate::proof::compare_stated;
 use crate::report::{ImageError, Outcome};
 use crate::transfer::Transfer;
@@ -24,9 +24,27 @@ pub(crate) async fn run(
         source: &source,
         ..*transfer
     };
-    let outcome = staged.run(existing, None).await?;
-    stage.remove_image(id).await.map_err(ImageError::Stage)?;
-    Ok(outcome)
+    let outcome = match staged.run(existing, None).await {
+        // Another run, on the same stage, has sent and removed it.
+        Err(ImageError::Source(PortError::NotFound { .. }) | ImageError::DataLost) => {
+            let id = id.clone();
+            return Err(ImageError::Target(PortError::Busy { id, since: None }));
+        }
+        sent => sent?,
+    };
+    match stage.remove_image(id).await {
+        // Another run stages it, will find it sent, and remove it then.
+        Ok(()) | Err(PortError::Busy { .. }) => Ok(outcome),
+        Err(error) => Err(ImageError::Stage(error)),
+    }
+}
+
+/// What the other run stages, it is about to send.
+fn of_stage(error: PortError) -> ImageError {
+    match error {
+        PortError::Busy { .. } => ImageError::Target(error),
+        error => ImageError::Stage(error),
+    }
 }
 
 /// Removes what an earlier run has sent, and was killed before it could remove
@@ -54,7 +72,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         // Another image had this id then.
         Some(_) => {
             let removed = stage.remove_image(&image.id).await;
-            removed.map_err(ImageError::Stage)?;
+            removed.map_err(of_stage)?;
         }
         None => {}
     }
@@ -68,7 +86,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
     };
     match to_stage.run(None, None).await {
         Ok(_) => Ok(()),
-        Err(ImageError::Target(error)) => Err(ImageError::Stage(error)),
+        Err(ImageError::Target(error)) => Err(of_stage(error)),
         Err(error) => Err(error),
     }
 }

@@ -14,6 +14,9 @@ use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
 
+/// How often somebody else may be faster: with the record, and then with its data.
+const MOST_TAKEN: u32 = 2;
+
 /// Copies one image with its data, as often as it takes.
 pub(crate) struct Transfer<'a> {
     pub(crate) ctx: &'a RunContext,
@@ -45,7 +48,7 @@ impl Transfer<'_> {
             total_bytes: self.image.size.unwrap_or(0),
         });
         let (mut existing, mut shared) = (existing, shared);
-        let mut attempts = 0;
+        let (mut attempts, mut taken) = (0, 0);
         let mut ending;
         let stated = loop {
             let written = match shared.take() {
@@ -66,9 +69,10 @@ impl Transfer<'_> {
                 Err(error) => error,
             };
             attempts += 1;
-            if existing.is_none()
-                && let ImageError::Target(PortError::AlreadyExists { .. }) = error
+            if let ImageError::Target(PortError::AlreadyExists { .. }) = error
+                && taken < MOST_TAKEN
             {
+                taken += 1;
                 match self.find_taken(error).await? {
                     found if found.is_active() => break found,
                     found => existing = Some(found),
@@ -133,7 +137,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Asks the target what it has under an id that it did not list: somebody else
+    /// Asks the target what it has under an id that it will not take: somebody else
     /// may have been faster.
     async fn find_taken(&self, error: ImageError) -> Result<ImageMetadata, ImageError> {
         let found = self.find().await?;

@@ -44,18 +44,32 @@ impl Writer<'_> {
         } = planned;
         match action {
             Action::Copy => self.copy(image, target_id, existing, shared).await,
-            Action::CreateRecord => {
-                let created = self.target.create_record(&image).await;
-                created.map_err(ImageError::Target)?;
-                self.ctx.emit(Event::RecordCreated { id: image.id });
-                Ok(Done::Written(Outcome::RecordCreated))
-            }
+            Action::CreateRecord => match self.target.create_record(&image).await {
+                Ok(()) => {
+                    self.ctx.emit(Event::RecordCreated { id: image.id });
+                    Ok(Done::Written(Outcome::RecordCreated))
+                }
+                // It was not there a moment ago: somebody else is at it.
+                Err(PortError::AlreadyExists { .. } | PortError::Busy { .. }) => {
+                    Ok(self.leave_alone(image, SkipReason::BeingWritten { since: None }))
+                }
+                Err(error) => Err(ImageError::Target(error)),
+            },
             Action::UpdateMetadata(diff) => {
                 let current = existing.as_ref().unwrap_or(&image);
-                update_metadata(self.ctx, self.target, current, &diff, self.options).await?;
-                let image = Box::new(image);
-                self.ctx.emit(Event::MetadataUpdated { image, diff });
-                Ok(Done::Written(Outcome::MetadataUpdated))
+                let updated =
+                    update_metadata(self.ctx, self.target, current, &diff, self.options).await;
+                match updated {
+                    Ok(_) => {
+                        let image = Box::new(image);
+                        self.ctx.emit(Event::MetadataUpdated { image, diff });
+                        Ok(Done::Written(Outcome::MetadataUpdated))
+                    }
+                    Err(ImageError::Target(PortError::Busy { since, .. })) => {
+                        Ok(self.leave_alone(image, SkipReason::BeingWritten { since }))
+                    }
+                    Err(error) => Err(error),
+                }
             }
         }
     }
@@ -110,10 +124,14 @@ impl Writer<'_> {
                 }
                 _ => return Err(error),
             };
-            let image = Box::new(image);
-            self.ctx.emit(Event::Skipped { image, reason });
-            return Ok(Done::LeftAlone);
+            return Ok(self.leave_alone(image, reason));
         }
+    }
+
+    fn leave_alone(&self, image: ImageMetadata, reason: SkipReason) -> Done {
+        let image = Box::new(image);
+        self.ctx.emit(Event::Skipped { image, reason });
+        Done::LeftAlone
     }
 
     async fn transfer(

@@ -13,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::ArchiveError;
 use crate::atomic;
 use crate::layout::{Entry, Layout};
+use crate::locked_file;
 use crate::metadata_file::{self, len_of_regular_file};
 
 /// How many metadata files are read at a time while listing.
@@ -154,6 +155,8 @@ impl Directory {
     /// looks like none.
     pub(crate) fn remove(&self, id: &ImageId) -> Result<(), ArchiveError> {
         let layout = &self.layout;
+        // Nothing is taken from under another process that writes the image.
+        let _locked = locked_file::open_or_create(&layout.partial(id))?;
         for path in [layout.metadata(id), layout.data(id), layout.partial(id)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

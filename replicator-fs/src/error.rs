@@ -89,7 +89,14 @@ impl ArchiveError {
 
     /// What a use case is told of work that failed.
     pub(crate) fn during(self, operation: Operation) -> PortError {
-        if let (Self::Busy { .. }, Operation::WriteData(id)) = (&self, &operation) {
+        if let (
+            Self::Busy { .. },
+            Operation::WriteData(id)
+            | Operation::CreateImage(id)
+            | Operation::UpdateMetadata(id)
+            | Operation::RemoveImage(id),
+        ) = (&self, &operation)
+        {
             let (id, since) = (id.clone(), None);
             return PortError::Busy { id, since };
         }

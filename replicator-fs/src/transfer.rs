@@ -45,7 +45,11 @@ pub(crate) fn open(path: PathBuf, offset_bytes: u64) -> Result<Option<Reader>, A
     } else {
         offset_bytes
     };
-    let mut file = File::open(&path).map_err(failed())?;
+    let mut file = match File::open(&path) {
+        // Another process has finished with it just now.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed())?,
+    };
     file.seek(SeekFrom::Start(offset_bytes)).map_err(failed())?;
     // Read far ahead.
     #[cfg(target_os = "linux")]

@@ -96,6 +96,7 @@ pub trait Stage: ImageTarget + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`PortError::Adapter`] if it is there and stays.
+    /// [`PortError::Busy`] if somebody else is writing it, [`PortError::Adapter`]
+    /// if it is there and stays.
     async fn remove_image(&self, id: &ImageId) -> Result<(), PortError>;
 }
