@@ -8,6 +8,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use glance_model::{DoNotReplicate, FilterError};
 
+use crate::limits::{RequestRate, Timetable};
+
 /// Replicate, back up and migrate OpenStack images
 ///
 /// Copies images between Glance servers, and between a Glance server and a
@@ -181,6 +183,26 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "N", default_value = "8")]
     #[arg(env = "GLANCE_REPLICATOR_CHECKERS", hide_env = true)]
     pub(crate) checkers: NonZeroUsize,
+
+    /// Read and send no more image data a second than this
+    ///
+    /// A RATE is a number with K, M or G for KiB, MiB or GiB, or B for bytes, as in
+    /// 512K or 1.5G, or it is off. All transfers to and from servers share it. One
+    /// RATE counts for each of the two directions; 20M:5M is a download of 20M and an
+    /// upload of 5M (rclone has them the other way round), and either may be off. A
+    /// timetable of local times has a RATE for each, which counts until the next one:
+    /// `08:00,20M 19:00,off`, or with days `Mon-08:00,20M:5M Fri-19:00,off`.
+    #[arg(long, global = true, value_name = "RATE[:RATE]", default_value = "off")]
+    #[arg(env = "GLANCE_REPLICATOR_BWLIMIT", hide_env = true)]
+    pub(crate) bwlimit: Timetable,
+
+    /// Send no more requests a second than this
+    ///
+    /// All Glance servers and transfers share it; Keystone has no part in it. N may be
+    /// a decimal number, such as 0.5, or off.
+    #[arg(long, global = true, value_name = "N", default_value = "off")]
+    #[arg(env = "GLANCE_REPLICATOR_TPSLIMIT", hide_env = true)]
+    pub(crate) tpslimit: RequestRate,
 
     /// Try so many times more what failed and may go away by itself
     #[arg(long, global = true, value_name = "N", default_value = "5")]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use glance_client::Limits;
 use replicator_core::{ListingError, PortError, RunContext, Verb, VerifyBy};
 
 use crate::args::{Args, Command, Options};
@@ -20,9 +21,9 @@ use crate::connect::Tokens;
 use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::log;
 use crate::render::{Console, Look};
 use crate::signals::{self, FirstSignal, Signal};
+use crate::{limits, log};
 
 /// How long what is under way may take to end when all is done. A name that is
 /// being looked up cannot be broken off.
@@ -34,6 +35,8 @@ pub(crate) struct Run<'a> {
     pub(crate) tokens: Tokens,
     pub(crate) env: Environment,
     pub(crate) ctx: RunContext,
+    /// What all clients of the run share.
+    pub(crate) limits: Limits,
     pub(crate) console: Arc<Console>,
     signal: FirstSignal,
 }
@@ -100,6 +103,7 @@ async fn begin(
         tokens: Tokens::new(options, &env)?,
         env,
         signal: signals::watch(&ctx, console)?,
+        limits: limits::start(options, console),
         ctx,
         console: Arc::clone(console),
     };

@@ -215,6 +215,7 @@ async fn connect(
     };
     config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
     config.listing_retries = run.options.retries;
+    config.limits = run.limits.clone();
     let endpoint = config.endpoint.clone();
     match GlanceClient::connect(&config).await {
         Ok(client) => {

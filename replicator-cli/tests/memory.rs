@@ -71,6 +71,26 @@ fn an_image_of_4_gib_is_never_held_in_memory() {
 }
 
 #[test]
+fn what_waits_for_a_limit_is_not_in_memory() {
+    let source = EmbeddedGlance::builder().start_blocking().unwrap();
+    for number in 0..16 {
+        let image = ImageSpec::new(&id(number)).without_digests();
+        source.add_image(image.data(ImageContent::zeros(8 << 20)));
+    }
+    for limit in ["40M:off", "off:40M"] {
+        let target = EmbeddedGlance::builder().without_digests();
+        let target = target.start_blocking().unwrap();
+        let options = ["--transfers", "16", "--verify", "none", "--bwlimit", limit];
+        let ends = ["livecopy", source.host_port(), target.host_port()];
+        let (ran, peak) = watch(&[&options, &ends[..]].concat());
+        let copied = "livecopy: 16 copied (128.0 MiB in ";
+        assert!(ran.stderr.contains(copied), "{ran:?}");
+        eprintln!("at most {peak} KiB");
+        assert!((1..LIMIT_KIB).contains(&peak), "{limit}: {peak} KiB");
+    }
+}
+
+#[test]
 fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_requests() {
     const IMAGES: u64 = 100_000;
     let filled = || {

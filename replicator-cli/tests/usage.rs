@@ -83,6 +83,8 @@ fn options_that_make_no_sense_are_usage_errors() {
         &["--retries", "-1"],
         &["--stall-timeout", "0"],
         &["--progress", "much"],
+        &["--bwlimit", "10"],
+        &["--tpslimit", "-1"],
         &["--source-api", "v3"],
         &["--nosuch"],
         &["-D", "name id"],
@@ -102,6 +104,28 @@ fn options_that_make_no_sense_are_usage_errors() {
     );
     let log = ["-l", "/nosuch/log", "size", "127.0.0.1:1"];
     assert_error(&run(&log), 1, &["cannot log to /nosuch/log"]);
+}
+
+#[test]
+fn a_wrong_limit_is_a_usage_error_that_says_what_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.conf");
+    for (limit, problem) in [
+        (
+            "10",
+            "\"10\" is no rate: write off, or a number of at least 1K",
+        ),
+        ("1M:fast", "\"fast\" is no rate"),
+        ("8:00,1M", "\"8:00\" is no time: write HH:MM or DAY-HH:MM"),
+        ("08:00,1M 2M", "\"2M\" is no entry of a timetable"),
+    ] {
+        fs::write(&path, format!("[DEFAULT]\nbwlimit = {limit}\n")).unwrap();
+        let config = ["--config-file", path.to_str().unwrap()];
+        for options in [config, ["--bwlimit", limit]] {
+            let ran = run(&[&options, &["size", "127.0.0.1:1"][..]].concat());
+            assert_error(&ran, 2, &["'--bwlimit <RATE[:RATE]>'", problem]);
+        }
+    }
 }
 
 #[test]
