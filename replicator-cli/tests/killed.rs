@@ -1,27 +1,26 @@
-//! Runs that are killed, as `kill -9` or a power cut does it, at random moments, and run again until
-//! they are done: nothing is ever wrong or half there, and nothing stays behind.
+//! Runs that are killed at random moments, as `kill -9` does it, and run again until they are done:
+//! nothing is ever wrong or half there, and nothing stays behind.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     reason = "test helpers"
 )]
 
 #[path = "support/background.rs"]
 mod background;
+#[path = "support/killing.rs"]
+mod killing;
 #[expect(dead_code, reason = "not every test reads the output")]
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use background::{spawn, wait_until};
-use fastrand::Rng;
+use background::wait_until;
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, ImageView, Profile};
+use killing::{Target, args, has_skipped, kill_and_finish};
 use serde_json::Value;
 use support::{Ran, run};
 use tempfile::TempDir;
@@ -29,9 +28,6 @@ use tempfile::TempDir;
 const KILLS: u64 = 100;
 /// Makes a run last some hundred milliseconds.
 const BYTES_PER_SECOND: u64 = 5_000_000;
-/// How often a run may be begun again before its end.
-const MOST_RUNS: usize = 100;
-
 const IMAGES: u64 = 6;
 
 fn id(number: u64) -> String {
@@ -69,97 +65,6 @@ fn filled(builder: glance_client::testing::EmbeddedGlanceBuilder) -> EmbeddedGla
     source
 }
 
-/// One end of the runs that are killed: the one that is written.
-trait Target {
-    /// The command line that writes to it.
-    fn args(&self) -> Vec<String>;
-
-    /// What must hold at any moment.
-    fn check_at_once(&self);
-
-    /// Judges a run that came to its end by itself, and says whether all is done.
-    fn is_done_after(&self, ran: &Ran) -> bool;
-}
-
-/// Kills runs at moments that are spread over a whole run, and lets what is left be finished in
-/// between: by a run that is not disturbed, or by one that is killed again.
-fn kill_and_finish<T: Target>(kills: u64, fresh: impl Fn() -> T) {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = match std::env::var("KILLED_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => nanos.as_nanos() as u64,
-    };
-    eprintln!("KILLED_SEED={seed}");
-    let mut random = Rng::with_seed(seed);
-    let mut moments: Vec<u64> = (0..kills).collect();
-    random.shuffle(&mut moments);
-
-    // How long a whole run takes now, on a machine that may be busy with others.
-    let mut whole = finish(&fresh());
-    let mut target = fresh();
-    let mut is_fresh = true;
-    let mut runs = 0;
-    while let Some(&moment) = moments.last() {
-        runs += 1;
-        assert!(runs < 5 * kills, "runs end too early to be killed");
-        let part = (moment as f64 + random.f64()) / kills as f64;
-        let ended = kill_after(&target, whole.mul_f64(part));
-        target.check_at_once();
-        let is_done = match ended {
-            Some((ran, took)) => {
-                if is_fresh {
-                    whole = took;
-                }
-                target.is_done_after(&ran)
-            }
-            None => {
-                moments.pop();
-                let is_left_alone = random.bool();
-                if is_left_alone {
-                    finish(&target);
-                }
-                is_left_alone
-            }
-        };
-        is_fresh = is_done;
-        if is_done {
-            target = fresh();
-        }
-    }
-    finish(&target);
-    eprintln!("{kills} of {runs} runs were killed; a whole one takes {whole:?}");
-}
-
-/// Kills a run after some time; if it ended before, returns what it left, and when.
-fn kill_after(target: &impl Target, time: Duration) -> Option<(Ran, Duration)> {
-    let args = target.args();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let begun = Instant::now();
-    let mut child = spawn(&args);
-    while begun.elapsed() < time && child.try_wait().unwrap().is_none() {
-        thread::sleep(Duration::from_micros(500));
-    }
-    child.kill().unwrap();
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    ran.code.is_some().then_some((ran, begun.elapsed()))
-}
-
-/// Runs until all is done; returns how long the last run took.
-fn finish(target: &impl Target) -> Duration {
-    let args = target.args();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    for _ in 0..MOST_RUNS {
-        let begun = Instant::now();
-        let ran = run(&args);
-        let took = begun.elapsed();
-        target.check_at_once();
-        if target.is_done_after(&ran) {
-            return took;
-        }
-    }
-    panic!("{MOST_RUNS} runs have not finished it");
-}
-
 /// What a server does not set by itself.
 fn record(image: &ImageView) -> Value {
     let mut record = image.record.clone();
@@ -173,11 +78,6 @@ fn is_right(image: &ImageView) -> bool {
     // v1 keeps nothing of an image of no bytes.
     let content = image.content.clone().unwrap_or(ImageContent::zeros(0));
     content.sha256().unwrap() == content_of(&image.id).sha256().unwrap()
-}
-
-/// Whether the run has left alone what was still being written.
-fn has_skipped(ran: &Ran) -> bool {
-    !ran.stderr.contains(" 0 skipped, ")
 }
 
 /// A Glance that is written through v2.
@@ -197,12 +97,6 @@ impl<'a> V2<'a> {
             archive,
         }
     }
-}
-
-fn args(words: &[&str]) -> Vec<String> {
-    let options = ["--transfers", "2"];
-    let words = words.iter().chain(&options);
-    words.map(|&word| word.to_owned()).collect()
 }
 
 impl Target for V2<'_> {
