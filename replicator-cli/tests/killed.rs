@@ -80,20 +80,21 @@ fn is_right(image: &ImageView) -> bool {
     content.sha256().unwrap() == content_of(&image.id).sha256().unwrap()
 }
 
-/// A Glance that is written through v2.
+/// Glances that are written through v2.
 struct V2<'a> {
     source: &'a EmbeddedGlance,
-    target: EmbeddedGlance,
+    targets: Vec<EmbeddedGlance>,
     /// The archive that is loaded.
     archive: Option<&'a Path>,
 }
 
 impl<'a> V2<'a> {
-    fn new(source: &'a EmbeddedGlance, archive: Option<&'a Path>) -> Self {
+    fn new(source: &'a EmbeddedGlance, targets: usize, archive: Option<&'a Path>) -> Self {
         let target = EmbeddedGlance::builder().throttle(BYTES_PER_SECOND);
+        let targets = (0..targets).map(|_| target.clone().start_blocking().unwrap());
         Self {
             source,
-            target: target.start_blocking().unwrap(),
+            targets: targets.collect(),
             archive,
         }
     }
@@ -101,15 +102,26 @@ impl<'a> V2<'a> {
 
 impl Target for V2<'_> {
     fn args(&self) -> Vec<String> {
-        let target = self.target.host_port();
-        match self.archive {
-            Some(archive) => args(&["load", target, archive.to_str().unwrap()]),
-            None => args(&["livecopy", self.source.host_port(), target]),
-        }
+        let targets = self.targets.iter().map(EmbeddedGlance::host_port);
+        let words: Vec<&str> = match self.archive {
+            Some(archive) => {
+                let archive = archive.to_str().unwrap();
+                ["load"]
+                    .into_iter()
+                    .chain(targets)
+                    .chain([archive])
+                    .collect()
+            }
+            None => {
+                let source = ["livecopy", self.source.host_port()];
+                source.into_iter().chain(targets).collect()
+            }
+        };
+        args(&words)
     }
 
     fn check_at_once(&self) {
-        for image in self.target.images() {
+        for image in self.targets.iter().flat_map(EmbeddedGlance::images) {
             match &*image.status {
                 "active" => assert!(is_right(&image), "{image:?} is active and wrong"),
                 "queued" | "saving" => {
@@ -130,10 +142,14 @@ impl Target for V2<'_> {
             let images = glance.images();
             images.iter().map(record).collect::<Vec<_>>()
         };
-        if has_skipped(ran) && records(&self.target) != records(self.source) {
+        let wanted = records(self.source);
+        let differs = |target: &EmbeddedGlance| records(target) != wanted;
+        if has_skipped(ran) && self.targets.iter().any(differs) {
             return false;
         }
-        assert_eq!(records(&self.target), records(self.source), "{ran:?}");
+        for target in &self.targets {
+            assert_eq!(records(target), wanted, "{ran:?}");
+        }
         true
     }
 }
@@ -141,7 +157,13 @@ impl Target for V2<'_> {
 #[test]
 fn livecopy_that_is_killed_a_hundred_times_leaves_every_image_whole_and_no_id_burnt() {
     let source = filled(EmbeddedGlance::builder());
-    kill_and_finish(KILLS, || V2::new(&source, None));
+    kill_and_finish(KILLS, || V2::new(&source, 1, None));
+}
+
+#[test]
+fn livecopy_to_two_targets_that_is_killed_leaves_every_image_whole_on_both() {
+    let source = filled(EmbeddedGlance::builder());
+    kill_and_finish(KILLS / 3, || V2::new(&source, 2, None));
 }
 
 #[test]
@@ -151,7 +173,7 @@ fn load_that_is_killed_a_hundred_times_leaves_every_image_whole_and_no_id_burnt(
     let archive = directory.path();
     let ran = run(&["dump", source.host_port(), archive.to_str().unwrap()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    kill_and_finish(KILLS, || V2::new(&source, Some(archive)));
+    kill_and_finish(KILLS, || V2::new(&source, 1, Some(archive)));
 }
 
 struct Archive<'a> {
