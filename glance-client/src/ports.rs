@@ -80,7 +80,8 @@ impl ImageTarget for GlanceClient {
         };
         let written = match written {
             Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::Conflict => {
+            // Of two uploads that begin at once, one is answered 410.
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Gone) => {
                 return Err(self.conflict(id, error).await);
             }
             Err(error) => return Err(port_error(error, Operation::WriteData(id.clone()))),

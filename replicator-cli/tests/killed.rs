@@ -1,27 +1,26 @@
-//! Runs that are killed, as `kill -9` or a power cut does it, at random moments, and run again until
-//! they are done: nothing is ever wrong or half there, and nothing stays behind.
+//! Runs that are killed at random moments, as `kill -9` does it, and run again until they are done:
+//! nothing is ever wrong or half there, and nothing stays behind.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     reason = "test helpers"
 )]
 
 #[path = "support/background.rs"]
 mod background;
+#[path = "support/killing.rs"]
+mod killing;
 #[expect(dead_code, reason = "not every test reads the output")]
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use background::{spawn, wait_until};
-use fastrand::Rng;
+use background::wait_until;
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, ImageView, Profile};
+use killing::{Target, args, has_skipped, kill_and_finish};
 use serde_json::Value;
 use support::{Ran, run};
 use tempfile::TempDir;
@@ -29,9 +28,6 @@ use tempfile::TempDir;
 const KILLS: u64 = 100;
 /// Makes a run last some hundred milliseconds.
 const BYTES_PER_SECOND: u64 = 5_000_000;
-/// How often a run may be begun again before its end.
-const MOST_RUNS: usize = 100;
-
 const IMAGES: u64 = 6;
 
 fn id(number: u64) -> String {
@@ -69,97 +65,6 @@ fn filled(builder: glance_client::testing::EmbeddedGlanceBuilder) -> EmbeddedGla
     source
 }
 
-/// One end of the runs that are killed: the one that is written.
-trait Target {
-    /// The command line that writes to it.
-    fn args(&self) -> Vec<String>;
-
-    /// What must hold at any moment.
-    fn check_at_once(&self);
-
-    /// Judges a run that came to its end by itself, and says whether all is done.
-    fn is_done_after(&self, ran: &Ran) -> bool;
-}
-
-/// Kills runs at moments that are spread over a whole run, and lets what is left be finished in
-/// between: by a run that is not disturbed, or by one that is killed again.
-fn kill_and_finish<T: Target>(kills: u64, fresh: impl Fn() -> T) {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = match std::env::var("KILLED_SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => nanos.as_nanos() as u64,
-    };
-    eprintln!("KILLED_SEED={seed}");
-    let mut random = Rng::with_seed(seed);
-    let mut moments: Vec<u64> = (0..kills).collect();
-    random.shuffle(&mut moments);
-
-    // How long a whole run takes now, on a machine that may be busy with others.
-    let mut whole = finish(&fresh());
-    let mut target = fresh();
-    let mut is_fresh = true;
-    let mut runs = 0;
-    while let Some(&moment) = moments.last() {
-        runs += 1;
-        assert!(runs < 5 * kills, "runs end too early to be killed");
-        let part = (moment as f64 + random.f64()) / kills as f64;
-        let ended = kill_after(&target, whole.mul_f64(part));
-        target.check_at_once();
-        let is_done = match ended {
-            Some((ran, took)) => {
-                if is_fresh {
-                    whole = took;
-                }
-                target.is_done_after(&ran)
-            }
-            None => {
-                moments.pop();
-                let is_left_alone = random.bool();
-                if is_left_alone {
-                    finish(&target);
-                }
-                is_left_alone
-            }
-        };
-        is_fresh = is_done;
-        if is_done {
-            target = fresh();
-        }
-    }
-    finish(&target);
-    eprintln!("{kills} of {runs} runs were killed; a whole one takes {whole:?}");
-}
-
-/// Kills a run after some time; if it ended before, returns what it left, and when.
-fn kill_after(target: &impl Target, time: Duration) -> Option<(Ran, Duration)> {
-    let args = target.args();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let begun = Instant::now();
-    let mut child = spawn(&args);
-    while begun.elapsed() < time && child.try_wait().unwrap().is_none() {
-        thread::sleep(Duration::from_micros(500));
-    }
-    child.kill().unwrap();
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    ran.code.is_some().then_some((ran, begun.elapsed()))
-}
-
-/// Runs until all is done; returns how long the last run took.
-fn finish(target: &impl Target) -> Duration {
-    let args = target.args();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    for _ in 0..MOST_RUNS {
-        let begun = Instant::now();
-        let ran = run(&args);
-        let took = begun.elapsed();
-        target.check_at_once();
-        if target.is_done_after(&ran) {
-            return took;
-        }
-    }
-    panic!("{MOST_RUNS} runs have not finished it");
-}
-
 /// What a server does not set by itself.
 fn record(image: &ImageView) -> Value {
     let mut record = image.record.clone();
@@ -175,47 +80,48 @@ fn is_right(image: &ImageView) -> bool {
     content.sha256().unwrap() == content_of(&image.id).sha256().unwrap()
 }
 
-/// Whether the run has left alone what was still being written.
-fn has_skipped(ran: &Ran) -> bool {
-    !ran.stderr.contains(" 0 skipped, ")
-}
-
-/// A Glance that is written through v2.
+/// Glances that are written through v2.
 struct V2<'a> {
     source: &'a EmbeddedGlance,
-    target: EmbeddedGlance,
+    targets: Vec<EmbeddedGlance>,
     /// The archive that is loaded.
     archive: Option<&'a Path>,
 }
 
 impl<'a> V2<'a> {
-    fn new(source: &'a EmbeddedGlance, archive: Option<&'a Path>) -> Self {
+    fn new(source: &'a EmbeddedGlance, targets: usize, archive: Option<&'a Path>) -> Self {
         let target = EmbeddedGlance::builder().throttle(BYTES_PER_SECOND);
+        let targets = (0..targets).map(|_| target.clone().start_blocking().unwrap());
         Self {
             source,
-            target: target.start_blocking().unwrap(),
+            targets: targets.collect(),
             archive,
         }
     }
 }
 
-fn args(words: &[&str]) -> Vec<String> {
-    let options = ["--transfers", "2"];
-    let words = words.iter().chain(&options);
-    words.map(|&word| word.to_owned()).collect()
-}
-
 impl Target for V2<'_> {
     fn args(&self) -> Vec<String> {
-        let target = self.target.host_port();
-        match self.archive {
-            Some(archive) => args(&["load", target, archive.to_str().unwrap()]),
-            None => args(&["livecopy", self.source.host_port(), target]),
-        }
+        let targets = self.targets.iter().map(EmbeddedGlance::host_port);
+        let words: Vec<&str> = match self.archive {
+            Some(archive) => {
+                let archive = archive.to_str().unwrap();
+                ["load"]
+                    .into_iter()
+                    .chain(targets)
+                    .chain([archive])
+                    .collect()
+            }
+            None => {
+                let source = ["livecopy", self.source.host_port()];
+                source.into_iter().chain(targets).collect()
+            }
+        };
+        args(&words)
     }
 
     fn check_at_once(&self) {
-        for image in self.target.images() {
+        for image in self.targets.iter().flat_map(EmbeddedGlance::images) {
             match &*image.status {
                 "active" => assert!(is_right(&image), "{image:?} is active and wrong"),
                 "queued" | "saving" => {
@@ -236,10 +142,14 @@ impl Target for V2<'_> {
             let images = glance.images();
             images.iter().map(record).collect::<Vec<_>>()
         };
-        if has_skipped(ran) && records(&self.target) != records(self.source) {
+        let wanted = records(self.source);
+        let differs = |target: &EmbeddedGlance| records(target) != wanted;
+        if has_skipped(ran) && self.targets.iter().any(differs) {
             return false;
         }
-        assert_eq!(records(&self.target), records(self.source), "{ran:?}");
+        for target in &self.targets {
+            assert_eq!(records(target), wanted, "{ran:?}");
+        }
         true
     }
 }
@@ -247,7 +157,13 @@ impl Target for V2<'_> {
 #[test]
 fn livecopy_that_is_killed_a_hundred_times_leaves_every_image_whole_and_no_id_burnt() {
     let source = filled(EmbeddedGlance::builder());
-    kill_and_finish(KILLS, || V2::new(&source, None));
+    kill_and_finish(KILLS, || V2::new(&source, 1, None));
+}
+
+#[test]
+fn livecopy_to_two_targets_that_is_killed_leaves_every_image_whole_on_both() {
+    let source = filled(EmbeddedGlance::builder());
+    kill_and_finish(KILLS / 3, || V2::new(&source, 2, None));
 }
 
 #[test]
@@ -257,7 +173,7 @@ fn load_that_is_killed_a_hundred_times_leaves_every_image_whole_and_no_id_burnt(
     let archive = directory.path();
     let ran = run(&["dump", source.host_port(), archive.to_str().unwrap()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    kill_and_finish(KILLS, || V2::new(&source, Some(archive)));
+    kill_and_finish(KILLS, || V2::new(&source, 1, Some(archive)));
 }
 
 struct Archive<'a> {

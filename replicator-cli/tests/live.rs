@@ -9,16 +9,26 @@
     reason = "test helpers"
 )]
 
+#[path = "support/background.rs"]
+mod background;
 #[path = "live/clouds.rs"]
 mod clouds;
 #[path = "live/images.rs"]
 mod images;
 #[path = "live/keystone.rs"]
 mod keystone;
+#[path = "live/killed.rs"]
+mod killed;
+#[path = "support/killing.rs"]
+mod killing;
 #[path = "live/server.rs"]
 mod server;
+#[expect(dead_code, reason = "not every test reads the output")]
+mod support;
 #[path = "live/tls.rs"]
 mod tls;
+#[path = "live/together.rs"]
+mod together;
 #[path = "live/tokens.rs"]
 mod tokens;
 

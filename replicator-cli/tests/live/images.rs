@@ -12,7 +12,7 @@ pub(crate) type Data = BTreeMap<String, Vec<u8>>;
 const MIB: usize = 1024 * 1024;
 
 /// Bytes that look random, and are the same for the same seed.
-fn bytes(seed: u32, len: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: u32, len: usize) -> Vec<u8> {
     let mut state = u64::from(seed) << 32 | 0x9E37_79B9;
     let mut data = Vec::with_capacity(len + 8);
     while data.len() < len {
@@ -25,7 +25,7 @@ fn bytes(seed: u32, len: usize) -> Vec<u8> {
     data
 }
 
-fn id(n: u32) -> String {
+pub(crate) fn id(n: u32) -> String {
     // Spread over the whole range, so that the order is not that of creation.
     format!(
         "{:08x}-0000-4000-8000-{n:012x}",

@@ -135,9 +135,12 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
             image.updated_at = now;
             Ok(before)
         }
+        // The words of the real server, which finds it changed and thinks it gone.
         _ => refuse(
-            409,
-            "Image status transition from saving to saving is not allowed",
+            410,
+            format!(
+                "Image {id} could not be found after upload. The image may have been deleted during the upload, cleaning up the chunks uploaded."
+            ),
         ),
     }
 }
