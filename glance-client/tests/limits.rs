@@ -46,7 +46,7 @@ async fn who_waits_for_a_limit_is_not_taken_for_a_stall() {
     limits.set_download(slow);
     let begin = Instant::now();
     assert_eq!(read(&client, 1).await, data);
-    assert!((0.9..2.0).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((0.8..3.0).contains(&seconds(begin)), "{}", seconds(begin));
 
     limits.set_upload(slow);
     let mut image = ImageMetadata::new(id(2), ImageStatus::Queued);
@@ -55,14 +55,14 @@ async fn who_waits_for_a_limit_is_not_taken_for_a_stall() {
     let begin = Instant::now();
     let written = client.create_image(&image, Upload::from_bytes(data));
     assert_eq!(written.await.unwrap().size, Some(3000));
-    assert!((0.9..2.0).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((0.8..3.0).contains(&seconds(begin)), "{}", seconds(begin));
 
     limits.set_requests(Rate::per_second(2.0));
     let begin = Instant::now();
     for _ in 0..4 {
         assert!(client.find_image(&id(2)).await.unwrap().is_some());
     }
-    assert!((1.4..2.5).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((1.2..4.0).contains(&seconds(begin)), "{}", seconds(begin));
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn clients_of_several_servers_share_their_limits() {
     for data in join_all(reads).await {
         assert_eq!(data.len(), LEN);
     }
-    assert!((1.8..3.0).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((1.7..4.0).contains(&seconds(begin)), "{}", seconds(begin));
 
     let begin = Instant::now();
     let finds = clients.iter().map(async |client| {
@@ -97,7 +97,7 @@ async fn clients_of_several_servers_share_their_limits() {
         }
     });
     join_all(finds).await;
-    assert!((0.8..2.0).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((0.7..3.0).contains(&seconds(begin)), "{}", seconds(begin));
 }
 
 #[tokio::test]
@@ -117,5 +117,5 @@ async fn a_download_that_is_dropped_takes_nothing_from_the_others() {
     assert!(wait.await.is_err());
     drop(one);
     assert_eq!(other.next().await.unwrap().unwrap().len(), 1024);
-    assert!((0.9..1.5).contains(&seconds(begin)), "{}", seconds(begin));
+    assert!((0.7..3.0).contains(&seconds(begin)), "{}", seconds(begin));
 }

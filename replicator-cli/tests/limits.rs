@@ -64,7 +64,7 @@ fn a_download_is_limited_apart_from_an_upload() {
     let archive = dir.path().to_str().unwrap();
     // Each chunk takes longer than the server may stall.
     let dump = ["dump", "--stall-timeout", "1", source.host_port(), archive];
-    lasts(1.8..=5.0, || {
+    lasts(1.7..=5.0, || {
         run(&[&["--bwlimit", "1M:off"], &dump[..]].concat())
     });
     let load = ["load", "--stall-timeout", "1", target.host_port(), archive];
@@ -76,7 +76,7 @@ fn a_download_is_limited_apart_from_an_upload() {
         run(&[&["--bwlimit", "off:1K"], &again[..]].concat())
     });
     let load = ["load", other.host_port(), archive];
-    lasts(1.8..=5.0, || {
+    lasts(1.7..=5.0, || {
         run(&[&["--bwlimit", "off:1M"], &load[..]].concat())
     });
 }
@@ -122,7 +122,7 @@ fn a_timetable_is_read_in_local_time_also_from_a_file() {
     .unwrap();
     let archive = dir.path().join("archive");
     let args = ["dump", "--config-file", config, source.host_port()];
-    lasts(1.8..=5.0, || {
+    lasts(1.7..=5.0, || {
         let mut command = program();
         command.env("TZ", zone).args(args).arg(&archive);
         Ran::from(command.output().unwrap())
