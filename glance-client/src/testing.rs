@@ -31,6 +31,7 @@ mod exchange;
 mod fault;
 mod listing;
 mod log;
+mod record;
 mod reply;
 mod sending;
 mod server;

@@ -64,6 +64,7 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
         report.cases.push(case);
         report.write(&bench.dir)?;
     }
+    bench.clean()?;
     println!("{}", report.summary());
     if options.document {
         report.document(&root().join("docs/performance.md"))?;

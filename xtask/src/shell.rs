@@ -75,13 +75,19 @@ fn line(command: &Command) -> String {
     variables.chain([words(command)]).collect()
 }
 
-/// The program by its name, and its arguments.
-fn words(command: &Command) -> String {
+/// The name of the program, without its directory.
+pub(crate) fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
-    let words = [name].into_iter().chain(command.get_args());
+    name.to_string_lossy().into_owned()
+}
+
+/// The program by its name, and its arguments.
+fn words(command: &Command) -> String {
+    let arguments = command.get_args().map(|word| word.to_string_lossy());
+    let words = [name(command).into()].into_iter().chain(arguments);
     words
-        .map(|word| quoted(&word.to_string_lossy()))
+        .map(|word| quoted(&word))
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::content::ImageContent;
 
@@ -77,8 +78,10 @@ impl Reply {
         .header("content-type", content_type)
     }
 
-    pub(super) fn json(status: u16, body: &Value) -> Self {
-        Self::text(status, "application/json", body.to_string())
+    pub(super) fn json(status: u16, body: &impl Serialize) -> Self {
+        // Nothing that is shown here fails to be written.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self::text(status, "application/json", body)
     }
 
     pub(super) fn data(content: ImageContent, len: u64) -> Self {

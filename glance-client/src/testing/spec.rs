@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::content::{Digests, ImageContent};
+use super::record::RecordV2;
 use super::state::{CONTAINER_FORMATS, DISK_FORMATS, StoredImage, VISIBILITIES, known};
 
 const STATUSES: [&str; 10] = [
@@ -238,7 +239,10 @@ impl ImageView {
         Self {
             id: image.id.clone(),
             status: image.status.to_owned(),
-            record: image.record_v2(Some(&[])),
+            record: json!(RecordV2 {
+                image,
+                stores: Some(&[]),
+            }),
             content: image.content.clone(),
             members: image.members.clone(),
         }

@@ -1,9 +1,7 @@
-//! The images that a server holds, and how each API version shows one.
+//! The images that a server holds.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use serde_json::{Map, Value, json};
 
 use super::content::{Digests, ImageContent, mix};
 
@@ -90,57 +88,6 @@ impl StoredImage {
         };
         self.checksum = checksum;
         self.multihash = multihash;
-    }
-
-    /// The JSON record of v2: of today with `stores`, of 2017 without.
-    pub(super) fn record_v2(&self, stores: Option<&[String]>) -> Value {
-        let mut record: Map<String, Value> = self
-            .properties
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value.as_deref().unwrap_or_default())))
-            .collect();
-        let base = json!({
-            "id": self.id, "name": self.name, "status": self.status,
-            "disk_format": self.disk_format, "container_format": self.container_format,
-            "visibility": self.visibility, "owner": self.owner, "protected": self.protected,
-            "min_disk": self.min_disk, "min_ram": self.min_ram, "tags": self.tags,
-            "size": self.size, "virtual_size": self.virtual_size, "checksum": self.checksum,
-            "created_at": show_seconds(self.created_at), "updated_at": show_seconds(self.updated_at),
-            "self": format!("/v2/images/{}", self.id), "file": format!("/v2/images/{}/file", self.id),
-            "schema": "/v2/schemas/image",
-        });
-        if let Value::Object(base) = base {
-            record.extend(base);
-        }
-        if let Some(stores) = stores {
-            let (algorithm, value) = self.multihash.clone().unzip();
-            record.insert("os_hash_algo".to_owned(), json!(algorithm));
-            record.insert("os_hash_value".to_owned(), json!(value));
-            record.insert("os_hidden".to_owned(), json!(self.hidden));
-            let in_stores = match &*self.leftovers_in {
-                [] => stores.get(..1).unwrap_or_default(),
-                stores => stores,
-            };
-            if self.content.is_some() && !in_stores.is_empty() {
-                record.insert("stores".to_owned(), json!(in_stores.join(",")));
-            }
-        }
-        record.into()
-    }
-
-    /// The JSON record of v1, as in its detailed listing.
-    pub(super) fn record_v1(&self) -> Value {
-        let deleted_at = self.deleted.then(|| show_micros(self.updated_at));
-        json!({
-            "id": self.id, "name": self.name, "status": self.status, "size": self.size,
-            "checksum": self.checksum, "disk_format": self.disk_format,
-            "container_format": self.container_format, "min_ram": self.min_ram,
-            "min_disk": self.min_disk, "virtual_size": self.virtual_size,
-            "is_public": self.visibility == "public", "protected": self.protected,
-            "owner": self.owner, "deleted": self.deleted,
-            "created_at": show_micros(self.created_at), "updated_at": show_micros(self.updated_at),
-            "deleted_at": deleted_at, "properties": self.properties,
-        })
     }
 }
 

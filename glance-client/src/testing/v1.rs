@@ -3,11 +3,13 @@
 mod meta;
 mod write;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::meta::boolean;
 use super::exchange::Call;
 use super::listing::{Order, parse_limit};
+use super::record::RecordV1;
 use super::reply::{Reply, Stop, refuse, refuse_in_detail};
 use super::state::{StoredImage, is_dashed_uuid, show_micros, show_seconds};
 
@@ -61,6 +63,11 @@ impl Call {
     }
 }
 
+#[derive(Serialize)]
+struct Page<'a> {
+    images: Vec<RecordV1<'a>>,
+}
+
 fn list(call: &Call, fields: Option<&[&str]>) -> Result<Reply, Stop> {
     let query = &call.query;
     let bad = |text| Stop::Refuse(400, text);
@@ -78,14 +85,18 @@ fn list(call: &Call, fields: Option<&[&str]>) -> Result<Reply, Stop> {
         },
     };
     let page = order.page(&state, marker, limit, |image| filter.keeps(image));
+    let Some(fields) = fields else {
+        let images = page.into_iter().map(RecordV1).collect();
+        return Ok(Reply::json(200, &Page { images }));
+    };
     let records: Vec<Value> = page
-        .iter()
-        .map(|image| match (image.record_v1(), fields) {
-            (Value::Object(mut record), Some(fields)) => {
+        .into_iter()
+        .map(|image| {
+            let mut record = json!(RecordV1(image));
+            if let Some(record) = record.as_object_mut() {
                 record.retain(|name, _| fields.contains(&name.as_str()));
-                record.into()
             }
-            (record, _) => record,
+            record
         })
         .collect();
     Ok(Reply::json(200, &json!({ "images": records })))

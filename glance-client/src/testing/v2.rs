@@ -8,6 +8,7 @@ mod members;
 use serde_json::{Value, json};
 
 use super::exchange::Call;
+use super::record::RecordV2;
 use super::reply::{FAILED, Reply, Stop, refuse};
 use super::settings::Profile;
 use super::state::StoredImage;
@@ -57,11 +58,12 @@ impl Call {
         self.shared.settings.profile == Profile::Today
     }
 
-    fn record(&self, image: &StoredImage) -> Value {
-        image.record_v2(
-            self.is_today()
-                .then_some(self.shared.settings.stores.as_slice()),
-        )
+    fn record<'a>(&'a self, image: &'a StoredImage) -> RecordV2<'a> {
+        let stores = self.shared.settings.stores.as_slice();
+        RecordV2 {
+            image,
+            stores: self.is_today().then_some(stores),
+        }
     }
 
     /// Lets `look` see an image that exists and is visible to the caller.
@@ -126,11 +128,7 @@ async fn create(call: &mut Call) -> Result<Reply, Stop> {
     }
     let id = image.id.clone();
     state.put(image.clone());
-    let record = state
-        .images
-        .get(&id)
-        .map(|image| call.record(image))
-        .unwrap_or_default();
+    let record = state.images.get(&id).map(|image| call.record(image));
     let mut reply =
         Reply::json(201, &record).header("location", format!("{}/v2/images/{id}", call.shared.url));
     if call.is_today() {

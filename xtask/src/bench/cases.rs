@@ -166,6 +166,19 @@ impl Bench {
         Ok(path)
     }
 
+    /// Removes what takes space; what images hash to is kept.
+    pub(super) fn clean(&self) -> Result<(), Box<dyn Error>> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("data-") || name == "archive" {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if there is not so much space left, and a GiB more.
     fn needs_space(&self, bytes: u64) -> Result<(), Box<dyn Error>> {
         let disk = rustix::fs::statvfs(&self.dir)?;

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// Above this load a machine does something else as well.
+const BUSY: f64 = 0.5;
+
 /// Says in lines what machine this is, and which versions of the programs are compared.
 pub(super) fn describe(dir: &Path) -> Vec<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -26,7 +29,11 @@ pub(super) fn describe(dir: &Path) -> Vec<String> {
         ],
     );
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    let load = load.split(' ').next().unwrap_or_default();
+    let busy = match load.parse::<f64>() {
+        Ok(load) if load > BUSY => ": other work ran, so only ratios mean anything",
+        _ => "",
+    };
     vec![
         format!("date: {}", first_line("date", &["-u", "+%F %H:%M UTC"])),
         format!(
@@ -37,11 +44,11 @@ pub(super) fn describe(dir: &Path) -> Vec<String> {
         format!("memory: {} GiB", memory_kib >> 20),
         format!("kernel: {}", first_line("uname", &["-sr"])),
         format!("disk below target: {disk}"),
-        format!("load before: {load}"),
-        first_line("rustc", &["--version"]),
-        first_line("curl", &["--version"]),
-        first_line("rclone", &["version"]),
-        first_line("/usr/sbin/nginx", &["-v"]),
+        format!("load before: {load}{busy}"),
+        version("rustc", "--version"),
+        version("curl", "--version"),
+        version("rclone", "version"),
+        version("/usr/sbin/nginx", "-v"),
     ]
 }
 
@@ -50,6 +57,12 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         .filter_map(|line| line.split_once(':'))
         .find(|(key, _)| key.trim() == name)
         .map(|(_, value)| value.trim())
+}
+
+/// What a program calls itself, without what it was built of.
+fn version(program: &str, argument: &str) -> String {
+    let line = first_line(program, &[argument]);
+    line.split(" (").next().unwrap_or(&line).to_owned()
 }
 
 /// The first line that a program writes, on either output.

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use crate::shell;
+
 /// How often the memory of running programs is looked at. The kernel keeps the peak, so that only
 /// what happens right before a program ends can be missed.
 const LOOK: Duration = Duration::from_millis(5);
@@ -51,7 +53,7 @@ pub(super) fn run(commands: Vec<Command>, log: &Path) -> Result<Sample, Box<dyn 
             true => command.stdout(output.try_clone()?),
             false => command.stdout(Stdio::piped()),
         };
-        let program = Path::new(command.get_program()).display().to_string();
+        let program = shell::name(&command);
         let child = command.spawn();
         children.push((
             program.clone(),

@@ -265,10 +265,13 @@ impl Report {
         for line in &self.machine {
             text.push_str(&format!("- {line}\n"));
         }
-        let rounds = self.rounds;
-        text.push_str(&format!(
-            "\n## Results\n\nMedians of {rounds} rounds; in parentheses the least and the most.\n\n"
-        ));
+        text.push_str("\n## Results\n\n");
+        text.push_str(&match self.rounds {
+            1 => "One round.\n\n".to_owned(),
+            rounds => {
+                format!("Medians of {rounds} rounds; in parentheses the least and the most.\n\n")
+            }
+        });
         let tables: Vec<String> = self.cases.iter().map(CaseReport::table).collect();
         text.push_str(&tables.join("\n"));
         text

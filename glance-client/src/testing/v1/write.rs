@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::content::Stored;
 use super::super::exchange::{Broken, Call};
+use super::super::record::RecordV1;
 use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::state::{StoredImage, is_dashed_uuid};
 use super::meta::{Meta, boolean};
@@ -279,7 +280,7 @@ fn check_unchangeable(call: &Call, meta: &Meta, image: &StoredImage) -> Result<(
 
 fn show(call: &Call, id: &str, status: u16) -> Result<Reply, Stop> {
     match call.state().images.get(id) {
-        Some(image) => Ok(Reply::json(status, &json!({ "image": image.record_v1() }))),
+        Some(image) => Ok(Reply::json(status, &json!({ "image": RecordV1(image) }))),
         None => not_found(id),
     }
 }

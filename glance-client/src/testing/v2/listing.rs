@@ -1,10 +1,11 @@
 //! The listing of v2, and which images it shows to whom.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::exchange::Call;
 use super::super::listing::{Order, Query, parse_limit};
+use super::super::record::RecordV2;
 use super::super::reply::{Reply, Stop, refuse};
 use super::super::state::{StoredImage, VISIBILITIES, known};
 
@@ -39,14 +40,23 @@ pub(super) fn list(call: &Call) -> Result<Reply, Stop> {
     };
     let page = order.page(&state, marker, limit, |image| filter.keeps(image));
     let records: Vec<_> = page.iter().map(|image| call.record(image)).collect();
-    let mut body =
-        json!({ "images": records, "schema": "/v2/schemas/images", "first": link(query, None) });
-    if let (Some(last), true) = (page.last(), page.len() == limit)
-        && let Some(body) = body.as_object_mut()
-    {
-        body.insert("next".to_owned(), json!(link(query, Some(&last.id))));
-    }
+    let last = page.last().filter(|_| page.len() == limit);
+    let body = Page {
+        images: records,
+        schema: "/v2/schemas/images",
+        first: link(query, None),
+        next: last.map(|last| link(query, Some(&last.id))),
+    };
     Ok(Reply::json(200, &body))
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    images: Vec<RecordV2<'a>>,
+    schema: &'static str,
+    first: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// A link to a page; of parameters given twice it keeps the last, as Glance does.
