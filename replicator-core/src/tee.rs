@@ -25,8 +25,9 @@ struct Queue<T> {
 /// Gives what `upstream` brings, errors included, to so many readers. They are
 /// as fast as the slowest of them, which may be a few items behind.
 ///
-/// With `patience`, a reader that takes nothing for so long is left behind: its
-/// stream ends in an error that may pass, and the others go on. A reader that is
+/// With `patience`, a reader that takes nothing for so long, while another one has
+/// nothing to read, is left behind: its stream ends in an error that may pass, and
+/// the others go on. A reader that is
 /// dropped holds nobody up; once all are dropped, so is the upstream.
 pub(crate) fn tee<T: Clone + Send + 'static>(
     upstream: Items<T>,
@@ -66,29 +67,41 @@ async fn read_for_all<T: Clone>(
             }
             return;
         };
-        // The last one that is left holds nobody up.
-        let patience = patience.filter(|_| queues.len() > 1);
+        let all: Vec<_> = queues.iter().map(|queue| queue.items.clone()).collect();
         let given = queues
             .into_iter()
-            .map(|queue| give(queue, item.clone(), patience));
+            .map(|queue| give(queue, item.clone(), patience, &all));
         queues = join_all(given).await.into_iter().flatten().collect();
     }
 }
 
-/// Gives the queue back, unless its reader is gone or too slow.
+/// Gives the queue back, unless its reader is gone or holds up another one.
 async fn give<T>(
     queue: Queue<T>,
     item: Result<T, PortError>,
     patience: Option<Duration>,
+    all: &[mpsc::Sender<Result<T, PortError>>],
 ) -> Option<Queue<T>> {
-    let sent = queue.items.send(item);
-    let is_sent = match patience {
-        Some(patience) => tokio::time::timeout(patience, sent)
-            .await
-            .is_ok_and(|sent| sent.is_ok()),
-        None => sent.await.is_ok(),
+    let is_sent = {
+        let sent = queue.items.send(item);
+        tokio::pin!(sent);
+        loop {
+            let Some(patience) = patience else {
+                break sent.await.is_ok();
+            };
+            match tokio::time::timeout(patience, &mut sent).await {
+                Ok(sent) => break sent.is_ok(),
+                Err(_) if all.iter().any(is_read_empty) => break false,
+                // All of them may be as slow: by a limit that they share.
+                Err(_) => {}
+            }
+        }
     };
     is_sent.then_some(queue)
+}
+
+fn is_read_empty<T>(queue: &mpsc::Sender<T>) -> bool {
+    !queue.is_closed() && queue.capacity() == queue.max_capacity()
 }
 
 fn reader<T: Send + 'static>(
