@@ -1,4 +1,4 @@
-//! What no other tool checks: module docs, leftovers, file lengths, manifests, links.
+//! What no other tool checks: module docs, leftovers, file lengths, manifests, links, promises.
 
 use std::fs;
 use std::io;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::{Outcome, root};
 
+mod guarantees;
 mod links;
 mod manifest;
 mod source;
@@ -15,6 +16,9 @@ const DOCUMENTS: [&str; 2] = ["README.md", "CHANGELOG.md"];
 
 /// The fuzz targets, which inherit nothing from a workspace of which they are no part.
 const OWN_WORKSPACE: &str = "fuzz/Cargo.toml";
+
+/// What is promised, each with the tests that hold it.
+const GUARANTEES: &str = "docs/guarantees.md";
 
 /// Checks every file of the workspace, and lists all problems at once.
 pub(crate) fn check() -> Outcome {
@@ -30,7 +34,14 @@ pub(crate) fn check() -> Outcome {
             .to_string();
         let found = match path.extension().and_then(|extension| extension.to_str()) {
             Some("rs") => source::problems(&name, &fs::read_to_string(path)?),
-            Some("md") => links::problems(path, &fs::read_to_string(path)?),
+            Some("md") => {
+                let text = fs::read_to_string(path)?;
+                let mut found = links::problems(path, &text);
+                if name == GUARANTEES {
+                    found.extend(guarantees::problems(path, &text));
+                }
+                found
+            }
             Some("toml") if name.ends_with("/Cargo.toml") && name != OWN_WORKSPACE => {
                 let crate_dir = path.parent().unwrap_or(&root);
                 let mut found = manifest::problems(&fs::read_to_string(path)?);
