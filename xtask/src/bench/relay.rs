@@ -157,3 +157,76 @@ fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) -> io::Result<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers one connection once it has sent `wanted`, and returns what it has sent.
+    fn server(wanted: &'static str, answer: &'static [u8]) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut seen = Vec::new();
+            while !String::from_utf8_lossy(&seen).ends_with(wanted) {
+                let mut more = [0; 1024];
+                let len = stream.read(&mut more).unwrap();
+                assert!(len > 0, "{}", String::from_utf8_lossy(&seen));
+                seen.extend_from_slice(&more[..len]);
+            }
+            stream.write_all(answer).unwrap();
+            String::from_utf8(seen).unwrap()
+        });
+        (address, serving)
+    }
+
+    const DATA: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678";
+
+    fn relayed(answer: &'static [u8]) -> (Result<(), String>, String) {
+        let (from, source) = server("\r\n\r\n", DATA);
+        let (to, target) = server("12345678", answer);
+        let job = [
+            format!("http://{from}/a"),
+            "PUT".to_owned(),
+            format!("http://{to}/b"),
+            "X-One: 1\nX-Two: 2".to_owned(),
+        ];
+        let outcome = relay_all(&job).map_err(|error| error.to_string());
+        source.join().unwrap();
+        (outcome, target.join().unwrap())
+    }
+
+    #[test]
+    fn all_of_a_body_is_passed_on() {
+        let (outcome, seen) = relayed(b"HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(outcome, Ok(()));
+        assert!(seen.starts_with("PUT /b HTTP/1.1\r\n"), "{seen}");
+        assert!(seen.contains("\r\nX-One: 1\r\nX-Two: 2\r\nContent-Length: 8\r\n"));
+        assert!(seen.ends_with("\r\n\r\n12345678"));
+    }
+
+    #[test]
+    fn refusal_by_the_target_is_an_error() {
+        let (outcome, _) = relayed(b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n");
+        assert!(outcome.unwrap_err().ends_with("/b: 409"));
+    }
+
+    #[test]
+    fn line_delivers_all_bytes_late() {
+        let (address, serving) = server("question", b"answer");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        let delay = Duration::from_millis(20);
+        let started = Instant::now();
+        thread::spawn(move || connect_through(near, &address, delay));
+        client.write_all(b"question").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+        // To connect and back, there, and back again.
+        assert!(started.elapsed() >= 4 * delay, "{:?}", started.elapsed());
+        assert_eq!(serving.join().unwrap(), "question");
+    }
+}
