@@ -145,9 +145,7 @@ async fn plan_from(
     target: &dyn ImageTarget,
     options: &ReplicateOptions,
 ) -> Result<Plan, ListingError> {
-    let target_ids = options.id_map.as_ref().map(|map| map.target_ids());
-    let target_ids = target_ids.unwrap_or_default();
-    let mut listing = MergedListing::new(source, target.taken_ids(), target_ids);
+    let mut listing = MergedListing::new(source, target.taken_ids(), options.target_ids());
     let mut plan = Plan::default();
     while let Some(pair) = listing.next(ctx).await? {
         plan.add(ctx, verb, target, options, pair);

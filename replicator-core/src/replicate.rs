@@ -8,7 +8,7 @@ use std::time::Duration;
 use glance_model::{DoNotReplicate, TargetForm};
 
 use crate::context::RunContext;
-use crate::ids::OnIdConflict;
+use crate::ids::{OnIdConflict, TargetIds};
 use crate::plan::Plan;
 use crate::port::{IdMap, ImageSource, ImageTarget, Stage};
 use crate::proof::Verify;
@@ -87,6 +87,12 @@ impl Default for ReplicateOptions {
 }
 
 impl ReplicateOptions {
+    /// Which images go by another id at the target.
+    pub(crate) fn target_ids(&self) -> TargetIds {
+        let ids = self.id_map.as_ref().map(|map| map.target_ids());
+        ids.unwrap_or_default()
+    }
+
     /// The stage, if images for this target go over it.
     pub(crate) fn stage_for(&self, target: &dyn ImageTarget) -> Option<&Arc<dyn Stage>> {
         self.stage
@@ -174,7 +180,8 @@ pub async fn replicate_to_all(
 ) -> Vec<Report> {
     for run in &targets {
         if let Some(stage) = run.options.stage_for(&*run.target) {
-            staging::tidy(&**stage, &*run.target, &run.plan.images).await;
+            let ids = run.options.target_ids();
+            staging::tidy(&**stage, &*run.target, &run.plan.images, &ids).await;
         }
     }
     Schedule::new(ctx, source, targets).run().await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use glance_model::ImageMetadata;
 
+use crate::ids::TargetIds;
 use crate::plan::PlannedImage;
 use crate::port::{ImageSource, ImageTarget, NoEvents, PortError, Stage};
 use crate::proof::compare_stated;
@@ -49,13 +50,18 @@ fn of_stage(error: PortError) -> ImageError {
 
 /// Removes what an earlier run has sent, and was killed before it could remove
 /// it. What cannot be removed now, the next run will find.
-pub(crate) async fn tidy(stage: &dyn Stage, target: &dyn ImageTarget, planned: &[PlannedImage]) {
+pub(crate) async fn tidy(
+    stage: &dyn Stage,
+    target: &dyn ImageTarget,
+    planned: &[PlannedImage],
+    target_ids: &TargetIds,
+) {
     let Ok(mut left) = stage.staged_ids().await else {
         return;
     };
     left.retain(|id| !planned.iter().any(|planned| planned.image.id == *id));
     for id in left {
-        let found = target.find_image(&id).await;
+        let found = target.find_image(target_ids.get(&id).unwrap_or(&id)).await;
         if matches!(found, Ok(Some(image)) if image.is_active()) {
             let _ = stage.remove_image(&id).await;
         }

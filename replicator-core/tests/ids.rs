@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus};
+use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, TargetForm};
 use replicator_core::testing::{MemoryImages, active_image, random_id};
 use replicator_core::{
     IdMap, IdProblem, ImageError, OnIdConflict, PortError, ReplicateOptions, Report, RunContext,
@@ -112,6 +112,22 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
         let report = verify(&ctx, from, to, map.target_ids(), by, transfers).await;
         assert_eq!(report.unwrap().verified, 5, "{by:?}");
     }
+}
+
+#[tokio::test]
+async fn a_staged_image_that_was_sent_under_a_new_id_does_not_stay() {
+    let (source, target, burnt) = ends();
+    let target = target.with_form(TargetForm::V1);
+    let map = Arc::new(MemoryIdMap::default());
+    let options = with(OnIdConflict::NewId, Some(&map));
+    assert_eq!(livecopy(&source, &target, &options).await.copied(), 5);
+    // As a run leaves it that is killed before it can remove it.
+    let stage = MemoryImages::default().with_form(TargetForm::Whole);
+    stage.insert(source.all()[2].clone(), source.data(&burnt));
+    let mut staged = with(OnIdConflict::Fail, Some(&map));
+    staged.stage = Some(Arc::new(stage.clone()));
+    assert_eq!(livecopy(&source, &target, &staged).await.unchanged, 5);
+    assert!(stage.all().is_empty());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::digest::{DigestAlgorithm, Digester};
 use crate::port::{ImageData, PortError};
 
 /// How many chunks may wait to be hashed before reading waits for them.
-const QUEUE: usize = 8;
+const QUEUE: usize = 4;
 
 /// What is no larger than this is hashed where it is read: handing it to a thread
 /// would take longer.
