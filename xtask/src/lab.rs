@@ -1,6 +1,9 @@
 //! The lab: real Glance servers and a Keystone on loopback, kept by the scripts in `xtask/lab`.
 
+use std::env;
 use std::error::Error;
+use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,6 +12,21 @@ use crate::shell::{self, Outcome};
 /// Runs a command of the lab.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     shell::run(script("lab").args(arguments))
+}
+
+/// The directory of the lab, as the scripts find it.
+pub(crate) fn dir() -> PathBuf {
+    let set = env::var_os("GLANCE_LAB_DIR").unwrap_or_else(|| "target/lab".into());
+    shell::root().join(set)
+}
+
+/// Waits until nobody else needs the servers to themselves; gives them back when it is dropped.
+pub(crate) fn take() -> io::Result<File> {
+    let dir = dir();
+    fs::create_dir_all(&dir)?;
+    let lock = File::create(dir.join("taken"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// Starts every server that is down, and removes the images of all.

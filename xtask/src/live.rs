@@ -1,7 +1,5 @@
 //! Runs the live suites: the tests named `live`, against the real servers of the lab.
 
-use std::fs::{self, File};
-
 use crate::lab;
 use crate::shell::{self, Outcome, cargo};
 
@@ -17,10 +15,7 @@ const SUITES: [&str; 5] = [
 /// Starts and empties the lab, and runs the live suites, one test at a time: they share
 /// the servers. A second run waits for the first.
 pub(crate) fn run() -> Outcome {
-    let target = shell::root().join("target");
-    fs::create_dir_all(&target)?;
-    let lock = File::create(target.join("live.lock"))?;
-    lock.lock()?;
+    let _taken = lab::take()?;
     lab::up_and_empty()?;
     let mut command = if shell::has_cargo("nextest") {
         let mut nextest = cargo(&["nextest", "run"]);

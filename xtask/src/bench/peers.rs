@@ -1,12 +1,13 @@
 //! The programs that are compared: the product, and what else can do the same work.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::http;
 use super::servers::{Api, Image, installed};
 use crate::embedded::built;
+use crate::lab;
 use crate::shell::root;
 
 /// What today's Python tool has to leave out: it fails on the null fields of v1 otherwise.
@@ -196,8 +197,7 @@ impl Python {
 
     /// The tool as the lab has installed it.
     pub(super) fn command(self, arguments: &[&str]) -> Result<Command, String> {
-        let lab =
-            env::var_os("GLANCE_LAB_DIR").map_or_else(|| root().join("target/lab"), PathBuf::from);
+        let lab = lab::dir();
         let (needed, run) = match self {
             Self::Of2017 => (
                 lab.join("legacy-env/bin/glance-replicator"),

@@ -1,6 +1,7 @@
 //! Real Glance servers: those of the lab.
 
 use std::error::Error;
+use std::fs::File;
 use std::process::Command;
 use std::rc::Rc;
 
@@ -8,7 +9,9 @@ use super::super::contest::{Contest, Unit, Value, Wanted};
 use super::super::measure::Sample;
 use super::super::peers::{self, Job, Python};
 use super::super::servers::{self, Api, Images};
-use super::{Bench, CURL, FULL, GIB, MIB, Prepared, RELAY, contestant, figure, memory, needs};
+use super::{
+    Bench, CURL, FULL, GIB, MIB, Prepared, RELAY, TARGET, contestant, figure, memory, needs,
+};
 use crate::embedded::Server;
 use crate::lab;
 
@@ -37,7 +40,14 @@ fn contest(bench: &Bench, api: Api, count: u32, bytes: u64) -> Prepared<'_> {
         contestants: Vec::new(),
         figures: vec![
             figure(
-                "speed, of the relay's",
+                "--verify target: speed, of the relay's",
+                Wanted::AtLeast(0.9),
+                Value::Speed,
+                TARGET,
+                &[RELAY],
+            ),
+            figure(
+                "--verify full: speed, of the relay's",
                 Wanted::AtLeast(0.9),
                 Value::Speed,
                 FULL,
@@ -56,11 +66,8 @@ fn contest(bench: &Bench, api: Api, count: u32, bytes: u64) -> Prepared<'_> {
             }));
     };
     add(RELAY, Ok(()), |lab| Ok(peers::relay(&lab.jobs()?)?));
-    add(FULL, Ok(()), |lab| {
-        let [source, target] = &lab.addresses;
-        let arguments = ["livecopy", source, target, "--transfers", "8"];
-        Ok(vec![peers::product(&arguments)])
-    });
+    add(TARGET, Ok(()), |lab| Ok(lab.product("target")));
+    add(FULL, Ok(()), |lab| Ok(lab.product("full")));
     if count == 1 {
         add(CURL, needs("curl"), |lab| {
             let job = lab.jobs()?.pop().ok_or("no image")?;
@@ -98,6 +105,8 @@ struct Lab {
     /// `host:port` of source and target.
     addresses: [String; 2],
     was_up: bool,
+    /// Until the end nobody else empties them.
+    _taken: File,
 }
 
 impl Lab {
@@ -107,6 +116,7 @@ impl Lab {
             Api::V1 => ["v1-one", "v1-two"],
             Api::V2 => ["today-one", "today-two"],
         };
+        let taken = lab::take()?;
         let was_up = lab::are_up(&names);
         lab::start_and_empty(&names)?;
         let environment = lab::environment()?;
@@ -122,6 +132,7 @@ impl Lab {
             names,
             addresses,
             was_up,
+            _taken: taken,
         };
         let embedded = Server::start(images.source(api))?;
         let [source, _] = &lab.addresses;
@@ -151,6 +162,14 @@ impl Lab {
             whole if whole == images.count => Ok(sample),
             whole => Err(format!("{whole} of {} images arrived", images.count).into()),
         }
+    }
+
+    fn product(&self, verify: &str) -> Vec<Command> {
+        let [source, target] = &self.addresses;
+        let arguments = ["livecopy", source, target, "--transfers", "8"];
+        let mut product = peers::product(&arguments);
+        product.args(["--verify", verify]);
+        vec![product]
     }
 
     fn python(&self, python: Python) -> Result<Vec<Command>, Box<dyn Error>> {
