@@ -59,8 +59,13 @@ impl GlanceClient {
         Ok(Some(stores.into_iter().filter(own).map(store).collect()))
     }
 
-    /// Finds a store that can be written to and has nothing of an image.
-    pub(crate) async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
+    /// Finds a store that can be written to and has no data of an image, through
+    /// v2.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
+    pub async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
         let record = self.shared().http.send(&v2::show(id)).await?;
         let has: StoresOfImage = record.json().await?;
         let has = has.stores.unwrap_or_default();

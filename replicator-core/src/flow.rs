@@ -4,10 +4,12 @@
 pub(crate) mod hashing;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{ContentProblem, HEAD_BYTES, ImageMetadata};
+use tokio::time::Instant;
 
 use self::hashing::Hashing;
 use crate::context::RunContext;
@@ -16,6 +18,9 @@ use crate::port::{Event, FailureKind, ImageData, ImageDataStream, ImageSource, P
 use crate::proof::stated_digest;
 use crate::report::ImageError;
 use crate::retry::RetryPolicy;
+
+/// How often it is said how much data has arrived.
+const TELL_EVERY: Duration = Duration::from_millis(50);
 
 /// How the data ended that was opened last, for whoever sees only that the
 /// target's request broke, or did not.
@@ -69,6 +74,9 @@ pub(crate) struct Flow {
     at_bytes: u64,
     failures: u32,
     held: Option<Bytes>,
+    /// What has arrived since it was said how much has.
+    untold_bytes: u64,
+    told: Instant,
 }
 
 struct Stated {
@@ -140,6 +148,8 @@ impl Flow {
             at_bytes,
             failures: 0,
             held: None,
+            untold_bytes: 0,
+            told: Instant::now(),
         };
         Ok(flow.into_data())
     }
@@ -174,6 +184,7 @@ impl Flow {
         loop {
             let chunk = self.read().await?;
             let Some(chunk) = chunk else {
+                self.tell();
                 self.check().await?;
                 return Ok(None);
             };
@@ -187,13 +198,24 @@ impl Flow {
             if let Some(hashing) = &mut self.hashing {
                 hashing.update(chunk.clone()).await;
             }
-            self.ctx.emit(Event::Transferred {
-                id: self.image.id.clone(),
-                delta_bytes: chunk.len() as u64,
-            });
+            self.untold_bytes += chunk.len() as u64;
+            if self.told.elapsed() >= TELL_EVERY {
+                self.tell();
+            }
             if let Some(before) = self.held.replace(chunk) {
                 return Ok(Some(before));
             }
+        }
+    }
+
+    /// Says how much has arrived. Not of each chunk: whoever shows it would take
+    /// a tenth of the time.
+    fn tell(&mut self) {
+        let delta_bytes = std::mem::take(&mut self.untold_bytes);
+        self.told = Instant::now();
+        if delta_bytes > 0 {
+            let id = self.image.id.clone();
+            self.ctx.emit(Event::Transferred { id, delta_bytes });
         }
     }
 
@@ -361,7 +383,7 @@ async fn look_at_head(
     Ok(stream::iter(read).chain(chunks).boxed())
 }
 
-pub(crate) fn retry_after(error: &ImageError) -> Option<std::time::Duration> {
+pub(crate) fn retry_after(error: &ImageError) -> Option<Duration> {
     match error.port()?.kind() {
         FailureKind::Transient { retry_after } => retry_after,
         _ => None,
