@@ -71,7 +71,7 @@ impl ImageTarget for GlanceClient {
             ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
             ApiVersion::V1 => self.upload(metadata, data).await,
             ApiVersion::V2 { .. } => {
-                if existing.is_some_and(has_leftovers) {
+                if existing.is_some_and(ImageMetadata::has_leftovers) {
                     data = data.into_store(self.store_for_leftovers(id).await?);
                 }
                 self.prepare(&unpublished(metadata), existing).await?;
@@ -171,12 +171,6 @@ impl GlanceClient {
     }
 }
 
-/// An upload that was refused for its format leaves digests behind, and its data
-/// in the store.
-fn has_leftovers(image: &ImageMetadata) -> bool {
-    image.size.is_none() && (image.checksum.is_some() || image.hash_value.is_some())
-}
-
 /// Data that was refused once can only go to a store that does not have it.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -187,7 +181,7 @@ struct NoOtherStore;
 
 /// A record whose data never came: that of an earlier try, most likely.
 fn is_unwritten(image: &ImageMetadata) -> bool {
-    image.status == ImageStatus::Queued && image.size.is_none() && !has_leftovers(image)
+    image.status == ImageStatus::Queued && image.size.is_none() && !image.has_leftovers()
 }
 
 /// What an image has until its content is proven: nobody else sees it, and it

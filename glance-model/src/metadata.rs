@@ -81,6 +81,13 @@ impl ImageMetadata {
         self.status == ImageStatus::Active
     }
 
+    /// Says whether the record has digests and no size: a server of today leaves
+    /// it so where it has stored an upload and then refused it for its format.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        self.size.is_none() && (self.checksum.is_some() || self.hash_value.is_some())
+    }
+
     /// The value of a base property.
     #[must_use]
     pub fn get(&self, property: BaseProperty) -> Option<Scalar<'_>> {

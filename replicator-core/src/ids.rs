@@ -83,7 +83,7 @@ impl IdProblem {
                 let is_dead = now? > begun + saving_limit(image.size);
                 is_dead.then_some(Self::DeadUpload { since })
             }
-            ImageStatus::Queued if has_leftovers(existing) => {
+            ImageStatus::Queued if existing.has_leftovers() => {
                 // The same data may still go to another store.
                 let compared = compare_stated(image, existing, image.size.unwrap_or(0));
                 (!matches!(compared, Ok(Proof::Verified))).then_some(Self::Spoiled)
@@ -91,12 +91,6 @@ impl IdProblem {
             _ => None,
         }
     }
-}
-
-/// A server states digests without a size where it has stored an upload and then
-/// refused it for its format.
-fn has_leftovers(existing: &ImageMetadata) -> bool {
-    existing.size.is_none() && (existing.checksum.is_some() || existing.hash_value.is_some())
 }
 
 #[cfg(test)]
