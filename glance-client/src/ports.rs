@@ -1,5 +1,7 @@
 //! The ports of replicator-core, implemented for [`GlanceClient`].
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
@@ -69,7 +71,10 @@ impl ImageTarget for GlanceClient {
         let mut data = Upload::new(data.len_bytes, data.chunks);
         let written = match self.version() {
             ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
-            ApiVersion::V1 => self.upload(metadata, data).await,
+            ApiVersion::V1 => {
+                self.ensure_untouched(id).await?;
+                self.upload(metadata, data).await
+            }
             ApiVersion::V2 { .. } => {
                 if existing.is_some_and(ImageMetadata::has_leftovers) {
                     data = data.into_store(self.store_for_leftovers(id).await?);
@@ -130,16 +135,22 @@ impl GlanceClient {
         })
     }
 
+    /// Waits until it is certain that nobody else is sending an image of v1.
+    ///
+    /// An image that comes with its data is `queued` until the server looks at the
+    /// data, as is a record whose data never came. Glance 15.0.2 takes other data
+    /// meanwhile, and may leave the image in `saving` for ever then.
+    async fn ensure_untouched(&self, id: &ImageId) -> Result<(), PortError> {
+        tokio::time::sleep(LONGEST_QUEUED).await;
+        let found = ImageTarget::find_image(self, id).await?;
+        found.as_ref().and_then(taken).map_or(Ok(()), Err)
+    }
+
     /// Says why an image takes no data: it has some by now, or is being written.
     async fn conflict(&self, id: &ImageId, error: Error) -> PortError {
-        match ImageTarget::find_image(self, id).await {
-            Ok(Some(found)) if found.is_active() => PortError::AlreadyExists { id: id.clone() },
-            Ok(Some(found)) if found.status == ImageStatus::Saving => PortError::Busy {
-                id: id.clone(),
-                since: found.updated_at,
-            },
-            _ => port_error(error, Operation::WriteData(id.clone())),
-        }
+        let found = ImageTarget::find_image(self, id).await;
+        let taken = found.ok().flatten().as_ref().and_then(taken);
+        taken.unwrap_or_else(|| port_error(error, Operation::WriteData(id.clone())))
     }
 
     /// Makes sure that there is a record that says what `wanted` says.
@@ -178,6 +189,23 @@ impl GlanceClient {
      store that it could go to"
 )]
 struct NoOtherStore;
+
+/// How long an image of v1 that comes with its data is `queued` at most. On a busy
+/// server it was 0.3 s.
+const LONGEST_QUEUED: Duration = Duration::from_secs(3);
+
+/// What an image that has data by now, or is being written, is for another writer.
+fn taken(image: &ImageMetadata) -> Option<PortError> {
+    let id = image.id.clone();
+    match image.status {
+        ImageStatus::Active => Some(PortError::AlreadyExists { id }),
+        ImageStatus::Saving => Some(PortError::Busy {
+            id,
+            since: image.updated_at.clone(),
+        }),
+        _ => None,
+    }
+}
 
 /// A record whose data never came: that of an earlier try, most likely.
 fn is_unwritten(image: &ImageMetadata) -> bool {

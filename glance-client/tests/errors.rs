@@ -875,6 +875,31 @@ mod ports {
         assert_eq!(written.name.as_deref(), Some("new"));
     }
 
+    /// Glance of 2017 would take both, and leave the image in `saving` for ever.
+    #[tokio::test]
+    async fn a_record_of_v1_takes_no_data_while_somebody_else_sends_some() {
+        let (glance, client) = start(Profile::V1Only).await;
+        glance.add_image(ImageSpec::new(ONE));
+        let image = image(2);
+        let queued = ImageTarget::find_image(&client, &id(ONE)).await.unwrap();
+        let (finish, finished) = tokio::sync::oneshot::channel();
+        let last = async { finished.await.map(|()| Bytes::from("b")) };
+        let data = stream::iter([Ok(Bytes::from("a"))]).chain(stream::once(last));
+        let theirs = client.upload(&image, Upload::new(Some(2), data));
+        let ours = async {
+            let data = ImageData::from_bytes("ab");
+            let error = client
+                .write_image(&image, queued.as_ref(), data)
+                .await
+                .unwrap_err();
+            assert!(matches!(error, PortError::Busy { .. }), "{error:?}");
+            finish.send(()).unwrap();
+        };
+        let (theirs, ()) = futures_util::future::join(theirs, ours).await;
+        assert!(theirs.unwrap().is_active());
+        assert_eq!(glance.count(RequestKind::Upload), 1);
+    }
+
     #[tokio::test]
     async fn a_burnt_or_invisible_id_already_exists() {
         let (glance, client) = start(Profile::Today).await;

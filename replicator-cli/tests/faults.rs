@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
@@ -309,6 +309,16 @@ fn is_active(target: &EmbeddedGlance, id: &str) -> bool {
         .is_some_and(|image| image.status == "active")
 }
 
+/// What a run has left of the image, once the server has noticed that the run is over.
+fn settled_status(target: &EmbeddedGlance) -> Option<String> {
+    let status = || target.image(STRUCK).map(|image| image.status);
+    let began = Instant::now();
+    while status().as_deref() == Some("saving") && began.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    status()
+}
+
 /// Judges a run into a Glance, and heals it by another one.
 fn judge_target(
     case: &Case,
@@ -332,7 +342,7 @@ fn judge_target(
             "{name}: {ran:?}"
         );
     }
-    let left = target.image(STRUCK).map(|image| image.status);
+    let left = settled_status(target);
     let is_burnt = left.as_deref() == Some("killed");
     if is_burnt {
         let ran = again();
