@@ -33,6 +33,14 @@ const KEPT_IDLE: Duration = Duration::from_secs(1);
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
+/// Whether there may be TLS on the way: of the server, or of a proxy before it.
+fn may_use_tls(endpoint: &Endpoint) -> bool {
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    let mut proxies = proxies.iter().filter_map(|name| std::env::var(name).ok());
+    endpoint.as_str().starts_with("https:")
+        || proxies.any(|proxy| proxy.to_ascii_lowercase().starts_with("https:"))
+}
+
 /// Sends requests to one Glance.
 pub(crate) struct Http {
     endpoint: Endpoint,
@@ -124,10 +132,16 @@ impl Http {
         // given as long as any other: reqwest's default is 30 s.
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(config.stall_timeout);
+        // The system's roots take longer to read than many a server to answer.
+        let builder = if may_use_tls(&config.endpoint) {
+            config.tls.apply(builder)
+        } else {
+            builder.tls_certs_only([])
+        };
         let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
         Ok(Self {
             endpoint: config.endpoint.clone(),
-            client: config.tls.apply(builder).build().map_err(failed)?,
+            client: builder.build().map_err(failed)?,
             closes_silently: AtomicBool::new(false),
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future;
 use glance_model::{ImageId, ImageMetadata};
 use http::StatusCode;
+use tokio::task::JoinHandle;
 
 use crate::api::{v1, v2};
 use crate::client::Shared;
@@ -96,11 +97,12 @@ impl Listing {
     }
 }
 
-/// One query, page by page.
+/// One query, page by page: while one is read, the next is on its way.
 struct Query {
     shared: Arc<Shared>,
     filter: &'static str,
     images: VecDeque<ImageMetadata>,
+    next: Option<JoinHandle<Result<Page, Error>>>,
     is_finished: bool,
     /// The last image that this query has given out.
     given: Option<ImageId>,
@@ -115,6 +117,7 @@ impl Query {
             shared,
             filter,
             images: VecDeque::new(),
+            next: None,
             is_finished: false,
             given: None,
             page_ids: Vec::new(),
@@ -134,7 +137,15 @@ impl Query {
     async fn fill(&mut self) -> Result<(), Error> {
         let mut failed = 0;
         while self.images.is_empty() && !self.is_finished {
-            match self.fetch().await {
+            let page = match self.next.take() {
+                // What panicked there does so here.
+                Some(page) => match page.await {
+                    Ok(page) => page,
+                    Err(_) => self.fetch().await,
+                },
+                None => self.fetch().await,
+            };
+            match page {
                 Ok(page) => {
                     failed = 0;
                     self.take(page);
@@ -149,40 +160,9 @@ impl Query {
         Ok(())
     }
 
-    async fn fetch(&self) -> Result<Page, Error> {
-        let shared = &self.shared;
-        let marker = self.page_ids.last();
-        match shared.version {
-            ApiVersion::V1 => {
-                let request = v1::list(shared.page_limit, self.filter, marker);
-                let page: v1::Listing = shared.http.send(&request).await?.json().await?;
-                self.in_order(page.into(), &request)
-            }
-            ApiVersion::V2 { .. } => {
-                let request = v2::list(shared.page_limit, self.filter, marker);
-                let page: v2::Listing = shared.http.send(&request).await?.json().await?;
-                self.in_order(page.into(), &request)
-            }
-        }
-    }
-
-    /// A page that repeats, or is out of order, would make a wrong plan.
-    fn in_order(&self, page: Page, request: &crate::http::Request) -> Result<Page, Error> {
-        let mut last = self.page_ids.last();
-        for image in &page.images {
-            if let Some(last) = last.filter(|last| **last >= image.id) {
-                return Err(self
-                    .shared
-                    .http
-                    .error(ErrorKind::InvalidAnswer, request)
-                    .with_message(format!(
-                        "the listing is not in order of ids: {} after {last}",
-                        image.id
-                    )));
-            }
-            last = Some(&image.id);
-        }
-        Ok(page)
+    fn fetch(&self) -> impl Future<Output = Result<Page, Error>> + Send + use<> {
+        let marker = self.page_ids.last().cloned();
+        fetch(Arc::clone(&self.shared), self.filter, marker)
     }
 
     fn take(&mut self, page: Page) {
@@ -198,6 +178,9 @@ impl Query {
             self.refused_markers = 0;
         }
         self.given = self.images.back().map(|image| image.id.clone()).or(given);
+        if !self.is_finished {
+            self.next = Some(tokio::spawn(self.fetch()));
+        }
     }
 
     /// The image that the next page would follow may have been deleted, or
@@ -218,4 +201,47 @@ impl Query {
         self.page_ids.truncate(kept);
         self.refused_markers += 1;
     }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        if let Some(next) = &self.next {
+            next.abort();
+        }
+    }
+}
+
+/// Fetches the page that follows an image, or the first one.
+async fn fetch(
+    shared: Arc<Shared>,
+    filter: &'static str,
+    marker: Option<ImageId>,
+) -> Result<Page, Error> {
+    let marker = marker.as_ref();
+    let (request, page) = match shared.version {
+        ApiVersion::V1 => {
+            let request = v1::list(shared.page_limit, filter, marker);
+            let page: v1::Listing = shared.http.send(&request).await?.json().await?;
+            (request, Page::from(page))
+        }
+        ApiVersion::V2 { .. } => {
+            let request = v2::list(shared.page_limit, filter, marker);
+            let page: v2::Listing = shared.http.send(&request).await?.json().await?;
+            (request, Page::from(page))
+        }
+    };
+    // A page that repeats, or is out of order, would make a wrong plan.
+    let mut last = marker;
+    for image in &page.images {
+        if let Some(last) = last.filter(|last| **last >= image.id) {
+            let message = format!(
+                "the listing is not in order of ids: {} after {last}",
+                image.id
+            );
+            let error = shared.http.error(ErrorKind::InvalidAnswer, &request);
+            return Err(error.with_message(message));
+        }
+        last = Some(&image.id);
+    }
+    Ok(page)
 }
