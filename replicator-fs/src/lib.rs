@@ -2,6 +2,7 @@
 
 mod archive;
 mod atomic;
+mod direct;
 mod directory;
 mod error;
 mod id_map_file;

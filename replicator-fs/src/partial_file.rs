@@ -1,12 +1,12 @@
 //! The file that image data is written to until it is whole.
 
 use std::fs::{self, File};
-use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
+use crate::direct::DirectFile;
 use crate::locked_file;
 
 /// Zeros become a hole if they fill such a block.
@@ -20,7 +20,7 @@ const WRITE_BACK_BYTES: u64 = 32 << 20;
 /// A partial file, locked against other processes. It stays when it is dropped.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
-    file: File,
+    data: DirectFile,
     path: PathBuf,
     len_bytes: u64,
     /// Up to where the disk was told to begin.
@@ -61,7 +61,7 @@ impl PartialFile {
         }
         file.set_len(offset_bytes).map_err(failed())?;
         Ok(Self {
-            file,
+            data: DirectFile::new(file),
             path,
             len_bytes: offset_bytes,
             begun_bytes: offset_bytes,
@@ -85,16 +85,15 @@ impl PartialFile {
             }
             let (run, rest) = data.split_at(with_data);
             if !run.is_empty() {
-                self.file
-                    .seek(SeekFrom::Start(self.len_bytes))
-                    .and_then(|_| self.file.write_all(run))
+                self.data
+                    .write_at(self.len_bytes, run)
                     .map_err(ArchiveError::write(&self.path))?;
             }
             self.len_bytes += (with_data + zeros) as u64;
             data = rest.get(zeros..).unwrap_or_default();
         }
         if self.len_bytes - self.begun_bytes >= WRITE_BACK_BYTES {
-            write_back(&self.file, self.begun_bytes, self.len_bytes);
+            write_back(&self.data.file, self.begun_bytes, self.len_bytes);
             self.begun_bytes = self.len_bytes;
         }
         Ok(())
@@ -122,7 +121,8 @@ impl PartialFile {
     /// what is returned lets other writers in.
     pub(crate) fn publish(self, path: &Path) -> Result<Self, ArchiveError> {
         self.set_len()?;
-        self.file
+        self.data
+            .file
             .sync_all()
             .map_err(ArchiveError::write(&self.path))?;
         fs::rename(&self.path, path).map_err(ArchiveError::write(path))?;
@@ -131,7 +131,8 @@ impl PartialFile {
 
     /// A hole at the end is no part of the file before this.
     fn set_len(&self) -> Result<(), ArchiveError> {
-        self.file
+        self.data
+            .file
             .set_len(self.len_bytes)
             .map_err(ArchiveError::write(&self.path))
     }

@@ -12,6 +12,7 @@ use replicator_core::{FailureKind, ImageData, ImageDataStream, Operation, PortEr
 use tokio::task::JoinHandle;
 
 use crate::ArchiveError;
+use crate::direct::AlignedBuffer;
 use crate::partial_file::PartialFile;
 
 /// How much is read or written at a time. Each transfer holds twice as much.
@@ -123,17 +124,18 @@ pub(crate) struct Writer {
     operation: Operation,
     /// Where the data that has come in ends.
     end_bytes: u64,
-    buffer: Vec<u8>,
-    writing: JoinHandle<Result<(PartialFile, Vec<u8>), ArchiveError>>,
+    buffer: AlignedBuffer,
+    writing: JoinHandle<Result<(PartialFile, AlignedBuffer), ArchiveError>>,
 }
 
 impl Writer {
     pub(crate) fn new(partial: PartialFile, offset_bytes: u64, operation: Operation) -> Self {
+        let buffer = || AlignedBuffer::with_capacity(STEP_BYTES);
         Self {
             operation,
             end_bytes: offset_bytes,
-            buffer: Vec::with_capacity(STEP_BYTES),
-            writing: tokio::task::spawn_blocking(|| Ok((partial, Vec::with_capacity(STEP_BYTES)))),
+            buffer: buffer(),
+            writing: tokio::task::spawn_blocking(move || Ok((partial, buffer()))),
         }
     }
 
@@ -144,7 +146,7 @@ impl Writer {
             // of zeros are seen whole.
             let into_step = (self.end_bytes % STEP_BYTES as u64) as usize;
             let part = chunk.split_to(chunk.len().min(STEP_BYTES - into_step));
-            self.buffer.extend_from_slice(&part);
+            self.buffer.push(&part);
             self.end_bytes += part.len() as u64;
             if into_step + part.len() == STEP_BYTES {
                 self = self.step().await?;
@@ -157,7 +159,7 @@ impl Writer {
         let (mut partial, spare) = finish(self.writing, &self.operation).await?;
         let mut full = std::mem::replace(&mut self.buffer, spare);
         self.writing = tokio::task::spawn_blocking(move || {
-            partial.append(&full)?;
+            partial.append(full.data())?;
             full.clear();
             Ok((partial, full))
         });

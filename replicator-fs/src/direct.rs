@@ -1,0 +1,182 @@
+//! Large writes past the system's page cache, where a local file system takes them.
+//!
+//! Through the cache each byte is copied once more, into memory that was freed of
+//! something else for it: in a virtual machine that can take more of the processor
+//! than hashing the data does.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+
+/// What an address in memory, a place in a file and a length must be multiples of.
+/// No disk in use asks for more.
+pub(crate) const ALIGN: usize = 4096;
+
+/// A file that is written past the cache as far as that can be.
+#[derive(Debug)]
+pub(crate) struct DirectFile {
+    pub(crate) file: File,
+    can_be_direct: bool,
+    is_direct: bool,
+}
+
+impl DirectFile {
+    pub(crate) fn new(file: File) -> Self {
+        Self {
+            can_be_direct: system::is_suited(&file),
+            is_direct: false,
+            file,
+        }
+    }
+
+    /// Writes data at a place in the file. What is not aligned, in the file or in
+    /// memory, goes through the cache.
+    pub(crate) fn write_at(&mut self, at: u64, data: &[u8]) -> io::Result<()> {
+        let is_aligned =
+            at.is_multiple_of(ALIGN as u64) && data.as_ptr().addr().is_multiple_of(ALIGN);
+        let direct = match is_aligned && self.can_be_direct {
+            true => data.len() - data.len() % ALIGN,
+            false => 0,
+        };
+        self.file.seek(SeekFrom::Start(at))?;
+        let (direct, mut rest) = data.split_at(direct);
+        if !direct.is_empty()
+            && let Err(error) = self.write(direct, true)
+        {
+            // The disk asks for more than we know of.
+            if error.kind() != io::ErrorKind::InvalidInput {
+                return Err(error);
+            }
+            self.can_be_direct = false;
+            self.file.seek(SeekFrom::Start(at))?;
+            rest = data;
+        }
+        match rest {
+            [] => Ok(()),
+            rest => self.write(rest, false),
+        }
+    }
+
+    fn write(&mut self, data: &[u8], directly: bool) -> io::Result<()> {
+        if self.is_direct != directly {
+            system::set_direct(&self.file, directly)?;
+            self.is_direct = directly;
+        }
+        self.file.write_all(data)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs::File;
+    use std::io;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatfs};
+
+    /// Ext2 to ext4, and XFS. Over a network each write would wait for an answer,
+    /// and some file systems copy the data all the same.
+    const SUITED: [u64; 2] = [0xEF53, 0x5846_5342];
+
+    pub(super) fn is_suited(file: &File) -> bool {
+        let kind = fstatfs(file).map(|found| found.f_type as u64);
+        kind.is_ok_and(|kind| SUITED.contains(&kind))
+    }
+
+    pub(super) fn set_direct(file: &File, direct: bool) -> io::Result<()> {
+        let mut flags = fcntl_getfl(file)?;
+        flags.set(OFlags::DIRECT, direct);
+        Ok(fcntl_setfl(file, flags)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::fs::File;
+    use std::io;
+
+    pub(super) fn is_suited(_: &File) -> bool {
+        false
+    }
+
+    pub(super) fn set_direct(_: &File, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A buffer that begins at an aligned address, and never grows.
+#[derive(Debug)]
+pub(crate) struct AlignedBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl AlignedBuffer {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut bytes: Vec<u8> = Vec::with_capacity(capacity + ALIGN);
+        let start = bytes.as_ptr().align_offset(ALIGN).min(ALIGN);
+        bytes.resize(start, 0);
+        Self { bytes, start }
+    }
+
+    /// Appends data. What is more than the capacity would move the buffer.
+    pub(crate) fn push(&mut self, data: &[u8]) {
+        debug_assert!(data.len() <= self.bytes.capacity() - self.bytes.len());
+        self.bytes.extend_from_slice(data);
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.truncate(self.start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Pieces of data at all sorts of places, aligned and not.
+    fn written(can_be_direct: bool) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let mut file = DirectFile::new(File::create(&path).unwrap());
+        file.can_be_direct &= can_be_direct;
+        let mut at = 0;
+        for (number, len) in (1..).zip([ALIGN, 3 * ALIGN + 5, 100, 4 * ALIGN, 1, ALIGN - 1]) {
+            let mut buffer = AlignedBuffer::with_capacity(len);
+            assert!(buffer.data().as_ptr().addr().is_multiple_of(ALIGN));
+            buffer.push(&vec![number; len]);
+            file.write_at(at, buffer.data()).unwrap();
+            at = (at + len as u64).next_multiple_of(if number % 2 == 0 { 1 } else { ALIGN as u64 });
+        }
+        drop(file);
+        fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_past_the_cache_is_the_same() {
+        let through_cache = written(false);
+        assert_eq!(through_cache.last(), Some(&6));
+        assert!(written(true) == through_cache);
+    }
+
+    #[test]
+    fn only_what_is_aligned_goes_past_the_cache() {
+        let mut file = DirectFile::new(tempfile::tempfile().unwrap());
+        let mut buffer = AlignedBuffer::with_capacity(2 * ALIGN);
+        buffer.push(&[1; 2 * ALIGN]);
+        let (aligned, shifted) = (buffer.data(), buffer.data().split_at(1).1);
+        for (at, data, is_direct) in [
+            (0, aligned, true),
+            (0, shifted, false),
+            (1, aligned, false),
+            (ALIGN as u64, aligned, true),
+        ] {
+            file.write_at(at, data).unwrap();
+            assert_eq!(file.is_direct, is_direct && file.can_be_direct, "{at}");
+        }
+    }
+}
