@@ -30,6 +30,8 @@ const MAX_HEADERS: usize = 2048;
 /// A connection is used again if it was idle for no longer than this. Servers keep
 /// theirs for longer, so that few are closed just as they are used.
 const KEPT_IDLE: Duration = Duration::from_secs(1);
+/// What is longer is decoded by a thread that nobody else waits for.
+const LONG_JSON_BYTES: usize = 64 * 1024;
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
 
@@ -383,7 +385,10 @@ impl Answer {
     }
 
     /// Reads a JSON body.
-    pub(crate) async fn json<T: DeserializeOwned>(mut self) -> Result<T, Error> {
+    pub(crate) async fn json<T>(mut self) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > ANSWER_BYTES {
@@ -391,12 +396,18 @@ impl Answer {
             }
             body.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&body).map_err(|source| {
-            self.error(
-                ErrorKind::InvalidAnswer,
-                "this is no answer of an Image API",
-            )
-            .with_source(source)
+        let body_bytes = body.len();
+        let decode = move || serde_json::from_slice(&body).map_err(BoxError::from);
+        let decoded = if body_bytes > LONG_JSON_BYTES {
+            let decoded = tokio::task::spawn_blocking(decode).await;
+            decoded.unwrap_or_else(|panicked| Err(panicked.into()))
+        } else {
+            decode()
+        };
+        decoded.map_err(|source| {
+            let what = "this is no answer of an Image API";
+            self.error(ErrorKind::InvalidAnswer, what)
+                .with_source(source)
         })
     }
 

@@ -135,7 +135,10 @@ impl GlanceClient {
     }
 
     /// `None` if the server does not have this, or not for us.
-    pub(crate) async fn info<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+    pub(crate) async fn info<T>(&self, path: &str) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
         match self.shared().http.send(&Request::get(path)).await {
             Ok(answer) => Ok(answer.json().await.ok()),
             Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),

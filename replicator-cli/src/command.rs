@@ -66,9 +66,9 @@ impl Run<'_> {
 /// Runs a command to its end.
 pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
     let Args { options, command } = &invocation.args;
-    // One thread drives any number of requests, at 1.6 GiB/s; hashing and files have
-    // their own. With a second one each chunk changes threads twice, which takes a
-    // quarter more of the processor.
+    // One thread drives any number of requests, at 1.6 GiB/s; hashing, files, the
+    // decoding of listings and the terminal have their own. With a second one each
+    // chunk changes threads twice, which takes a quarter more of the processor.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

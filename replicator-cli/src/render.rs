@@ -8,7 +8,7 @@ mod wording;
 use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -51,8 +51,10 @@ pub(crate) fn failure(error: &CliError) {
     }
 }
 
+/// One write a line, since other programs may write to the same terminal.
 fn show(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", escaped(line));
+    let line = format!("{}\n", escaped(line));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes to stderr from a thread of its own, so that whoever reports something
@@ -186,10 +188,21 @@ impl EventSink for TargetEvents {
     }
 }
 
+/// How long what is reported may wait to be written.
+const REST: Duration = Duration::from_millis(3);
+
 fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
     let mut progress = Progress::new(look);
     loop {
-        match messages.recv_timeout(progress.until_next_line()) {
+        let message = match messages.try_recv() {
+            Err(TryRecvError::Empty) => {
+                // Else whoever reports something would wake this thread each time.
+                thread::sleep(REST);
+                messages.recv_timeout(progress.until_next_line())
+            }
+            received => received.map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match message {
             Ok(Message::Event(target, event)) => {
                 if let Some(mut lines) = wording.of(&event) {
                     if let Some(target) = target {
