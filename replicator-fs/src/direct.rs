@@ -9,7 +9,9 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 /// What an address in memory, a place in a file and a length must be multiples of.
 /// No disk in use asks for more.
-pub(crate) const ALIGN: usize = 4096;
+const ALIGN: usize = 4096;
+/// What is less is copied sooner than waited for.
+const LEAST_BYTES: usize = 256 << 10;
 
 /// A file that is written past the cache as far as that can be.
 #[derive(Debug)]
@@ -28,12 +30,13 @@ impl DirectFile {
         }
     }
 
-    /// Writes data at a place in the file. What is not aligned, in the file or in
-    /// memory, goes through the cache.
+    /// Writes data at a place in the file. What is little, or not aligned in the
+    /// file and in memory, goes through the cache.
     pub(crate) fn write_at(&mut self, at: u64, data: &[u8]) -> io::Result<()> {
+        let is_large = data.len() >= LEAST_BYTES;
         let is_aligned =
             at.is_multiple_of(ALIGN as u64) && data.as_ptr().addr().is_multiple_of(ALIGN);
-        let direct = match is_aligned && self.can_be_direct {
+        let direct = match self.can_be_direct && is_large && is_aligned {
             true => data.len() - data.len() % ALIGN,
             false => 0,
         };
@@ -138,6 +141,8 @@ mod tests {
 
     use super::*;
 
+    const LARGE: usize = LEAST_BYTES;
+
     /// Pieces of data at all sorts of places, aligned and not.
     fn written(can_be_direct: bool) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
@@ -145,12 +150,24 @@ mod tests {
         let mut file = DirectFile::new(File::create(&path).unwrap());
         file.can_be_direct &= can_be_direct;
         let mut at = 0;
-        for (number, len) in (1..).zip([ALIGN, 3 * ALIGN + 5, 100, 4 * ALIGN, 1, ALIGN - 1]) {
+        let lengths = [
+            ALIGN,
+            LARGE,
+            3 * LARGE + 5,
+            100,
+            4 * LARGE,
+            LARGE + 1,
+            ALIGN - 1,
+        ];
+        for (number, len) in (1..).zip(lengths) {
             let mut buffer = AlignedBuffer::with_capacity(len);
             assert!(buffer.data().as_ptr().addr().is_multiple_of(ALIGN));
             buffer.push(&vec![number; len]);
             file.write_at(at, buffer.data()).unwrap();
-            at = (at + len as u64).next_multiple_of(if number % 2 == 0 { 1 } else { ALIGN as u64 });
+            at += len as u64;
+            if number % 2 == 1 {
+                at = at.next_multiple_of(ALIGN as u64);
+            }
         }
         drop(file);
         fs::read(path).unwrap()
@@ -159,21 +176,22 @@ mod tests {
     #[test]
     fn what_is_written_past_the_cache_is_the_same() {
         let through_cache = written(false);
-        assert_eq!(through_cache.last(), Some(&6));
+        assert_eq!(through_cache.last(), Some(&7));
         assert!(written(true) == through_cache);
     }
 
     #[test]
-    fn only_what_is_aligned_goes_past_the_cache() {
+    fn only_what_is_large_and_aligned_goes_past_the_cache() {
         let mut file = DirectFile::new(tempfile::tempfile().unwrap());
-        let mut buffer = AlignedBuffer::with_capacity(2 * ALIGN);
-        buffer.push(&[1; 2 * ALIGN]);
+        let mut buffer = AlignedBuffer::with_capacity(2 * LARGE);
+        buffer.push(&[1; 2 * LARGE]);
         let (aligned, shifted) = (buffer.data(), buffer.data().split_at(1).1);
         for (at, data, is_direct) in [
             (0, aligned, true),
             (0, shifted, false),
             (1, aligned, false),
             (ALIGN as u64, aligned, true),
+            (0, aligned.split_at(LARGE - ALIGN).0, false),
         ] {
             file.write_at(at, data).unwrap();
             assert_eq!(file.is_direct, is_direct && file.can_be_direct, "{at}");
