@@ -75,8 +75,8 @@ impl GlanceClient {
     /// and to an administrator those of all projects), each once, ascending by
     /// id. Deleted ones are never among them, nor are v1's killed ones.
     ///
-    /// A page is fetched when the one before is used up. After an error the
-    /// stream ends.
+    /// While one page is read, the next one is fetched. After an error the stream
+    /// ends. It needs a runtime of Tokio.
     #[must_use]
     pub fn images(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
         self.listing(UsedIds::LeftOut)

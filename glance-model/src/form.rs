@@ -1,5 +1,7 @@
 //! What a target can hold of an image's metadata.
 
+use std::borrow::Cow;
+
 use crate::property::is_reserved_in_v2;
 use crate::record::property_text;
 use crate::{BaseProperty, ImageMetadata, Scalar, Visibility};
@@ -54,7 +56,8 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
         .map(|visibility| Visibility::from_is_public(visibility.is_public()));
     for property in [BaseProperty::Name, BaseProperty::Owner] {
         if let Some(Scalar::Text(text)) = metadata.get(property) {
-            let line = one_line(text.get(..text.floor_char_boundary(255)).unwrap_or(text));
+            let line = text.get(..text.floor_char_boundary(255)).unwrap_or(text);
+            let line = one_line(line).into_owned();
             // In one line it may be one of v1's words for nothing.
             metadata.set(property, Some(Scalar::Text(&line)));
         }
@@ -63,7 +66,7 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
     metadata.properties = std::mem::take(&mut metadata.properties)
         .into_iter()
         .filter(|(name, _)| is_header_name(name))
-        .map(|(name, value)| (v1_property_name(&name), one_line(&value)))
+        .map(|(name, value)| (v1_property_name(name), one_line(&value).into_owned()))
         .collect();
     metadata
 }
@@ -78,8 +81,12 @@ fn other_as_properties(metadata: &mut ImageMetadata) {
 }
 
 /// v1 lower-cases property names, and takes `-` and `_` for one.
-fn v1_property_name(name: &str) -> String {
-    name.to_ascii_lowercase().replace('-', "_")
+fn v1_property_name(name: String) -> String {
+    let is_of_v1 = |byte: u8| byte != b'-' && !byte.is_ascii_uppercase();
+    match name.bytes().all(is_of_v1) {
+        true => name,
+        false => name.to_ascii_lowercase().replace('-', "_"),
+    }
 }
 
 /// RFC 9110, 5.6.2: the letters of a token, which a header name is.
@@ -92,16 +99,21 @@ fn is_header_name(name: &str) -> bool {
 
 /// A header's value has one line, and no blanks at its ends. Other control
 /// characters cannot be sent either.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> Cow<'_, str> {
+    const BLANKS: [char; 2] = [' ', '\t'];
+    let is_control = |c: char| c != '\t' && c.is_ascii_control();
+    if !text.contains(is_control) {
+        return text.trim_matches(BLANKS).into();
+    }
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\t' || !c.is_ascii_control() {
+        if !is_control(c) {
             line.push(c);
         } else if !line.ends_with(' ') {
             line.push(' ');
         }
     }
-    line.trim_matches([' ', '\t']).to_owned()
+    line.trim_matches(BLANKS).to_owned().into()
 }
 
 #[cfg(test)]
