@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::body::Upload;
 use crate::error::BoxError;
 use crate::limit::Rate;
+use crate::tls;
 use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
 
 /// No page of a listing is larger than this.
@@ -34,14 +35,6 @@ const KEPT_IDLE: Duration = Duration::from_secs(1);
 const LONG_JSON_BYTES: usize = 64 * 1024;
 /// As much of the body of an error as is read.
 const ERROR_BYTES: usize = 16 * 1024;
-
-/// Whether there may be TLS on the way: of the server, or of a proxy before it.
-fn may_use_tls(endpoint: &Endpoint) -> bool {
-    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-    let mut proxies = proxies.iter().filter_map(|name| std::env::var(name).ok());
-    endpoint.as_str().starts_with("https:")
-        || proxies.any(|proxy| proxy.to_ascii_lowercase().starts_with("https:"))
-}
 
 /// Sends requests to one Glance.
 pub(crate) struct Http {
@@ -135,7 +128,7 @@ impl Http {
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(config.stall_timeout);
         // The system's roots take longer to read than many a server to answer.
-        let builder = if may_use_tls(&config.endpoint) {
+        let builder = if tls::may_be_used(&config.endpoint, |name| std::env::var(name).ok()) {
             config.tls.apply(builder)
         } else {
             builder.tls_certs_only([])

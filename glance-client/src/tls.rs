@@ -4,6 +4,8 @@ use std::fmt;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
+use crate::Endpoint;
+
 /// Whom a client trusts, and what it shows of itself. By default these are the
 /// system's roots, and nothing.
 #[derive(Clone, Default)]
@@ -81,9 +83,30 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// Says whether there may be TLS on the way: of the server, or of a proxy before it.
+pub(crate) fn may_be_used(endpoint: &Endpoint, env: impl Fn(&str) -> Option<String>) -> bool {
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    let mut urls = proxies.into_iter().filter_map(env);
+    let is_tls = |url: &str| url.to_ascii_lowercase().starts_with("https:");
+    is_tls(endpoint.as_str()) || urls.any(|proxy| is_tls(&proxy))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_http_uses_tls_only_by_a_proxy() {
+        let plain = Endpoint::parse("glance:9292").unwrap();
+        let secure = Endpoint::parse("https://glance:9292").unwrap();
+        let none = |_: &str| None;
+        assert!(!may_be_used(&plain, none));
+        assert!(may_be_used(&secure, none));
+        for (proxy, is_used) in [("http://proxy:1", false), ("HTTPS://proxy:1", true)] {
+            let env = |name: &str| (name == "ALL_PROXY").then(|| proxy.to_owned());
+            assert_eq!(may_be_used(&plain, env), is_used, "{proxy}");
+        }
+    }
 
     #[test]
     fn what_is_no_pem_is_refused() {
