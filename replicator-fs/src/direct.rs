@@ -173,6 +173,22 @@ mod tests {
         fs::read(path).unwrap()
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_file_systems_of_local_disks_are_known() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stat = std::process::Command::new("stat")
+            .args(["--file-system", "--format=%T"])
+            .arg(file.path())
+            .output()
+            .unwrap();
+        let is_local = ["ext2/ext3", "xfs"].contains(&str::from_utf8(&stat.stdout).unwrap().trim());
+        assert_eq!(
+            DirectFile::new(file.reopen().unwrap()).can_be_direct,
+            is_local
+        );
+    }
+
     #[test]
     fn what_is_written_past_the_cache_is_the_same() {
         let through_cache = written(false);

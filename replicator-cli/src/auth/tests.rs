@@ -1,6 +1,8 @@
 //! Clouds against a fake Keystone.
 
+mod cloud_files;
 mod fake_keystone;
+mod renewal;
 
 use std::fs;
 use std::sync::Arc;
@@ -205,59 +207,6 @@ async fn the_environment_describes_a_cloud_or_names_one() {
     }
 }
 
-#[test]
-fn files_are_looked_for_where_openstacksdk_looks() {
-    let one = "clouds: {one: {auth: {auth_url: http://k, token: t}}}";
-    let mut home = Home::with(one);
-    home.write("xdg/openstack/clouds.yml", &one.replace("one", "two"));
-    home.write("named", &one.replace("one", "three"));
-    assert!(home.cloud("one").is_ok());
-    home.env
-        .push(("XDG_CONFIG_HOME".to_owned(), home.path("xdg")));
-    assert!(home.cloud("two").is_ok());
-    assert!(home.cloud("one").is_err(), "only the first file counts");
-    home.env
-        .push(("OS_CLIENT_CONFIG_FILE".to_owned(), "~/named".to_owned()));
-    assert!(home.cloud("three").is_ok());
-}
-
-#[tokio::test]
-async fn secure_yaml_lies_over_clouds_yaml_and_that_over_the_profile() {
-    let keystone = FakeKeystone::start().await;
-    let home = Home::with(
-        "x: &base {username: alice, password: wrong}\n\
-         clouds:\n  c:\n    profile: vendor\n    region_name: RegionTwo\n    auth:\n      <<: *base\n      project_name: 0042\n",
-    );
-    home.write(
-        ".config/openstack/clouds-public.yaml",
-        &format!(
-            "public-clouds: {{vendor: {{auth: {{auth_url: {}/identity, project_name: other}}, \
-             region_name: RegionOne, interface: internal}}}}",
-            keystone.url
-        ),
-    );
-    home.write(
-        ".config/openstack/secure.yaml",
-        "clouds: {c: {auth: {password: right}}}",
-    );
-    let side = SideOptions {
-        region: Some("RegionOne".to_owned()),
-        ..SideOptions::default()
-    };
-    let cloud = Cloud::named("c", None, &side, &home.env()).unwrap();
-    let signed_in = cloud.sign_in().await.unwrap();
-    assert_eq!(
-        signed_in.endpoint.as_str(),
-        "http://one.internal:9292/image"
-    );
-    let seen = keystone.state().seen.remove(0);
-    assert_eq!(
-        seen.pointer("/auth/scope/project/name"),
-        Some(&json!("0042")),
-        "as it is written"
-    );
-}
-
 #[tokio::test]
 async fn the_endpoint_is_that_of_the_region_and_the_interface() {
     let keystone = FakeKeystone::start().await;
@@ -328,104 +277,6 @@ async fn the_endpoint_is_that_of_the_region_and_the_interface() {
         cloud.sign_in().await.unwrap().endpoint.as_str(),
         "http://o:1/glance"
     );
-}
-
-#[test]
-fn what_is_wrong_in_a_file_is_told_without_its_secrets() {
-    for (clouds, name, error, hint) in [
-        (
-            "clouds: {b: {}, a: {}}",
-            "c",
-            "there is no cloud \"c\" in HOME/clouds.yaml",
-            Some("known are a, b"),
-        ),
-        (
-            "",
-            "c",
-            "there is no cloud \"c\" in HOME/clouds.yaml",
-            Some("clouds are described"),
-        ),
-        (
-            "clouds:\n  c:\n    auth: {password: s3cret\n",
-            "c",
-            "HOME/clouds.yaml, line 3, column 11: ",
-            None,
-        ),
-        (
-            "clouds:\n\tc: s3cret\n",
-            "c",
-            "HOME/clouds.yaml, line 2, column 2: tabs disallowed",
-            None,
-        ),
-        (
-            "clouds:\n  c: s3cret\n",
-            "c",
-            "HOME/clouds.yaml, line 2, column 6: ",
-            None,
-        ),
-        (
-            "clouds: {c: {auth: {password: *s3cret}}}",
-            "c",
-            "HOME/clouds.yaml, line 1, column 31: ",
-            None,
-        ),
-        (
-            "clouds: {c: {auth: {password: [s3cret]}}}",
-            "c",
-            "HOME/clouds.yaml, line 1, column 31: ",
-            None,
-        ),
-        (
-            "clouds: {c: {auth: {username: u, password: p}}}",
-            "c",
-            "cloud:c: auth_url is missing",
-            None,
-        ),
-        (
-            "clouds: {c: {auth: {auth_url: http://k, username: u}}}",
-            "c",
-            "cloud:c: password is missing",
-            None,
-        ),
-        (
-            "clouds: {c: {auth: {auth_url: 'http://u:s3cret@k', username: u, password: p}}}",
-            "c",
-            "cloud:c: auth_url is no http",
-            None,
-        ),
-        (
-            "clouds: {c: {auth_type: v3oidcpassword, auth: {auth_url: http://k}}}",
-            "c",
-            "cloud:c: auth_type \"oidcpassword\" is not supported",
-            None,
-        ),
-        (
-            "clouds: {c: {profile: p}}",
-            "c",
-            "cloud \"c\" has the profile \"p\", which is not in ",
-            Some("profiles are"),
-        ),
-        (
-            "clouds: {c: {cacert: /nonexistent}}",
-            "c",
-            "cannot read /nonexistent",
-            None,
-        ),
-    ] {
-        let home = Home::with(clouds);
-        let found = home.cloud(name).unwrap_err();
-        let text = found
-            .to_string()
-            .replace(&home.path(".config/openstack"), "HOME");
-        assert!(text.starts_with(error), "{text}");
-        assert!(!format!("{text} {found:?}").contains("s3cret"), "{found:?}");
-        let found_hint = found.hint().unwrap_or_default();
-        assert!(
-            found_hint.starts_with(hint.unwrap_or_default()),
-            "{found_hint}"
-        );
-        assert_eq!(found.kind(), AuthErrorKind::Usage);
-    }
 }
 
 #[tokio::test]
@@ -537,78 +388,6 @@ async fn a_keystone_that_is_down_is_unavailable() {
     let found = home.cloud("c").unwrap().sign_in().await.unwrap_err();
     assert_eq!(found.kind(), AuthErrorKind::Unavailable);
     assert!(found.hint().unwrap().starts_with("is auth_url right"));
-}
-
-async fn tokens(keystone: &FakeKeystone, life: Duration) -> Arc<CloudTokens> {
-    keystone.state().life = life;
-    entry(keystone, PASSWORD)
-        .cloud("c")
-        .unwrap()
-        .sign_in()
-        .await
-        .unwrap()
-        .tokens
-}
-
-#[tokio::test]
-async fn a_refused_token_is_renewed_once_for_all() {
-    let keystone = FakeKeystone::start().await;
-    // Clocks that differ are no reason to renew anything.
-    keystone.state().behind = Duration::from_secs(86_400);
-    let tokens = tokens(&keystone, Duration::from_secs(3600)).await;
-    let first = tokens.token(Duration::ZERO).await.unwrap().unwrap();
-    let renewals = (0..20).map(|_| tokens.renew(&first));
-    let renewed = futures_util::future::join_all(renewals).await;
-    let second = AuthToken::new("token-2").unwrap();
-    for token in renewed {
-        assert_eq!(token.unwrap().as_ref(), Some(&second));
-    }
-    assert_eq!(
-        tokens.token(Duration::from_secs(600)).await.unwrap(),
-        Some(second)
-    );
-    assert_eq!(keystone.state().issued, 2);
-}
-
-#[tokio::test]
-async fn a_renewal_that_fails_fails_once_for_all() {
-    let keystone = FakeKeystone::start().await;
-    let tokens = tokens(&keystone, Duration::from_secs(3600)).await;
-    let first = tokens.token(Duration::ZERO).await.unwrap().unwrap();
-    keystone.state().faults.extend([(401, None); 20]);
-    let renewals = (0..20).map(|_| tokens.renew(&first));
-    for failed in futures_util::future::join_all(renewals).await {
-        assert_eq!(failed.unwrap_err().kind, ErrorKind::Unauthorized);
-    }
-    tokens.renew(&first).await.unwrap_err();
-    assert_eq!(keystone.state().seen.len(), 2, "nobody is to be locked out");
-    // Requests go on with the token that there is, as long as it lives.
-    assert_eq!(tokens.token(Duration::ZERO).await.unwrap(), Some(first));
-}
-
-#[tokio::test]
-async fn a_token_that_lives_too_short_is_renewed_when_it_is_no_longer_fresh() {
-    let keystone = FakeKeystone::start().await;
-    let tokens = tokens(&keystone, Duration::from_millis(800)).await;
-    let long = Duration::from_secs(3600);
-    let first = tokens.token(long).await.unwrap();
-    assert_eq!(
-        tokens.token(long).await.unwrap(),
-        first,
-        "a new one would be no better"
-    );
-    assert_eq!(keystone.state().issued, 1);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(
-        tokens.token(Duration::ZERO).await.unwrap(),
-        first,
-        "good enough for a request"
-    );
-    assert_ne!(tokens.token(long).await.unwrap(), first);
-    assert_eq!(keystone.state().issued, 2);
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    tokens.token(Duration::ZERO).await.unwrap();
-    assert_eq!(keystone.state().issued, 3, "little life is left");
 }
 
 #[tokio::test]
