@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record};
+use glance_model::{BadRecord, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::api::{self, v1, v2};
@@ -25,6 +25,17 @@ pub(crate) struct Shared {
     endpoint: Endpoint,
 }
 
+impl Shared {
+    fn bad_record(&self, bad: BadRecord) -> Error {
+        let path = match self.version {
+            ApiVersion::V1 => "/v1/images/detail",
+            ApiVersion::V2 { .. } => "/v2/images",
+        };
+        let error = self.http.error(ErrorKind::BadRecord, &Request::get(path));
+        error.with_source(bad)
+    }
+}
+
 impl GlanceClient {
     /// Finds out which version of the Image API the server speaks.
     ///
@@ -43,7 +54,7 @@ impl GlanceClient {
         })))
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0
     }
 
@@ -75,8 +86,11 @@ impl GlanceClient {
     /// and to an administrator those of all projects), each once, ascending by
     /// id. Deleted ones are never among them, nor are v1's killed ones.
     ///
+    /// Ids with capital letters may stand anywhere, as servers sort them in two ways.
+    ///
     /// While one page is read, the next one is fetched. After an error the stream
-    /// ends. It needs a runtime of Tokio.
+    /// ends, unless the error is of one record ([`ErrorKind::BadRecord`]), which
+    /// stands for that image. It needs a runtime of Tokio.
     #[must_use]
     pub fn images(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
         self.listing(UsedIds::LeftOut)
@@ -93,16 +107,29 @@ impl GlanceClient {
     fn listing(&self, used_ids: UsedIds) -> BoxStream<'static, Result<ImageMetadata, Error>> {
         enum State {
             Begin(Arc<Shared>),
-            Under(Listing),
+            Under(Arc<Shared>, Listing),
         }
-        let begin = State::Begin(Arc::clone(&self.0));
-        stream::try_unfold(begin, move |state| async move {
-            let mut listing = match state {
-                State::Begin(shared) => Listing::begin(&shared, used_ids).await?,
-                State::Under(listing) => listing,
+        async fn next(
+            state: State,
+            used_ids: UsedIds,
+        ) -> Result<Option<(Result<ImageMetadata, Error>, State)>, Error> {
+            let (shared, mut listing) = match state {
+                State::Begin(shared) => {
+                    let listing = Listing::begin(&shared, used_ids).await?;
+                    (shared, listing)
+                }
+                State::Under(shared, listing) => (shared, listing),
             };
-            let image = listing.next().await?;
-            Ok(image.map(|image| (image, State::Under(listing))))
+            let listed = listing.next().await?;
+            let listed = listed.map(|listed| listed.map_err(|bad| shared.bad_record(bad)));
+            Ok(listed.map(|listed| (listed, State::Under(shared, listing))))
+        }
+        let begin = Some(State::Begin(Arc::clone(&self.0)));
+        stream::unfold(begin, move |state| async move {
+            match next(state?, used_ids).await {
+                Ok(next) => next.map(|(listed, state)| (listed, Some(state))),
+                Err(error) => Some((Err(error), None)),
+            }
         })
         .boxed()
     }

@@ -46,6 +46,12 @@ pub enum ErrorKind {
     NotGlance,
     /// The answer is not what the Image API answers.
     InvalidAnswer,
+    /// The answer is longer than what is held in memory.
+    TooLong,
+    /// A record of a listing describes no image that could be used; the
+    /// [`BadRecord`](glance_model::BadRecord) is the source of this. The listing
+    /// goes on.
+    BadRecord,
     /// 400, and 4xx that have no kind of their own.
     Rejected,
     /// 401: no token, or one that is not valid.
@@ -102,6 +108,7 @@ impl ErrorKind {
             Self::InvalidRequest => "the request cannot be sent",
             Self::NotGlance => "no Image API here",
             Self::InvalidAnswer => "this is no answer of an Image API",
+            Self::BadRecord => "a record cannot be used",
             _ => "failed",
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{self, Either};
 use futures_util::pin_mut;
+use glance_model::valid_unicode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
@@ -378,19 +379,31 @@ impl Answer {
     }
 
     /// Reads a JSON body.
-    pub(crate) async fn json<T>(mut self) -> Result<T, Error>
+    pub(crate) async fn json<T>(self) -> Result<T, Error>
     where
         T: DeserializeOwned + Send + 'static,
     {
+        self.decoded(|body| {
+            serde_json::from_slice(body).or_else(|_| serde_json::from_str(&valid_unicode(body)))
+        })
+        .await
+    }
+
+    /// Reads a body by what `decode` makes of it.
+    pub(crate) async fn decoded<T: Send + 'static>(
+        mut self,
+        decode: impl FnOnce(&[u8]) -> Result<T, serde_json::Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > ANSWER_BYTES {
-                return Err(self.error(ErrorKind::InvalidAnswer, "it is too long"));
+                let what = format!("it is longer than {} MiB", ANSWER_BYTES >> 20);
+                return Err(self.error(ErrorKind::TooLong, what));
             }
             body.extend_from_slice(&chunk);
         }
         let body_bytes = body.len();
-        let decode = move || serde_json::from_slice(&body).map_err(BoxError::from);
+        let decode = move || decode(&body).map_err(BoxError::from);
         let decoded = if body_bytes > LONG_JSON_BYTES {
             let decoded = tokio::task::spawn_blocking(decode).await;
             decoded.unwrap_or_else(|panicked| Err(panicked.into()))

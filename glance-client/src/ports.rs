@@ -240,12 +240,23 @@ fn port_error(error: Error, operation: Operation) -> PortError {
             None => FailureKind::Refused,
         },
         ErrorKind::UploadSource => return of_source(error, operation),
+        ErrorKind::BadRecord => match error.into_source().map(|source| source.downcast()) {
+            Some(Ok(bad)) => return PortError::BadRecord(bad),
+            source => {
+                let source = source.and_then(Result::err);
+                let source = source.unwrap_or_else(|| "a record cannot be used".into());
+                return PortError::adapter(operation, FailureKind::Refused, source);
+            }
+        },
         _ if error.is_transient() => FailureKind::Transient {
             retry_after: error.retry_after(),
         },
         ErrorKind::Unauthorized | ErrorKind::Forbidden => FailureKind::Denied,
         // What one image is answered says nothing of the others.
-        ErrorKind::NotGlance | ErrorKind::InvalidAnswer | ErrorKind::Server
+        ErrorKind::NotGlance
+        | ErrorKind::InvalidAnswer
+        | ErrorKind::TooLong
+        | ErrorKind::Server
             if operation == Operation::ListImages =>
         {
             FailureKind::Unusable

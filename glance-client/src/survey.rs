@@ -1,12 +1,15 @@
 //! What a server says of itself.
 
-use glance_model::ImageId;
+use std::sync::Arc;
+
+use glance_model::BadRecord;
 use http::header;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
-use crate::api::{Versions, v1, v2};
+use crate::api::{Listed, Next, Versions};
 use crate::http::Request;
+use crate::paging::first_page;
 use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Store};
 
 /// What a server says of itself to this token. What it does not say is `None`.
@@ -23,6 +26,8 @@ pub struct Survey {
     pub quotas: Vec<Quota>,
     /// What its clock shows, as in the header `Date` (RFC 9110).
     pub date: Option<String>,
+    /// The records of the first page of a listing that cannot be used.
+    pub bad_records: Vec<BadRecord>,
     /// How many images the first page of a listing has, and whether it is the
     /// last. If it is not, this is how large pages are.
     pub first_page: (usize, bool),
@@ -65,19 +70,6 @@ struct UsageEntry {
     limit: i64,
 }
 
-#[derive(Deserialize)]
-struct FirstPage {
-    images: Vec<Listed>,
-    next: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: ImageId,
-    status: String,
-    size: Option<u64>,
-}
-
 impl GlanceClient {
     /// Asks the server about itself. Nothing is changed.
     ///
@@ -101,21 +93,18 @@ impl GlanceClient {
         });
 
         let is_v1 = shared.version == ApiVersion::V1;
-        let first = if is_v1 {
-            v1::list(shared.page_limit, "&is_public=None", None)
-        } else {
-            v2::list(shared.page_limit, "", None)
-        };
-        let page: FirstPage = shared.http.send(&first).await?.json().await?;
+        let filter = if is_v1 { "&is_public=None" } else { "" };
+        let page = first_page(Arc::clone(shared), filter).await?;
         // v1 does not say; a short page proves nothing, a full one does.
         let limit = usize::try_from(shared.page_limit).unwrap_or(usize::MAX);
-        let is_last = if is_v1 {
-            page.images.len() < limit
-        } else {
-            page.next.is_none()
+        let is_last = match page.next {
+            Next::Nothing => true,
+            Next::Behind(_) => false,
+            Next::Unsaid => page.images.len() < limit,
         };
         survey.first_page = (page.images.len(), is_last);
         survey.has_range = self.tries_range(&page.images).await?;
+        survey.bad_records = page.images.into_iter().filter_map(Result::err).collect();
         if is_v1 {
             return Ok(survey);
         }
@@ -149,7 +138,8 @@ impl GlanceClient {
     async fn tries_range(&self, images: &[Listed]) -> Result<Option<bool>, Error> {
         let readable = images
             .iter()
-            .filter(|image| image.status == "active" && image.size.unwrap_or(0) > 1)
+            .flatten()
+            .filter(|image| image.is_active() && image.size.unwrap_or(0) > 1)
             .min_by_key(|image| image.size);
         let Some(image) = readable else {
             return Ok(None);

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageSpec, Profile, RequestKind,
 };
-use glance_client::{ClientConfig, Endpoint, GlanceClient};
+use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient};
 use glance_model::ImageMetadata;
+use serde_json::json;
 
 fn numbered(number: usize) -> String {
     format!("{number:08x}-1111-4111-8111-111111111111")
@@ -141,4 +143,85 @@ async fn a_page_that_fails_is_asked_for_again_as_often_as_allowed() {
     busy(3);
     let listed: Result<Vec<_>, _> = client.images().try_collect().await;
     assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 503);
+}
+
+fn page(images: &[&str], next: Option<&str>) -> FaultAction {
+    let record = |id: &&str| json!({"id": id, "status": "active"});
+    let images: Vec<_> = images.iter().map(record).collect();
+    FaultAction::json(&json!({"images": images, "next": next}))
+}
+
+fn listing() -> FaultOn {
+    FaultOn::kind(RequestKind::Listing)
+}
+
+#[tokio::test]
+async fn a_page_without_images_that_has_a_next_one_does_not_end_the_listing() {
+    let (glance, client) = start(EmbeddedGlance::builder(), 0).await;
+    let [one, two] = [1, 2].map(numbered);
+    let behind = |marker: &str| Some(format!("/v2/images?limit=2&marker={marker}"));
+    glance.fault(listing().path("os_hidden"), page(&[], None));
+    glance.fault(
+        listing().path("marker=here"),
+        page(&[], behind("there").as_deref()),
+    );
+    glance.fault(listing().path("marker=there"), page(&[&two], None));
+    glance.fault(
+        listing().path("marker="),
+        page(&[], behind("here").as_deref()),
+    );
+    glance.fault(listing(), page(&[&one], behind(&one).as_deref()));
+    let images: Vec<_> = client.images().try_collect().await.unwrap();
+    assert_eq!(numbers(&images), [1, 2]);
+}
+
+#[tokio::test]
+async fn pages_without_images_that_promise_more_for_ever_are_an_error() {
+    for next in ["/v2/images?marker=here", "/v2/images", "x"] {
+        let (glance, client) = start(EmbeddedGlance::builder(), 0).await;
+        glance.fault(listing(), page(&[], Some(next)));
+        let listed: Result<Vec<_>, _> = client.images().try_collect().await;
+        assert_eq!(
+            listed.unwrap_err().kind(),
+            ErrorKind::InvalidAnswer,
+            "{next}"
+        );
+        assert!(glance.total_requests() < 10, "{next}");
+    }
+}
+
+#[tokio::test]
+async fn the_listing_goes_on_behind_a_record_whose_id_is_none() {
+    for profile in [Profile::Today, Profile::V1Only] {
+        let (glance, client) = start(EmbeddedGlance::builder().profile(profile), 0).await;
+        let [one, two] = [1, 2].map(numbered);
+        glance.fault(listing().path("os_hidden"), page(&[], None));
+        glance.fault(listing().path(&format!("marker={two}")), page(&[], None));
+        glance.fault(listing().path("marker=%7B%20%2F%7D"), page(&[&two], None));
+        glance.fault(listing(), page(&[&one, "{ /}"], Some("x")));
+        let listed: Vec<_> = client.images().collect().await;
+        let [Ok(_), Err(error), Ok(last)] = &*listed else {
+            panic!("{listed:?}");
+        };
+        assert_eq!(error.kind(), ErrorKind::BadRecord);
+        assert_eq!(last.id.as_str(), two);
+    }
+}
+
+#[tokio::test]
+async fn of_a_page_that_is_too_long_half_is_asked_for() {
+    for profile in [Profile::Today, Profile::V1Only] {
+        let (glance, client) = start(EmbeddedGlance::builder().profile(profile), 5).await;
+        let body = Bytes::from(vec![b' '; 65 << 20]);
+        let too_long = || FaultAction::Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: body.clone(),
+        };
+        for limit in [1000, 500, 250, 125, 62, 31, 15, 7, 3] {
+            glance.fault(listing().path(&format!("limit={limit}&")), too_long());
+        }
+        let images: Vec<_> = client.images().try_collect().await.unwrap();
+        assert_eq!(numbers(&images), [0, 1, 2, 3, 4], "{profile:?}");
+    }
 }

@@ -48,6 +48,14 @@ impl ImageId {
         }
     }
 
+    /// Returns whether the id has capital letters, of which servers differ in where
+    /// they list them: by byte before all small letters, or, as MySQL has it, as if
+    /// they were small. Ids without any are in the same order everywhere.
+    #[must_use]
+    pub fn has_capitals(&self) -> bool {
+        self.0.bytes().any(|byte| byte.is_ascii_uppercase())
+    }
+
     /// Stands where an id has yet to be read.
     pub(crate) fn nil() -> Self {
         Self("00000000-0000-0000-0000-000000000000".into())

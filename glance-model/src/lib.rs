@@ -21,5 +21,8 @@ pub use id::{ImageId, ParseImageIdError};
 pub use metadata::ImageMetadata;
 pub use patch::json_patch;
 pub use property::{BaseProperty, Scalar, Visibility};
-pub use record::{RecordError, V1Record, V2Record, to_v1_record, to_v2_record};
+pub use record::{
+    BadRecord, RecordError, V1Record, V2Record, read_record, to_v1_record, to_v2_record,
+    valid_unicode,
+};
 pub use status::ImageStatus;

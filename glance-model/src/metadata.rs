@@ -217,16 +217,19 @@ fn as_number(value: Scalar<'_>) -> Option<u64> {
     }
 }
 
-/// Reads a flag as Glance does: a text is true if it is one of these words, and
-/// false otherwise (`oslo_utils.strutils.bool_from_string`).
+/// Reads a flag in the words that Glance knows
+/// (`oslo_utils.strutils.bool_from_string`).
 fn as_flag(value: Scalar<'_>) -> Option<bool> {
     match value {
         Scalar::Flag(flag) => Some(flag),
-        Scalar::Number(number) => Some(number == 1),
-        Scalar::Text(text) => Some(matches!(
-            text.trim().to_ascii_lowercase().as_str(),
-            "true" | "1" | "yes" | "on" | "t" | "y"
-        )),
+        Scalar::Number(0) => Some(false),
+        Scalar::Number(1) => Some(true),
+        Scalar::Number(_) => None,
+        Scalar::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
+            "" | "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
+            _ => None,
+        },
     }
 }
 
@@ -325,6 +328,8 @@ mod tests {
         image.min_ram = Some(7);
         assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("much"))));
         assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Flag(true))));
+        assert!(!image.set(BaseProperty::Protected, Some(Scalar::Number(7))));
+        assert!(!image.set(BaseProperty::Protected, Some(Scalar::Text("maybe"))));
         assert!(!image.set(BaseProperty::Visibility, Some(Scalar::Text("odd"))));
         assert_eq!(image.min_ram, Some(7));
     }

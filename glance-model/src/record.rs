@@ -2,6 +2,7 @@
 //! are also what the Python tool writes into archives.
 
 mod json;
+mod listed;
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::json::{Json, property_text};
+pub use self::listed::{BadRecord, read_record, valid_unicode};
 use crate::property::is_reserved_in_v2;
 use crate::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, Visibility};
 
@@ -27,6 +29,14 @@ pub enum RecordError {
     Status {
         /// The image.
         id: ImageId,
+    },
+    /// The status is none that an image has.
+    #[error("record of image {id} has a status of {found:?}")]
+    UnknownStatus {
+        /// The image.
+        id: ImageId,
+        /// What stands in its place.
+        found: String,
     },
     /// A base property has a value of another type.
     #[error("image record has a {field} of {value:?}")]
@@ -183,9 +193,13 @@ impl Builder {
             ("status", Json::Text(status)) => self.status = Some(ImageStatus::parse(&status)),
             ("is_public", value) => {
                 let mut flag = ImageMetadata::new(ImageId::nil(), ImageStatus::Queued);
-                if let Some(scalar) = value.scalar()
-                    && flag.set(BaseProperty::Protected, Some(scalar))
-                {
+                if let Some(scalar) = value.scalar() {
+                    if !flag.set(BaseProperty::Protected, Some(scalar)) {
+                        return Err(RecordError::Field {
+                            field: "is_public",
+                            value: value.text().chars().take(100).collect(),
+                        });
+                    }
                     self.image.visibility = flag.protected.map(Visibility::from_is_public);
                 }
             }
@@ -250,6 +264,10 @@ impl Builder {
         let Some(status) = self.status else {
             return Err(RecordError::Status { id });
         };
+        if let ImageStatus::Other(word) = &status {
+            let found = word.chars().take(100).collect();
+            return Err(RecordError::UnknownStatus { id, found });
+        }
         self.image.id = id;
         self.image.status = status;
         self.image.level();

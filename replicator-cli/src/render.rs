@@ -19,7 +19,7 @@ pub(crate) use self::escape::escaped;
 pub(crate) use self::progress::Look;
 use self::progress::Progress;
 use self::wording::{Lines, Weight, Wording};
-pub(crate) use self::wording::{human_size, named, verb};
+pub(crate) use self::wording::{human_size, named, named_as, verb};
 use crate::error::{CliError, hint};
 
 /// Writes a line of data to stdout; says whether anybody still reads there.

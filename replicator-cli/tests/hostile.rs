@@ -188,7 +188,9 @@ fn an_id_that_is_none_never_becomes_a_path_or_a_url() {
                 "properties": {}, "deleted": false, "is_public": false, "protected": false,
                 "min_disk": 0, "min_ram": 0, "disk_format": "raw", "container_format": "bare",
             });
-            source.fault(FaultOn::kind(RequestKind::Listing), listing(&[image]));
+            let listings = || FaultOn::kind(RequestKind::Listing);
+            source.fault(listings().path("marker="), listing(&[]));
+            source.fault(listings(), listing(&[image]));
             let above = tempfile::tempdir().unwrap();
             let archive = above.path().join("archive");
             for args in [
@@ -196,13 +198,19 @@ fn an_id_that_is_none_never_becomes_a_path_or_a_url() {
                 ["dump", source.host_port(), archive.to_str().unwrap()],
             ] {
                 let ran = run(&args);
-                assert_eq!(ran.code, Some(1), "{id:?}: {ran:?}");
-                assert!(ran.stderr.contains("no answer of an Image API"), "{ran:?}");
+                assert_eq!(ran.code, Some(3), "{id:?}: {ran:?}");
+                assert!(ran.stderr.contains("without a valid id"), "{ran:?}");
             }
             for request in source.requests().into_iter().chain(target.requests()) {
                 let kind = request.kind;
                 let asks = matches!(kind, RequestKind::Versions | RequestKind::Listing);
                 assert!(asks, "{id:?}: {request:?}");
+                let path = request.target.split('?').next();
+                let is_known = ["/", "/versions", "/v1/images/detail", "/v2/images"];
+                assert!(
+                    path.is_some_and(|path| is_known.contains(&path)),
+                    "{request:?}"
+                );
             }
             assert_eq!(fs::read_dir(&archive).unwrap().count(), 0, "{id:?}");
             assert_eq!(fs::read_dir(above.path()).unwrap().count(), 1, "{id:?}");

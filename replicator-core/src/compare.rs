@@ -1,10 +1,10 @@
 //! What the copies at a target lack.
 
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, MetadataDiff};
+use glance_model::{BadRecord, DoNotReplicate, ImageMetadata, MetadataDiff};
 
 use crate::context::RunContext;
 use crate::ids::TargetIds;
-use crate::merge::{End, ListingError, MergedListing};
+use crate::merge::{End, ListingError, MergedListing, Next};
 use crate::port::{ImageSource, ImageTarget, PortError};
 
 /// What is different about one image.
@@ -28,8 +28,8 @@ pub enum Difference {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Compared {
-    /// Its id.
-    pub id: ImageId,
+    /// Its id, as it is written: that of a bad record may be any text.
+    pub id: String,
     /// Its name at the source.
     pub name: Option<String>,
     /// What is different.
@@ -83,10 +83,22 @@ impl Comparison<'_> {
     ///
     /// [`ListingError`] if one of the ends cannot be listed in whole and in order.
     pub async fn next(&mut self) -> Result<Option<Compared>, ListingError> {
-        while let Some(pair) = self.listing.next(self.ctx).await? {
-            let Some(source) = pair.source else { continue };
+        while let Some(next) = self.listing.next(self.ctx).await? {
+            let pair = match next {
+                Next::Pair(pair) => *pair,
+                Next::NoImage(end, bad) => return Ok(Some(Compared::bad(end, bad))),
+            };
+            let Some(source) = pair.source else {
+                if let Some(Err(PortError::BadRecord(bad))) = pair.target {
+                    return Ok(Some(Compared::bad(End::Target, bad)));
+                }
+                continue;
+            };
             self.compared += 1;
             let (name, difference) = match (source, pair.target) {
+                (Err(PortError::BadRecord(bad)), _) => {
+                    return Ok(Some(Compared::bad(End::Source, bad)));
+                }
                 (Err(error), _) => (None, Some(damaged(End::Source, error))),
                 (Ok(source), Some(Err(error))) => (source.name, Some(damaged(End::Target, error))),
                 (Ok(source), None) => {
@@ -100,7 +112,7 @@ impl Comparison<'_> {
             };
             if let Some(difference) = difference {
                 return Ok(Some(Compared {
-                    id: pair.id,
+                    id: pair.id.to_string(),
                     name,
                     difference,
                 }));
@@ -114,6 +126,16 @@ impl Comparison<'_> {
         let source = form.of(self.filter.apply(source));
         let diff = MetadataDiff::between(&source, &form.of(target), self.filter);
         (!diff.is_empty()).then_some(Difference::Diff(diff))
+    }
+}
+
+impl Compared {
+    fn bad(end: End, mut bad: Box<BadRecord>) -> Self {
+        Self {
+            id: bad.id.clone(),
+            name: bad.name.take(),
+            difference: damaged(end, PortError::BadRecord(bad)),
+        }
     }
 }
 

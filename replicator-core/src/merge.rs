@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use futures_util::TryStreamExt as _;
-use glance_model::{ImageId, ImageMetadata};
+use glance_model::{BadRecord, ImageId, ImageMetadata};
 
 use crate::context::RunContext;
 use crate::ids::TargetIds;
@@ -66,11 +66,19 @@ pub(crate) struct Pair {
 /// An image, or the error that stands for a damaged one.
 pub(crate) type Listed = Result<ImageMetadata, PortError>;
 
+/// What comes next in two listings.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Pair(Box<Pair>),
+    /// A record whose id is none, so that there is nothing to pair it with.
+    NoImage(End, Box<BadRecord>),
+}
+
 /// Merges two listings like a sorted merge join: constant memory for any number
 /// of images. Both are read at the same time.
 ///
-/// Images that go by another id at the target are kept until both listings have
-/// ended, and come last.
+/// Images that go by another id at the target, and those whose ids have capitals,
+/// are kept until both listings have ended, and come last.
 pub(crate) struct MergedListing {
     source: Side,
     target: Side,
@@ -84,6 +92,9 @@ struct Side {
     end: End,
     stream: ImageStream,
     head: Option<(ImageId, Listed)>,
+    no_image: Option<Box<BadRecord>>,
+    /// Servers differ in where they list them.
+    with_capitals: BTreeMap<ImageId, Listed>,
     last: Option<ImageId>,
     is_done: bool,
 }
@@ -101,8 +112,11 @@ impl MergedListing {
     }
 
     /// The next image that either end has.
-    pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
-        while let Some(mut pair) = self.next_id(ctx).await? {
+    pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Next>, ListingError> {
+        while let Some(next) = self.next_id(ctx).await? {
+            let Next::Pair(mut pair) = next else {
+                return Ok(Some(next));
+            };
             if self.other_ids.contains(&pair.id)
                 && let Some(listed) = pair.target.take()
             {
@@ -114,7 +128,7 @@ impl MergedListing {
                 self.kept_of_source.insert(pair.id.clone(), listed);
             }
             if pair.source.is_some() || pair.target.is_some() {
-                return Ok(Some(pair));
+                return Ok(Some(Next::Pair(pair)));
             }
         }
         let kept = self.kept_of_source.pop_first();
@@ -123,31 +137,43 @@ impl MergedListing {
             let target = target_id
                 .as_ref()
                 .and_then(|id| self.kept_of_target.remove(id));
-            Pair {
+            Next::Pair(Box::new(Pair {
                 id,
                 target_id,
                 source: Some(source),
                 target,
-            }
+            }))
         }))
     }
 
     /// The next id that either end has.
-    async fn next_id(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
+    async fn next_id(&mut self, ctx: &RunContext) -> Result<Option<Next>, ListingError> {
         let (source, target) = tokio::join!(self.source.fill(ctx), self.target.fill(ctx));
         source?;
         target?;
+        for side in [&mut self.source, &mut self.target] {
+            if let Some(bad) = side.no_image.take() {
+                return Ok(Some(Next::NoImage(side.end, bad)));
+            }
+        }
+        if self.source.is_done && self.target.is_done {
+            for side in [&mut self.source, &mut self.target] {
+                if side.head.is_none() {
+                    side.head = side.with_capitals.pop_first();
+                }
+            }
+        }
         let id = match (&self.source.head, &self.target.head) {
             (Some((source, _)), Some((target, _))) => source.min(target).clone(),
             (Some((id, _)), None) | (None, Some((id, _))) => id.clone(),
             (None, None) => return Ok(None),
         };
-        Ok(Some(Pair {
+        Ok(Some(Next::Pair(Box::new(Pair {
             source: self.source.take(&id),
             target: self.target.take(&id),
             target_id: None,
             id,
-        }))
+        }))))
     }
 }
 
@@ -157,35 +183,47 @@ impl Side {
             end,
             stream,
             head: None,
+            no_image: None,
+            with_capitals: BTreeMap::new(),
             last: None,
             is_done: false,
         }
     }
 
     async fn fill(&mut self, ctx: &RunContext) -> Result<(), ListingError> {
-        if self.head.is_some() || self.is_done {
-            return Ok(());
-        }
-        let end = self.end;
-        let next = ctx
-            .until_cancelled(self.stream.try_next())
-            .await
-            .and_then(|next| next);
-        let (id, listed) = match next {
-            Ok(None) => {
-                self.is_done = true;
-                return Ok(());
+        while self.head.is_none() && self.no_image.is_none() && !self.is_done {
+            let end = self.end;
+            let next = ctx
+                .until_cancelled(self.stream.try_next())
+                .await
+                .and_then(|next| next);
+            let (id, listed) = match next {
+                Ok(None) => {
+                    self.is_done = true;
+                    break;
+                }
+                Ok(Some(image)) => (image.id.clone(), Ok(image)),
+                Err(PortError::Damaged { id, source }) => {
+                    (id.clone(), Err(PortError::Damaged { id, source }))
+                }
+                Err(PortError::BadRecord(bad)) => match bad.image_id() {
+                    Some(id) => (id, Err(PortError::BadRecord(bad))),
+                    None => {
+                        self.no_image = Some(bad);
+                        break;
+                    }
+                },
+                Err(source) => return Err(ListingError::Failed { end, source }),
+            };
+            if id.has_capitals() {
+                self.with_capitals.insert(id, listed);
+                continue;
             }
-            Ok(Some(image)) => (image.id.clone(), Ok(image)),
-            Err(PortError::Damaged { id, source }) => {
-                (id.clone(), Err(PortError::Damaged { id, source }))
+            if let Some(after) = self.last.replace(id.clone()).filter(|last| *last >= id) {
+                return Err(ListingError::OutOfOrder { end, id, after });
             }
-            Err(source) => return Err(ListingError::Failed { end, source }),
-        };
-        if let Some(after) = self.last.replace(id.clone()).filter(|last| *last >= id) {
-            return Err(ListingError::OutOfOrder { end, id, after });
+            self.head = Some((id, listed));
         }
-        self.head = Some((id, listed));
         Ok(())
     }
 

@@ -1,13 +1,11 @@
 //! What a run will do: two ordered listings merged into actions with reasons.
 
-use std::sync::Arc;
-
 use futures_util::future::join_all;
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict};
-use crate::merge::{ListingError, MergedListing, Pair};
+use crate::merge::{End, ListingError, MergedListing, Next, Pair};
 use crate::port::{Event, ImageSource, ImageStream, ImageTarget, Operation, PortError, SkipReason};
 use crate::replicate::{DataPolicy, ReplicateOptions};
 use crate::report::{Failure, ImageError};
@@ -147,8 +145,11 @@ async fn plan_from(
 ) -> Result<Plan, ListingError> {
     let mut listing = MergedListing::new(source, target.taken_ids(), options.target_ids());
     let mut plan = Plan::default();
-    while let Some(pair) = listing.next(ctx).await? {
-        plan.add(ctx, verb, target, options, pair);
+    while let Some(next) = listing.next(ctx).await? {
+        match next {
+            Next::Pair(pair) => plan.add(ctx, verb, target, options, *pair),
+            Next::NoImage(end, bad) => plan.fail_at(ctx, end, bad),
+        }
     }
     Ok(plan)
 }
@@ -169,11 +170,17 @@ impl Plan {
         options: &ReplicateOptions,
         pair: Pair,
     ) {
-        let Some(source) = pair.source else { return };
+        let Some(source) = pair.source else {
+            if let Some(Err(PortError::BadRecord(bad))) = pair.target {
+                self.fail_at(ctx, End::Target, bad);
+            }
+            return;
+        };
         let (source, existing) = match (source, pair.target.transpose()) {
             (Ok(source), Ok(existing)) => (source, existing),
             // An archive holds nothing of its own: what is damaged is written anew.
             (Ok(source), Err(PortError::Damaged { .. })) if verb.keeps_records() => (source, None),
+            (Err(PortError::BadRecord(bad)), _) => return self.fail_at(ctx, End::Source, bad),
             (Err(error), _) => {
                 return self.fail(ctx, pair.id, None, ImageError::Source(error));
             }
@@ -208,11 +215,13 @@ impl Plan {
     }
 
     fn fail(&mut self, ctx: &RunContext, id: ImageId, name: Option<String>, error: ImageError) {
-        let failure = Failure {
-            id,
-            name,
-            error: Arc::new(error),
-        };
+        let failure = Failure::new(&id, name, error);
+        ctx.emit(Event::Failed(failure.clone()));
+        self.failures.push(failure);
+    }
+
+    fn fail_at(&mut self, ctx: &RunContext, end: End, bad: Box<BadRecord>) {
+        let failure = Failure::of_record(end, bad);
         ctx.emit(Event::Failed(failure.clone()));
         self.failures.push(failure);
     }

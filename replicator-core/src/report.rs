@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use glance_model::{ContentProblem, ImageId, MetadataDiff};
+use glance_model::{BadRecord, ContentProblem, ImageId, MetadataDiff};
 
 use crate::digest::DigestAlgorithm;
 use crate::ids::IdProblem;
+use crate::merge::End;
 use crate::port::{FailureKind, PortError};
 use crate::proof::Proof;
 
@@ -47,12 +48,35 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
-    /// The image.
-    pub id: ImageId,
+    /// The id of the image, as it is written, and empty where there is none: that
+    /// of a bad record may be any text.
+    pub id: String,
     /// Its name, where it is known.
     pub name: Option<String>,
     /// Why.
     pub error: Arc<ImageError>,
+}
+
+impl Failure {
+    pub(crate) fn new(id: &ImageId, name: Option<String>, error: ImageError) -> Self {
+        Self {
+            id: id.to_string(),
+            name,
+            error: Arc::new(error),
+        }
+    }
+
+    /// The failure of an image whose record cannot be used.
+    pub(crate) fn of_record(end: End, mut bad: Box<BadRecord>) -> Self {
+        let name = bad.name.take();
+        let id = bad.id.clone();
+        let error = PortError::BadRecord(bad);
+        let error = Arc::new(match end {
+            End::Source => ImageError::Source(error),
+            End::Target => ImageError::Target(error),
+        });
+        Self { id, name, error }
+    }
 }
 
 /// Why one image could not be replicated.

@@ -221,8 +221,7 @@ impl Schedule {
             Err(error) if error.is_cancelled() => report.not_done += 1,
             Err(error) => {
                 *is_over |= error.is_of_the_end();
-                let error = Arc::new(error);
-                let failure = Failure { id, name, error };
+                let failure = Failure::new(&id, name, error);
                 target.ctx.emit(Event::Failed(failure.clone()));
                 report.failures.push(failure);
             }

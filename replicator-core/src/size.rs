@@ -4,7 +4,8 @@ use futures_util::TryStreamExt as _;
 
 use crate::context::RunContext;
 use crate::merge::{End, ListingError};
-use crate::port::{ImageSource, PortError};
+use crate::port::{Event, ImageSource, PortError};
+use crate::report::{Failure, ImageError};
 
 /// The sum over the active images of an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub struct TotalSize {
     pub images: u64,
     /// How long their data is together.
     pub total_bytes: u64,
+    /// How many images cannot be counted, since what the end says of them cannot be
+    /// used; an [`Event::Failed`] named each.
+    pub failed: u64,
 }
 
 /// Sums up the active images of an end.
@@ -32,7 +36,20 @@ pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSiz
                 total.images += 1;
                 total.total_bytes += image.size.unwrap_or(0);
             }
-            Ok(Some(_)) | Err(PortError::Damaged { .. }) => {}
+            Ok(Some(_)) => {}
+            Err(PortError::BadRecord(bad)) => {
+                total.failed += 1;
+                ctx.emit(Event::Failed(Failure::of_record(End::Source, bad)));
+            }
+            Err(PortError::Damaged { id, source }) => {
+                total.failed += 1;
+                let error = PortError::Damaged {
+                    id: id.clone(),
+                    source,
+                };
+                let failure = Failure::new(&id, None, ImageError::Source(error));
+                ctx.emit(Event::Failed(failure));
+            }
             Err(source) => {
                 let end = End::Source;
                 return Err(ListingError::Failed { end, source });

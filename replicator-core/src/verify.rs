@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::context::RunContext;
 use crate::ids::TargetIds;
-use crate::merge::{ListingError, MergedListing};
-use crate::port::{Event, ImageSource};
+use crate::merge::{End, ListingError, MergedListing, Next};
+use crate::port::{Event, ImageSource, PortError};
 use crate::proof::{Proof, compare_stated, read_digest, stated_digest};
 use crate::report::{Failure, ImageError};
 
@@ -59,11 +59,26 @@ pub async fn verify(
     let mut listing = MergedListing::new(source.images(), target.images(), target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
-    while let Some(pair) = listing.next(ctx).await? {
+    while let Some(next) = listing.next(ctx).await? {
+        let pair = match next {
+            Next::Pair(pair) => *pair,
+            Next::NoImage(end, bad) => {
+                report.fail(ctx, Failure::of_record(end, bad));
+                continue;
+            }
+        };
         let (image, copy) = match (pair.source, pair.target) {
             (Some(Ok(image)), copy) if image.is_active() => (image, copy),
+            (Some(Err(PortError::BadRecord(bad))), _) => {
+                report.fail(ctx, Failure::of_record(End::Source, bad));
+                continue;
+            }
             (Some(Err(error)), _) => {
                 report.add(ctx, pair.id, None, Err(ImageError::Source(error)));
+                continue;
+            }
+            (None, Some(Err(PortError::BadRecord(bad)))) => {
+                report.fail(ctx, Failure::of_record(End::Target, bad));
                 continue;
             }
             _ => continue,
@@ -140,12 +155,12 @@ impl VerifyReport {
         match result {
             Ok(Proof::Verified) => self.verified += 1,
             Ok(Proof::Unverifiable) => self.unverifiable.push(id),
-            Err(error) => {
-                let error = Arc::new(error);
-                let failure = Failure { id, name, error };
-                ctx.emit(Event::Failed(failure.clone()));
-                self.failures.push(failure);
-            }
+            Err(error) => self.fail(ctx, Failure::new(&id, name, error)),
         }
+    }
+
+    fn fail(&mut self, ctx: &RunContext, failure: Failure) {
+        ctx.emit(Event::Failed(failure.clone()));
+        self.failures.push(failure);
     }
 }

@@ -76,7 +76,7 @@ async fn an_id_that_is_used_up_fails_or_is_left_alone() {
             let ImageError::Id(IdProblem::Burnt(ImageStatus::Killed)) = &*failure.error else {
                 panic!("{policy:?}: {failure:?}");
             };
-            assert_eq!(failure.id, burnt);
+            assert_eq!(failure.id, burnt.as_str());
         }
     }
 }
@@ -100,7 +100,7 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     let (ctx, filter) = (RunContext::silent(), DoNotReplicate::default());
     let mut compared = compare(&ctx, &source, &target, &filter, map.target_ids());
     let found = compared.next().await.unwrap().unwrap();
-    assert_eq!(found.id, burnt);
+    assert_eq!(found.id, burnt.as_str());
     assert!(compared.next().await.unwrap().is_none());
     assert_eq!(livecopy(&source, &target, &options).await.updated(), 1);
     let copy = target.all().into_iter().find(|image| image.id == new);

@@ -450,7 +450,7 @@ async fn a_damaged_image_fails_and_the_others_go_on() {
         images, failures, ..
     } = planned.await.unwrap();
     assert_eq!(images.len(), 1);
-    assert_eq!(failures[0].id, first);
+    assert_eq!(failures[0].id, first.as_str());
     assert!(matches!(*failures[0].error, ImageError::Source(_)));
 }
 

@@ -136,7 +136,7 @@ async fn one_bad_image_does_not_stop_the_others() {
     let report = livecopy(source, target.clone()).await;
     assert_eq!(report.copied(), 19);
     assert_eq!(report.failures.len(), 1);
-    assert_eq!(report.failures[0].id, bad);
+    assert_eq!(report.failures[0].id, bad.as_str());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use glance_model::{ImageId, ImageMetadata, TargetForm, V1Record, to_v1_record};
+use glance_model::{ImageId, ImageMetadata, TargetForm, V1Record, to_v1_record, valid_unicode};
 use serde_json::{Value, json};
 
 use crate::ArchiveError;
@@ -75,7 +75,9 @@ pub(crate) fn len_of_regular_file(path: &Path) -> Result<Option<u64>, ArchiveErr
 ///
 /// If it is no JSON object, or one that describes no image.
 pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Error> {
-    let mut record: Value = serde_json::from_slice(json)?;
+    let mut record: Value = serde_json::from_slice(json)
+        // The Python tool writes what a Glance on Python 2 keeps: half characters, too.
+        .or_else(|_| serde_json::from_str(&valid_unicode(json)))?;
     let extension = record
         .get_mut(EXTENSION)
         .and_then(|location| location.get_mut(IN_V2))

@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use crate::http::Request;
-use crate::paging::Page;
 
 /// Keeps the properties that an update does not name.
 const PURGE: HeaderName = HeaderName::from_static("x-glance-registry-purge-props");
@@ -22,33 +21,18 @@ pub(crate) struct InvalidHeader {
     name: String,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Listing {
-    images: Vec<V1Record>,
-}
-
-impl From<Listing> for Page {
-    /// A short page proves nothing, and there is no link to the next one: only
-    /// an empty page ends the listing.
-    fn from(listing: Listing) -> Self {
-        Self {
-            is_last: listing.images.is_empty(),
-            images: listing.images.into_iter().map(|record| record.0).collect(),
-        }
-    }
-}
-
 /// The answer to a POST or PUT.
 #[derive(Deserialize)]
 pub(crate) struct Written {
     pub(crate) image: V1Record,
 }
 
-pub(crate) fn list(limit: u32, filter: &str, marker: Option<&ImageId>) -> Request {
+/// `marker` is an id as a query holds it.
+pub(crate) fn list(limit: u32, filter: &str, marker: Option<&str>) -> Request {
     let mut path = format!("/v1/images/detail?limit={limit}&sort_key=id&sort_dir=asc{filter}");
     if let Some(marker) = marker {
         path.push_str("&marker=");
-        path.push_str(marker.as_str());
+        path.push_str(marker);
     }
     Request::get(path)
 }

@@ -1,13 +1,10 @@
 //! Images v2: paths and coding.
 
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, V2Record, json_patch, to_v2_record};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, json_patch, to_v2_record};
 use http::{HeaderName, HeaderValue, Method, header};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::Upload;
 use crate::http::Request;
-use crate::paging::Page;
 
 /// Says how long an upload is, so that the server counts it against quotas in
 /// time (since Glance 31; before, it is ignored).
@@ -16,26 +13,12 @@ const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size")
 /// Names the store that image data is to go to.
 const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 
-#[derive(Deserialize)]
-pub(crate) struct Listing {
-    images: Vec<V2Record>,
-    next: Option<IgnoredAny>,
-}
-
-impl From<Listing> for Page {
-    fn from(listing: Listing) -> Self {
-        Self {
-            images: listing.images.into_iter().map(|record| record.0).collect(),
-            is_last: listing.next.is_none(),
-        }
-    }
-}
-
-pub(crate) fn list(limit: u32, filter: &str, marker: Option<&ImageId>) -> Request {
+/// `marker` is an id as a query holds it.
+pub(crate) fn list(limit: u32, filter: &str, marker: Option<&str>) -> Request {
     let mut path = format!("/v2/images?limit={limit}&sort_key=id&sort_dir=asc{filter}");
     if let Some(marker) = marker {
         path.push_str("&marker=");
-        path.push_str(marker.as_str());
+        path.push_str(marker);
     }
     Request::get(path)
 }

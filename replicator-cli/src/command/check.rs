@@ -27,6 +27,9 @@ pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCod
                 for line in facts.lines(name) {
                     render::data(&line)?;
                 }
+                if facts.has_bad_records && code == ExitCode::Done {
+                    code = ExitCode::ImagesFailed;
+                }
             }
             Err(CliError::Interrupted(signal)) => return Err(CliError::Interrupted(signal)),
             Err(error) => {
@@ -61,6 +64,7 @@ async fn check(run: &Run<'_>, end: &End) -> Result<Facts, CliError> {
 struct Facts {
     lines: Vec<(&'static str, String)>,
     warnings: Vec<String>,
+    has_bad_records: bool,
 }
 
 impl Facts {
@@ -151,6 +155,11 @@ impl Facts {
             format!("{images} images a page")
         };
         self.line("listing", page);
+        for bad in &survey.bad_records {
+            let image = render::named_as(&bad.id, bad.name.as_deref());
+            self.warn(&format!("image {image} cannot be used: {bad}"));
+            self.has_bad_records = true;
+        }
         let range = match survey.has_range {
             Some(true) => "yes: a download that breaks off is read on",
             Some(false) => "no: a download that breaks off is read again from the start",

@@ -1,6 +1,6 @@
 //! `compare`: what a target lacks of the images of a source.
 
-use replicator_core::{Compared, Difference, compare};
+use replicator_core::{Compared, Difference, PortError, compare};
 
 use super::Run;
 use crate::connect::{self, Opening};
@@ -79,7 +79,14 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, Cl
         }
         Difference::Damaged { end, error } => {
             counts.damaged += 1;
-            run.console.failed(&format!("at the {end}, "), error);
+            let image = match error {
+                PortError::BadRecord(_) => {
+                    format!("image {}: ", render::named_as(id, found.name.as_deref()))
+                }
+                // It names the image.
+                _ => String::new(),
+            };
+            run.console.failed(&format!("at the {end}, {image}"), error);
             Ok(true)
         }
         _ => Ok(true),

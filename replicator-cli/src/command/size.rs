@@ -21,5 +21,9 @@ pub(crate) async fn run(run: &Run<'_>, end: &End) -> Result<ExitCode, CliError> 
         render::human_size(total.total_bytes),
         total.images
     ))?;
-    Ok(ExitCode::Done)
+    Ok(if total.failed == 0 {
+        ExitCode::Done
+    } else {
+        ExitCode::ImagesFailed
+    })
 }

@@ -109,7 +109,10 @@ impl Progress {
             Event::Skipped { image, .. } if self.running.contains_key(&image.id) => {
                 self.ended(&image.id);
             }
-            Event::Failed(failure) if self.images > 0 => self.ended(&failure.id),
+            Event::Failed(failure) if self.images > 0 => match ImageId::parse(&failure.id) {
+                Ok(id) => self.ended(&id),
+                Err(_) => return,
+            },
             _ => return,
         }
         self.draw();

@@ -225,7 +225,13 @@ pub(crate) fn named(image: &ImageMetadata) -> String {
 }
 
 fn named_failure(failure: &Failure) -> String {
-    format!("{} ({})", failure.id, of_name(failure.name.as_deref()))
+    named_as(&failure.id, failure.name.as_deref())
+}
+
+/// An image by an id as it is written, which may be none.
+pub(crate) fn named_as(id: &str, name: Option<&str>) -> String {
+    let id = if id.is_empty() { "without an id" } else { id };
+    format!("{id} ({})", of_name(name))
 }
 
 fn of_name(name: Option<&str>) -> &str {

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::ImageId;
+use glance_model::{BadRecord, ImageId};
 
 /// A port failed; only what a use case acts on is told apart.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,6 +34,10 @@ pub enum PortError {
         /// What is wrong with it.
         source: Cause,
     },
+    /// A record of a listing describes no image that could be used. In a listing it
+    /// stands for that image, and the listing goes on.
+    #[error("its record cannot be used")]
+    BadRecord(#[source] Box<BadRecord>),
     /// Somebody else is writing the image just now.
     #[error("image {id} is being written by somebody else")]
     Busy {
@@ -128,6 +132,7 @@ impl PortError {
             | Self::AlreadyExists { .. }
             | Self::Busy { .. }
             | Self::Damaged { .. }
+            | Self::BadRecord(_)
             | Self::Cancelled => FailureKind::Refused,
         }
     }

@@ -7,14 +7,15 @@ use glance_model::{ImageId, ImageMetadata};
 use super::{ImageData, PortError};
 
 /// The images of an end. After an error the stream ends, unless the error is
-/// [`PortError::Damaged`], which concerns one image.
+/// [`PortError::Damaged`] or [`PortError::BadRecord`], which concern one image.
 pub type ImageStream = BoxStream<'static, Result<ImageMetadata, PortError>>;
 
 /// Reads images: a Glance endpoint, or an image archive on disk.
 #[async_trait]
 pub trait ImageSource: Send + Sync {
     /// Lists the metadata of every image visible to the caller, each once, in
-    /// ascending order of ids.
+    /// ascending order of ids. Those with capital letters may come anywhere, since
+    /// servers sort them in two ways.
     ///
     /// Pages are fetched as the stream is polled. Ids that are out of order end
     /// it with an error.

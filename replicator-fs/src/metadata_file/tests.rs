@@ -245,3 +245,14 @@ proptest! {
         prop_assert_eq!(as_v1_lists(now), plain);
     }
 }
+
+#[test]
+fn a_text_that_is_no_unicode_is_read_with_replacement_characters() {
+    let id = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
+    for name in [&br"bug-\ud83d"[..], b"bug-\xff"] {
+        let head = format!(r#"{{"id": "{id}", "status": "queued", "name": ""#);
+        let json = [head.as_bytes(), name, b"\"}"].concat();
+        let name = metadata_from_json(&json).unwrap().name;
+        assert_eq!(name.as_deref(), Some("bug-\u{fffd}"));
+    }
+}

@@ -1,0 +1,320 @@
+//! One query of a listing, page by page.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use glance_model::{BadRecord, ImageId, V1Record, V2Record};
+use tokio::task::JoinHandle;
+
+use super::order::Order;
+use crate::api::{Listed, Next, Page, as_marker, v1, v2};
+use crate::client::Shared;
+use crate::http::Request;
+use crate::{ApiVersion, Error, ErrorKind};
+
+/// How many markers in a row may be refused before the listing fails. Each one
+/// goes twice as far back as the one before: past a page of any size.
+const REFUSED_MARKERS: u32 = 16;
+
+/// How many pages in a row may bring nothing new, and promise more.
+const IDLE_PAGES: u32 = 1000;
+
+/// What is first of what a query has: it comes before all that is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Head<'a> {
+    /// What other queries do not wait for.
+    Anywhere,
+    InOrder(&'a str),
+}
+
+/// One query, page by page: while one is read, the next is on its way.
+pub(super) struct Query {
+    shared: Arc<Shared>,
+    filter: &'static str,
+    images: VecDeque<Listed>,
+    next: Option<JoinHandle<Result<Fetched, Error>>>,
+    is_finished: bool,
+    order: Order,
+    /// The last image that this query has given out.
+    given: Option<ImageId>,
+    /// The ids of the bad records that it has given out.
+    given_bad: HashSet<String>,
+    ended_at_an_id: bool,
+    /// After which id the next page begins: the last one, as a query holds it.
+    markers: Vec<String>,
+    refused_markers: u32,
+    idle_pages: u32,
+    page_limit: u32,
+}
+
+/// A page, and how many images it was to have at most.
+struct Fetched {
+    page: Page,
+    page_limit: u32,
+}
+
+impl Query {
+    pub(super) fn new(shared: Arc<Shared>, filter: &'static str) -> Self {
+        Self {
+            page_limit: shared.page_limit,
+            shared,
+            filter,
+            images: VecDeque::new(),
+            next: None,
+            is_finished: false,
+            order: Order::unknown(),
+            given: None,
+            given_bad: HashSet::new(),
+            ended_at_an_id: true,
+            markers: Vec::new(),
+            refused_markers: 0,
+            idle_pages: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    pub(super) fn head(&self) -> Option<Head<'_>> {
+        self.images.front().map(|listed| match listed {
+            Ok(image) if !image.id.has_capitals() => Head::InOrder(image.id.as_str()),
+            Err(bad) if bad.image_id().is_some_and(|id| !id.has_capitals()) => {
+                Head::InOrder(&bad.id)
+            }
+            _ => Head::Anywhere,
+        })
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Listed> {
+        self.images.pop_front()
+    }
+
+    /// Fetches pages until there is an image, or there are no more pages.
+    pub(super) async fn fill(&mut self) -> Result<(), Error> {
+        let mut failed = 0;
+        while self.images.is_empty() && !self.is_finished {
+            let page = match self.next.take() {
+                // What panicked there does so here.
+                Some(page) => match page.await {
+                    Ok(page) => page,
+                    Err(_) => self.fetch().await,
+                },
+                None => self.fetch().await,
+            };
+            match page {
+                Ok(fetched) => {
+                    failed = 0;
+                    self.page_limit = fetched.page_limit;
+                    self.take(fetched.page)?;
+                }
+                Err(error) if self.can_step_back(&error) => self.step_back(),
+                Err(error) => {
+                    failed += 1;
+                    self.shared.http.before_retry(failed, error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(&self) -> impl Future<Output = Result<Fetched, Error>> + Send + use<> {
+        let marker = self.markers.last().cloned();
+        fetch(
+            Arc::clone(&self.shared),
+            self.filter,
+            self.page_limit,
+            marker,
+        )
+    }
+
+    fn take(&mut self, page: Page) -> Result<(), Error> {
+        let asked = self.markers.last().cloned();
+        let images = page.images;
+        let id = |listed: &Listed| match listed {
+            Ok(image) => as_marker(image.id.as_str()),
+            Err(bad) => as_marker(&bad.id),
+        };
+        let mut markers: Vec<String> = images.iter().map(id).collect();
+        let is_at_an_id = markers.last().is_some_and(|marker| !marker.is_empty());
+        markers.retain(|marker| !marker.is_empty());
+        if let Next::Behind(Some(marker)) = &page.next
+            && !is_at_an_id
+        {
+            markers.push(marker.clone());
+        }
+
+        self.check_order(asked.as_deref(), &images)?;
+        let (order, given) = (self.order, self.given.take());
+        let given_bad = &mut self.given_bad;
+        let is_new = |listed: &Listed| match (listed, image_id(listed)) {
+            (_, Some(id)) => given
+                .as_ref()
+                .is_none_or(|given| order.is_behind(given, &id)),
+            // One without an id cannot be told from the next one.
+            (Err(bad), None) => bad.id.is_empty() || given_bad.insert(bad.id.clone()),
+            (Ok(_), None) => true,
+        };
+        self.images = images.into_iter().filter(is_new).collect();
+        let last = self.images.iter().rev().find_map(image_id);
+        self.given = last.or(given);
+        // Nobody can do anything about them, nor does any image want their ids.
+        self.images
+            .retain(|listed| !matches!(listed, Err(bad) if bad.is_burnt));
+        let is_at_same_id = markers.is_empty() && !self.ended_at_an_id;
+        if page.next == Next::Unsaid && is_at_same_id {
+            // Those that the page before had behind its last id.
+            self.images.clear();
+        }
+        self.ended_at_an_id = is_at_an_id;
+
+        self.is_finished = match page.next {
+            Next::Nothing => true,
+            Next::Unsaid => markers.is_empty(),
+            Next::Behind(_) => false,
+        };
+        if self.is_finished {
+            return Ok(());
+        }
+        if markers.last().is_none() || markers.last() == asked.as_ref() {
+            return Err(self.wrong("the listing does not go on: a page has nothing new"));
+        }
+        self.markers = markers;
+        if self.images.is_empty() {
+            self.idle_pages += 1;
+            if self.idle_pages > IDLE_PAGES {
+                return Err(self.wrong("the listing does not end: its pages have nothing new"));
+            }
+        } else {
+            (self.refused_markers, self.idle_pages) = (0, 0);
+        }
+        self.next = Some(tokio::spawn(self.fetch()));
+        Ok(())
+    }
+
+    /// A page that repeats, or is out of order, would make a wrong plan.
+    fn check_order(&mut self, asked: Option<&str>, images: &[Listed]) -> Result<(), Error> {
+        let mut last = asked.and_then(|marker| ImageId::parse(marker).ok());
+        for id in images.iter().filter_map(image_id) {
+            if let Some(last) = &last
+                && !self.order.follows(last, &id)
+            {
+                let what = format!("the listing is not in order of ids: {id} after {last}");
+                return Err(self.wrong(&what));
+            }
+            last = Some(id);
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        let marker = self.markers.last().map(String::as_str);
+        let request = request(&self.shared, self.filter, self.page_limit, marker);
+        let error = self.shared.http.error(ErrorKind::InvalidAnswer, &request);
+        error.with_message(what)
+    }
+
+    /// The image that the next page would follow may have been deleted, or
+    /// hidden from us, meanwhile.
+    fn can_step_back(&self, error: &Error) -> bool {
+        let refused = matches!(
+            error.kind(),
+            ErrorKind::Rejected | ErrorKind::Forbidden | ErrorKind::NotFound
+        );
+        refused && !self.markers.is_empty() && self.refused_markers < REFUSED_MARKERS
+    }
+
+    /// Goes on from an earlier image, or from the first one; those that were
+    /// given out already are passed over.
+    fn step_back(&mut self) {
+        let back = 1_usize << self.refused_markers;
+        let kept = self.markers.len().saturating_sub(back);
+        self.markers.truncate(kept);
+        self.refused_markers += 1;
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        if let Some(next) = &self.next {
+            next.abort();
+        }
+    }
+}
+
+fn image_id(listed: &Listed) -> Option<ImageId> {
+    match listed {
+        Ok(image) => Some(image.id.clone()),
+        Err(bad) => bad.image_id(),
+    }
+}
+
+/// Puts one bad record in place of all that are of the same image.
+fn without_doubles(images: Vec<Listed>) -> Vec<Listed> {
+    let is_ascending = |pair: &[Listed]| matches!(pair, [Ok(a), Ok(b)] if a.id < b.id);
+    if images.windows(2).all(is_ascending) {
+        return images;
+    }
+    let mut counts: HashMap<ImageId, u32> = HashMap::new();
+    for image in images.iter().flatten() {
+        *counts.entry(image.id.clone()).or_default() += 1;
+    }
+    counts.retain(|_, count| *count > 1);
+    if counts.is_empty() {
+        return images;
+    }
+    let single = |listed: Listed| match listed {
+        Ok(image) => match counts.get_mut(&image.id) {
+            None => Some(Ok(image)),
+            Some(0) => None,
+            Some(count) => {
+                let problem = format!("the listing has it {count} times");
+                *count = 0;
+                Some(Err(BadRecord::of(&image, problem)))
+            }
+        },
+        bad => Some(bad),
+    };
+    images.into_iter().filter_map(single).collect()
+}
+
+fn request(shared: &Shared, filter: &str, page_limit: u32, marker: Option<&str>) -> Request {
+    match shared.version {
+        ApiVersion::V1 => v1::list(page_limit, filter, marker),
+        ApiVersion::V2 { .. } => v2::list(page_limit, filter, marker),
+    }
+}
+
+/// Fetches the first page of a query.
+pub(crate) async fn first_page(shared: Arc<Shared>, filter: &'static str) -> Result<Page, Error> {
+    let page_limit = shared.page_limit;
+    let fetched = fetch(shared, filter, page_limit, None).await?;
+    Ok(fetched.page)
+}
+
+/// Fetches the page that follows an image, or the first one. Of one that is too
+/// long, half is asked for.
+async fn fetch(
+    shared: Arc<Shared>,
+    filter: &'static str,
+    mut page_limit: u32,
+    marker: Option<String>,
+) -> Result<Fetched, Error> {
+    let version = shared.version;
+    loop {
+        let request = request(&shared, filter, page_limit, marker.as_deref());
+        let answer = shared.http.send(&request).await?;
+        let page = answer.decoded(move |body| match version {
+            ApiVersion::V1 => Page::read::<V1Record>(version, body),
+            ApiVersion::V2 { .. } => Page::read::<V2Record>(version, body),
+        });
+        match page.await {
+            Err(error) if error.kind() == ErrorKind::TooLong && page_limit > 1 => page_limit /= 2,
+            page => {
+                let mut page = page?;
+                page.images = without_doubles(page.images);
+                return Ok(Fetched { page, page_limit });
+            }
+        }
+    }
+}
