@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
-use crate::{fuzz, lab, layers, live, tidy};
+use crate::{fuzz, lab, layers, live, setup, tidy};
 
 /// The libraries, each of which others link alone and without features.
 const LIBRARIES: [&str; 4] = [
@@ -32,15 +32,17 @@ const SLOW: [Step; 4] = [
     ("live", live_with_lab),
 ];
 
-/// Runs every step.
+/// Installs what is missing, and runs every step.
 pub(crate) fn full() -> Outcome {
-    run_steps(FAST.iter().chain(&SLOW))
+    let setup: Step = ("setup", setup::everything);
+    run_steps([setup].iter().chain(&FAST).chain(&SLOW))
 }
 
 /// Runs the steps that every commit has to pass: not the documentation, nor what takes
 /// cargo-fuzz or the lab.
 pub(crate) fn fast() -> Outcome {
-    run_steps(FAST.iter())
+    let setup: Step = ("setup", setup::components);
+    run_steps([setup].iter().chain(&FAST))
 }
 
 /// Runs steps up to the first that fails, and prints what each has taken.

@@ -10,12 +10,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use crate::shell::{Outcome, cargo, has_cargo, output, root, run as run_command};
+use crate::setup;
+use crate::shell::{Outcome, cargo, output, root, run as run_command};
 
 /// How long each target runs unless one says otherwise, and in CI.
 pub(crate) const SECONDS: u32 = 20;
 
-const INSTALL: &str = "cargo install cargo-fuzz --version 0.13.2 --locked";
 /// Where it is built and where inputs are kept, from the root of the workspace.
 const BUILD: &str = "target/fuzz/build";
 const CORPUS: &str = "target/fuzz/corpus";
@@ -31,11 +31,7 @@ const TIMEOUT: &str = "-timeout=10";
 /// Runs some targets, or all of them, each with its seeds and what earlier runs
 /// have found worth keeping, and then `seconds` long with new inputs.
 pub(crate) fn run(seconds: u32, chosen: &[String]) -> Outcome {
-    if !has_cargo("fuzz") {
-        return Err(
-            format!("cargo-fuzz is not installed: `{INSTALL}` (it needs a C++ compiler)").into(),
-        );
-    }
+    setup::install_cargo_fuzz()?;
     let targets = choose(all_targets()?, chosen)?;
     let programs = build()?;
     let mut failures = Vec::new();
@@ -82,8 +78,9 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     let version = output(&mut cargo(&["--version", "--verbose"]))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.ok_or("cargo does not say what machine this is")?;
-    let arguments = ["fuzz", "build", "--sanitizer=none", "--debug-assertions"];
-    run_command(cargo(&arguments).args(["--target", host, "--target-dir", BUILD]))?;
+    let mut fuzz = setup::cargo_fuzz();
+    fuzz.args(["build", "--sanitizer=none", "--debug-assertions"]);
+    run_command(fuzz.args(["--target", host, "--target-dir", BUILD]))?;
     Ok(Path::new(BUILD).join(host).join("release"))
 }
 

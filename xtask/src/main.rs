@@ -14,6 +14,7 @@ mod fuzz;
 mod lab;
 mod layers;
 mod live;
+mod setup;
 mod shell;
 mod tidy;
 
@@ -37,7 +38,7 @@ enum Task {
         #[command(subcommand)]
         part: bench::Part,
     },
-    /// Check and test everything, as CI does
+    /// Check and test everything, as CI does, and install first what is missing for it
     Ci {
         /// Leave out the documentation, the fuzzing and the live suite: what runs before each commit
         #[arg(long)]
@@ -67,6 +68,8 @@ enum Task {
     },
     /// Check the direction of dependencies between the crates
     Layers,
+    /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz
+    Setup,
     /// Run the live suites against the lab, which is started where it is down
     Live,
     /// Check what no other tool checks: module docs, manifests, file lengths, links
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),
         Task::Live => live::run(),
+        Task::Setup => setup::everything(),
         Task::Tidy => tidy::check(),
     };
     match outcome {

@@ -24,7 +24,12 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Tells whether cargo has the subcommand `name`.
 pub(crate) fn has_cargo(name: &str) -> bool {
-    cargo(&[name, "--version"])
+    succeeds(&mut cargo(&[name, "--version"]))
+}
+
+/// Tells whether a command can be run and goes well, whatever it writes.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

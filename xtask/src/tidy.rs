@@ -1,4 +1,5 @@
-//! What no other tool checks: module docs, leftovers, file lengths, manifests, links, promises.
+//! What no other tool checks: module docs, leftovers, file lengths, manifests, links, promises, the
+//! minimum Rust version.
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use crate::shell::{Outcome, root};
 mod guarantees;
 mod links;
 mod manifest;
+mod min_rust;
 mod source;
 
 /// What every crate that others may link, or read about, has beside its manifest.
@@ -25,7 +27,7 @@ pub(crate) fn check() -> Outcome {
     let root = root();
     let mut files = Vec::new();
     list_files(&root, &mut files)?;
-    let mut problems = Vec::new();
+    let mut problems = min_rust::problems()?;
     for path in &files {
         let name = path
             .strip_prefix(&root)
