@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::http::{Http, Request};
-use crate::{ApiChoice, Error, ErrorKind};
+use crate::{ApiChoice, Endpoint, Error, ErrorKind};
 
 pub(crate) mod v1;
 pub(crate) mod v2;
@@ -135,43 +135,99 @@ pub(crate) struct VersionEntry {
 }
 
 /// Finds out which version to speak.
-pub(crate) async fn discover(http: &Http, choice: ApiChoice) -> Result<ApiVersion, Error> {
+pub(crate) async fn discover(
+    http: &Http,
+    endpoint: &Endpoint,
+    choice: ApiChoice,
+) -> Result<ApiVersion, Error> {
     let request = Request::get("/versions");
+    let is_for_v2 = endpoint.names_v2() && choice != ApiChoice::V1;
+    let offered = match offered(http, &request).await {
+        Ok(offered) => offered,
+        // Whoever said that v2 is there may know it better than what stands above it, which need
+        // not be Glance's, nor be open to us.
+        Err(error) if error.status().is_some() && (is_for_v2 || choice == ApiChoice::V2) => {
+            tracing::info!(%error, "no list of versions; v2 is used");
+            return Ok(v2_by_schema(http).await);
+        }
+        Err(error) => return Err(as_no_glance(error)),
+    };
+    let v2 = offered
+        .versions
+        .iter()
+        .filter_map(VersionEntry::minor_of_v2);
+    let v2 = v2.max();
+    let has_v1 = offered.versions.iter().any(|v| v.id.starts_with("v1"));
+    match (choice, v2) {
+        (ApiChoice::Auto | ApiChoice::V2, Some(Some(minor))) => Ok(ApiVersion::V2 { minor }),
+        (ApiChoice::Auto | ApiChoice::V2, Some(None)) => Ok(v2_by_schema(http).await),
+        (ApiChoice::Auto | ApiChoice::V1, _) if has_v1 => Ok(ApiVersion::V1),
+        // A list of another service's.
+        _ if is_for_v2 => Ok(v2_by_schema(http).await),
+        _ => {
+            let ids: Vec<&str> = offered.versions.iter().map(|v| &*v.id).collect();
+            let wanted = match choice {
+                ApiChoice::Auto => "neither v2 nor v1",
+                ApiChoice::V1 => "no v1",
+                ApiChoice::V2 => "no v2",
+            };
+            let message = format!("{wanted} among its versions: {}", ids.join(", "));
+            let error = http.error(ErrorKind::NotGlance, &request);
+            Err(error.with_message(message))
+        }
+    }
+}
+
+impl VersionEntry {
+    /// Returns the minor version of a v2, as far as it is said: there is none in `v2`.
+    fn minor_of_v2(&self) -> Option<Option<u32>> {
+        match self.id.strip_prefix("v2")? {
+            "" => Some(None),
+            minor => Some(Some(minor.strip_prefix('.')?.parse().ok()?)),
+        }
+    }
+}
+
+/// Returns the v2 of a server that does not say which minor version it is: what matters of it is
+/// in the schema of images. A server without one is taken for the oldest.
+async fn v2_by_schema(http: &Http) -> ApiVersion {
+    #[derive(Deserialize)]
+    struct Schema {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    struct Properties {
+        os_hidden: Option<serde::de::IgnoredAny>,
+    }
+    let schema = async {
+        let answer = http.send(&Request::get("/v2/schemas/image")).await.ok()?;
+        answer.json::<Schema>().await.ok()
+    };
+    let has_hidden = schema
+        .await
+        .is_some_and(|schema| schema.properties.os_hidden.is_some());
+    ApiVersion::V2 {
+        minor: if has_hidden { 7 } else { 0 },
+    }
+}
+
+/// Asks for the list of versions until there is one, or the error is no longer one that passes.
+async fn offered(http: &Http, request: &Request) -> Result<Versions, Error> {
     let mut failed = 0;
-    let offered = loop {
-        let mut offered = offered_at(http, &request).await;
+    loop {
+        let mut offered = offered_at(http, request).await;
         if offered.as_ref().is_err_and(is_elsewhere) {
             offered = offered_at(http, &Request::get("/")).await;
         }
         match offered {
-            Ok(offered) => break offered,
             // A wrong address is more likely than a server that comes back.
-            Err(error) if error.kind() == ErrorKind::Connect => return Err(error),
-            Err(error) => {
+            Err(error) if error.kind() != ErrorKind::Connect => {
                 failed += 1;
-                let waited = http.before_retry(failed, error).await;
-                waited.map_err(as_no_glance)?;
+                http.before_retry(failed, error).await?;
             }
+            offered => return offered,
         }
-    };
-    let minor = |entry: &VersionEntry| entry.id.strip_prefix("v2.")?.parse().ok();
-    let v2 = offered.versions.iter().filter_map(minor).max();
-    let has_v1 = offered.versions.iter().any(|v| v.id.starts_with("v1"));
-    let version = match (choice, v2) {
-        (ApiChoice::Auto | ApiChoice::V2, Some(minor)) => Some(ApiVersion::V2 { minor }),
-        (ApiChoice::Auto | ApiChoice::V1, _) if has_v1 => Some(ApiVersion::V1),
-        _ => None,
-    };
-    version.ok_or_else(|| {
-        let ids: Vec<&str> = offered.versions.iter().map(|v| &*v.id).collect();
-        let wanted = match choice {
-            ApiChoice::Auto => "neither v2 nor v1",
-            ApiChoice::V1 => "no v1",
-            ApiChoice::V2 => "no v2",
-        };
-        http.error(ErrorKind::NotGlance, &request)
-            .with_message(format!("{wanted} among its versions: {}", ids.join(", ")))
-    })
+    }
 }
 
 async fn offered_at(http: &Http, request: &Request) -> Result<Versions, Error> {

@@ -44,7 +44,7 @@ impl GlanceClient {
     /// [`ErrorKind::NotGlance`] if it speaks none, or not the one asked for.
     pub async fn connect(config: &ClientConfig) -> Result<Self, Error> {
         let http = Http::new(config)?;
-        let version = api::discover(&http, config.api).await?;
+        let version = api::discover(&http, &config.endpoint, config.api).await?;
         Ok(Self(Arc::new(Shared {
             http,
             version,

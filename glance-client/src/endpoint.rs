@@ -6,9 +6,14 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-/// The address of a Glance, without the version of its API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
+/// The address of a Glance, without the version of its API. With it or without, it is the same
+/// address.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    url: String,
+    /// Whether it was given as that of Images v2.
+    names_v2: bool,
+}
 
 /// A text that is no address of a Glance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,18 +71,31 @@ impl Endpoint {
     /// The URL, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// Whether it was given as that of Images v2, with `/v2` at the end.
+    pub(crate) fn names_v2(&self) -> bool {
+        self.names_v2
     }
 
     /// The URL of a path below the endpoint; the path begins with a slash.
     pub(crate) fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        format!("{}{path}", self.url)
     }
 }
 
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Endpoint {}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.url)
     }
 }
 
@@ -121,7 +139,12 @@ fn parse(text: &str) -> Result<Endpoint, EndpointProblem> {
     check_host(url.host_str().unwrap_or_default())?;
     let origin = url.as_str().strip_suffix(url.path());
     let path = without_version(url.path());
-    Ok(Endpoint(format!("{}{path}", origin.unwrap_or_default())))
+    let version = url.path().strip_prefix(path).unwrap_or_default();
+    let last = version.split('/').rfind(|part| !part.is_empty());
+    Ok(Endpoint {
+        url: format!("{}{path}", origin.unwrap_or_default()),
+        names_v2: last.is_some_and(|version| version.starts_with("v2")),
+    })
 }
 
 fn without_version(path: &str) -> &str {
@@ -217,6 +240,20 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().as_str(), url, "{text}");
             assert_eq!(Endpoint::parse(url).unwrap().as_str(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_of_v2_says_so_and_is_the_same_as_one_without() {
+        for (text, names_v2) in [
+            ("http://glance:9292/image/v2", true),
+            ("http://glance:9292/image/v2/", true),
+            ("http://glance:9292/image/v1", false),
+            ("http://glance:9292/image", false),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!(endpoint.names_v2(), names_v2, "{text}");
+            assert_eq!(endpoint, Endpoint::parse(endpoint.as_str()).unwrap());
         }
     }
 

@@ -83,8 +83,12 @@ impl GlanceClient {
         let answer = shared.http.send_for_any(&Request::get("/versions")).await?;
         let date = answer.response.headers().get(header::DATE);
         survey.date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
-        let versions: Versions = answer.json().await?;
-        survey.versions = versions.versions.into_iter().map(|v| v.id).collect();
+        survey.versions = match answer.json::<Versions>().await {
+            Ok(versions) => versions.versions.into_iter().map(|v| v.id).collect(),
+            // The list may be closed to us, or elsewhere.
+            Err(error) if error.status().is_some() => vec![shared.version.to_string()],
+            Err(error) => return Err(error),
+        };
         survey.versions.sort_by_key(|id| {
             let numbers = id.trim_start_matches('v').split('.');
             numbers

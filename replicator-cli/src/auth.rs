@@ -4,6 +4,7 @@
 
 mod catalog;
 mod credentials;
+mod document;
 mod entry;
 mod env;
 mod error;
@@ -22,9 +23,10 @@ use glance_client::{Endpoint, Tls};
 
 use self::catalog::Choice;
 use self::credentials::Credentials;
-use self::entry::Entry;
+use self::entry::{Entry, Region, Regions, Settings};
 pub(crate) use self::env::Environment;
 pub(crate) use self::error::{AuthError, AuthErrorKind, hint_of_connection};
+use self::files::Found;
 use self::keystone::Keystone;
 pub(crate) use self::keystone::{Details, Named};
 pub(crate) use self::tokens::CloudTokens;
@@ -69,8 +71,12 @@ impl Cloud {
         side: &SideOptions,
         env: &Environment,
     ) -> Result<Self, AuthError> {
-        let entry = files::entry_of(name, env)?;
-        Self::of(&format!("cloud:{name}"), entry, region, side, env)
+        match files::entry_of(name, env) {
+            Err(AuthError::UnknownCloud { .. }) if name == env.own_cloud() => {
+                Self::of_variables(region, side, env)
+            }
+            found => Self::of(&format!("cloud:{name}"), found?, region, side, env),
+        }
     }
 
     /// Takes the cloud that the `OS_*` variables describe, or name (`OS_CLOUD`).
@@ -79,36 +85,65 @@ impl Cloud {
     ///
     /// [`AuthError`] if they do not describe one.
     pub(crate) fn from_env(side: &SideOptions, env: &Environment) -> Result<Self, AuthError> {
-        let region = env.get("OS_REGION_NAME");
-        if let (Some(name), None) = (env.get("OS_CLOUD"), env.get("OS_AUTH_URL")) {
-            return Self::named(name, region, side, env);
+        let Some(name) = env.get("OS_CLOUD") else {
+            return Self::of_variables(None, side, env);
+        };
+        // As openstacksdk has it: nothing of a cloud is taken from two places.
+        let ignored = env.ignored_beside_cloud();
+        if !ignored.is_empty() {
+            tracing::warn!(
+                "OS_CLOUD names {name}, so nothing is taken from {}",
+                ignored.join(", ")
+            );
         }
-        Self::of("env:", Entry::flat(env.openstack()), region, side, env)
+        Self::named(name, env.get("OS_REGION_NAME"), side, env)
     }
 
-    fn of(
-        cloud: &str,
-        entry: Entry,
+    /// Takes the cloud that the `OS_*` variables describe.
+    fn of_variables(
         region: Option<&str>,
         side: &SideOptions,
         env: &Environment,
     ) -> Result<Self, AuthError> {
-        let region = side.region.as_deref().or(region);
-        let (entry, region) = in_region(cloud, entry, region)?;
-        let tls = tls::tls_of(cloud, &entry, side, env)?;
-        let choice = Choice {
-            endpoint_override: entry.text("image_endpoint_override").map(str::to_owned),
-            region,
-            interfaces: interfaces(side, &entry),
+        let found = files::with_profile(Settings::of_texts(env.openstack()), None, env)?;
+        Self::of("env:", found, region, side, env)
+    }
+
+    fn of(
+        cloud: &str,
+        found: Found,
+        region: Option<&str>,
+        side: &SideOptions,
+        env: &Environment,
+    ) -> Result<Self, AuthError> {
+        let wrong = |problem| AuthError::Setting {
+            cloud: cloud.to_owned(),
+            problem,
         };
-        let auth_url = entry
-            .auth(&["auth_url"])
-            .ok_or_else(|| AuthError::Setting {
-                cloud: cloud.to_owned(),
-                problem: "auth_url is missing".to_owned(),
-            })?;
+        let unknown_profile = found.unknown_profile.clone();
+        let (entry, region) = in_region(cloud, found, side.region.as_deref().or(region))?;
+        if let Some(profile) = &unknown_profile {
+            tracing::warn!(
+                "{cloud} has the profile {profile:?}, which is in no clouds-public.yaml; it is \
+                 used without it"
+            );
+        }
+        credentials::method_names(&entry).map_err(wrong)?;
+        let tls = tls::tls_of(cloud, &entry, side, env)?;
+        let choice = choice(cloud, &entry, region, side).map_err(wrong)?;
+        let auth_url = match (entry.auth_url().map_err(wrong)?, unknown_profile) {
+            (Some(auth_url), _) => auth_url,
+            (None, Some(profile)) => {
+                return Err(AuthError::UnknownProfile {
+                    cloud: cloud.strip_prefix("cloud:").unwrap_or(cloud).to_owned(),
+                    profile,
+                    files: files::profile_places(env),
+                });
+            }
+            (None, None) => return Err(wrong("auth_url is missing".to_owned())),
+        };
         let credentials = Credentials::of(cloud, &entry)?;
-        let keystone = Keystone::new(cloud, auth_url.expose(), credentials, &tls)?;
+        let keystone = Keystone::new(cloud, &auth_url, credentials, &tls)?;
         Ok(Self {
             keystone,
             choice,
@@ -152,55 +187,116 @@ impl Cloud {
 ///
 /// [`AuthError`] for a certificate that cannot be used.
 pub(crate) fn tls_from_env(side: &SideOptions, env: &Environment) -> Result<Tls, AuthError> {
-    tls::tls_of("env:", &Entry::flat(env.openstack()), side, env)
+    let entry = Entry::of(Settings::of_texts(env.openstack()));
+    tls::tls_of("env:", &entry, side, env)
 }
 
 /// Lays what an entry says of one region over what it says of all.
 fn in_region(
     cloud: &str,
-    entry: Entry,
+    found: Found,
     region: Option<&str>,
 ) -> Result<(Entry, Option<String>), AuthError> {
-    let own = ["image_region_name", "region_name"]
-        .into_iter()
-        .find_map(|name| entry.text(name));
-    let region = region.or(own).map(str::to_owned);
-    let cloud = || cloud.to_owned();
-    let known = || {
-        entry
-            .regions()
-            .iter()
-            .map(|region| region.name.clone())
-            .collect()
-    };
-    let listed = match (entry.regions(), region) {
-        // The catalog will tell.
-        ([], region) => return Ok((entry, region)),
-        ([only], None) => only,
-        (regions, Some(region)) => match regions.iter().find(|listed| listed.name == region) {
-            Some(listed) => listed,
-            None => {
-                return Err(AuthError::UnknownRegion {
-                    cloud: cloud(),
-                    region,
-                    known: known(),
+    let layers = found.layers;
+    let region = match (layers.regions(), region) {
+        (Regions::Listed(listed), None) => match <[Region; 1]>::try_from(listed) {
+            Ok([only]) => Some(only),
+            Err(several) => {
+                return Err(AuthError::AmbiguousRegion {
+                    cloud: cloud.to_owned(),
+                    known: several.into_iter().map(|region| region.name).collect(),
                 });
             }
         },
-        (_, None) => {
-            return Err(AuthError::AmbiguousRegion {
-                cloud: cloud(),
-                known: known(),
-            });
+        (Regions::Listed(listed), Some(wanted)) => {
+            let known = || listed.iter().map(|region| region.name.clone()).collect();
+            match listed.iter().find(|region| region.name == wanted) {
+                Some(region) => Some(region.clone()),
+                None => {
+                    return Err(AuthError::UnknownRegion {
+                        cloud: cloud.to_owned(),
+                        region: wanted.to_owned(),
+                        known: known(),
+                    });
+                }
+            }
+        }
+        (Regions::Named(_), Some(wanted)) => Some(Region::named(wanted.to_owned())),
+        (Regions::Named(names), None) => {
+            if let [first, _, ..] = names.as_slice() {
+                tracing::warn!(
+                    "{cloud}: region_name names {}, and {first} is used",
+                    names.join(", ")
+                );
+            }
+            // If there is none, the catalog will tell.
+            names.into_iter().next().map(Region::named)
         }
     };
-    let (region, values) = (listed.name.clone(), listed.values.clone());
-    Ok((values.over(entry), Some(region)))
+    let name = region.as_ref().map(|region| region.name.clone());
+    Ok((layers.in_region(region), name))
+}
+
+/// Settings of images that say nothing about where they are.
+const OF_NO_ENDPOINT: [&str; 10] = [
+    "image_api_use_tasks",
+    "image_api_version",
+    "image_concurrency",
+    "image_connect_retries",
+    "image_connect_retry_delay",
+    "image_format",
+    "image_rate_limit",
+    "image_retriable_status_codes",
+    "image_status_code_retries",
+    "image_status_code_retry_delay",
+];
+const OF_THE_ENDPOINT: [&str; 6] = [
+    "image_endpoint",
+    "image_endpoint_override",
+    "image_interface",
+    "image_region_name",
+    "image_service_name",
+    "image_service_type",
+];
+
+/// Which endpoint is meant: what the command line says, else what is said of images, else what
+/// is said of all services.
+fn choice(
+    cloud: &str,
+    entry: &Entry,
+    region: Option<String>,
+    side: &SideOptions,
+) -> Result<Choice, String> {
+    for name in entry.beginning_with("image_") {
+        if !OF_THE_ENDPOINT.contains(&name) && !OF_NO_ENDPOINT.contains(&name) {
+            tracing::warn!("{cloud}: {name} is not known, and does nothing");
+        }
+    }
+    let of_images = entry.text("image_region_name").map(str::to_owned);
+    let region = match (side.region.is_some(), of_images) {
+        (false, Some(of_images)) => {
+            if let Some(other) = region.filter(|region| *region != of_images) {
+                tracing::info!("{cloud}: the images of {other} are in {of_images}");
+            }
+            Some(of_images)
+        }
+        _ => region,
+    };
+    let mut endpoint_override = entry.filled("image_endpoint_override")?;
+    if endpoint_override.is_none() {
+        endpoint_override = entry.filled("image_endpoint")?;
+    }
+    Ok(Choice {
+        endpoint_override,
+        region,
+        interfaces: interfaces(side, entry),
+        service_type: entry.text("image_service_type").map(str::to_owned),
+        service_name: entry.text("image_service_name").map(str::to_owned),
+    })
 }
 
 fn interfaces(side: &SideOptions, entry: &Entry) -> Vec<String> {
-    let names = ["image_interface", "interface", "endpoint_type"];
-    let named = names.into_iter().map(|name| entry.list(name));
+    let named = ["image_interface", "interface"].map(|name| entry.list(name));
     let mut wanted = match &side.interface {
         Some(interface) => vec![interface.clone()],
         None => named

@@ -35,9 +35,9 @@ impl Lab {
         let runtime = Runtime::new().unwrap();
         let keystone = runtime.block_on(FakeKeystone::start());
         let glance = || {
-            let tokens = ["right", "token-1", "token-2", "token-3"].into_iter();
-            let glance = tokens.fold(EmbeddedGlance::builder(), |glance, token| {
-                glance.token(token, Caller::admin())
+            let right = EmbeddedGlance::builder().token("right", Caller::admin());
+            let glance = (1..10).fold(right, |glance, number| {
+                glance.token(&format!("token-{number}"), Caller::admin())
             });
             glance.start_blocking().unwrap()
         };
@@ -132,6 +132,94 @@ fn files_that_make_no_sense_are_usage_errors_without_their_secrets() {
         let ran = lab.run(&["-d", "size", "cloud:c/Three"]);
         assert_error(&ran, 2, &["error: ", words]);
         assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_of_v2_is_used_though_nothing_above_it_is_open() {
+    let html = |status: u16| FaultAction::Answer {
+        status,
+        headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+        body: "<html><title>A shop</title></html>".into(),
+    };
+    let list = |text: &'static str| FaultAction::Answer {
+        status: 300,
+        headers: Vec::new(),
+        body: text.into(),
+    };
+    for (closed, v2_is_named, v2_is_forced, code) in [
+        (FaultAction::status(401), true, false, 0),
+        (FaultAction::status(403), true, false, 0),
+        (FaultAction::status(404), true, false, 0),
+        (FaultAction::status(503), true, false, 0),
+        (html(200), true, false, 0),
+        (html(302), true, false, 0),
+        (
+            list("{\"versions\": [{\"id\": \"v3.14\"}]}"),
+            true,
+            false,
+            0,
+        ),
+        (list("{\"versions\": {\"values\": []}}"), true, false, 0),
+        (list("{\"versions\": [{\"id\": \"v2\"}]}"), false, false, 0),
+        (FaultAction::status(404), false, true, 0),
+        (html(200), false, true, 0),
+        (FaultAction::status(404), false, false, 1),
+        (html(200), false, false, 1),
+    ] {
+        let lab = Lab::new(AUTH);
+        let what = format!("{closed:?}, {v2_is_named}, {v2_is_forced}");
+        lab.one.fault(FaultOn::kind(RequestKind::Versions), closed);
+        if v2_is_named {
+            let mut keystone = lab.keystone.state();
+            let url = &mut keystone.catalog[0]["endpoints"][0]["url"];
+            *url = json!(format!("{}/v2", url.as_str().unwrap()));
+        }
+        let mut args = vec!["livecopy", "cloud:c/One", "cloud:c/Two", "--retries", "0"];
+        if v2_is_forced {
+            args.extend(["--source-api", "v2"]);
+        }
+        let ran = lab.run(&args);
+        assert_eq!(ran.code, Some(code), "{what}: {ran:?}");
+        assert_eq!(lab.two.images().len(), usize::from(code == 0), "{what}");
+        if code == 0 {
+            let ran = lab.run(&[
+                "check",
+                "cloud:c/One",
+                if v2_is_forced {
+                    "--source-api=v2"
+                } else {
+                    "-v"
+                },
+            ]);
+            assert!(v2_is_forced || ran.code == Some(0), "{what}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn variables_beside_os_cloud_are_told_to_count_for_nothing() {
+    let lab = Lab::new(AUTH);
+    let mut run = program();
+    run.current_dir(lab.home.path());
+    run.env("OS_CLOUD", "c").env("OS_REGION_NAME", "One");
+    let quiet = Ran::from(run.args(["size", "env:"]).output().unwrap());
+    assert_eq!((quiet.code, &*quiet.stderr), (Some(0), ""));
+    run.env("OS_AUTH_URL", "http://127.0.0.1:1");
+    run.env("OS_USERNAME", "bob").env("OS_PASSWORD", "s3cret");
+    let ran = Ran::from(run.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let words = "OS_CLOUD names c, so nothing is taken from OS_AUTH_URL, OS_PASSWORD, OS_USERNAME";
+    assert!(ran.stderr.contains(words), "{ran:?}");
+    assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    let entry = Lab::new(&format!("{AUTH}}}, profile: p, image_url: x, y: {{a: b"));
+    let ran = entry.run(&["size", "cloud:c/One"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for words in [
+        "cloud:c has the profile \"p\", which is in no clouds-public.yaml",
+        "cloud:c: image_url is not known, and does nothing",
+    ] {
+        assert!(ran.stderr.contains(words), "{ran:?}");
     }
 }
 

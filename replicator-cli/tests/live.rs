@@ -21,6 +21,8 @@ mod keystone;
 mod killed;
 #[path = "support/killing.rs"]
 mod killing;
+#[path = "live/openstacksdk.rs"]
+mod openstacksdk;
 #[path = "live/server.rs"]
 mod server;
 #[expect(dead_code, reason = "not every test reads the output")]

@@ -66,7 +66,8 @@ pub(crate) fn is_up() -> bool {
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`
 /// and so on, the clouds and certificates, in `GLANCE_LAB_FRESH` the script that empties the
-/// servers it is given, and in `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
+/// servers it is given, in `GLANCE_LAB_OPENSTACKSDK` a Python that has openstacksdk, and in
+/// `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
 pub(crate) fn environment() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut variables = parse(&shell::output(script("lab").arg("env"))?);
     for (variable, script) in [
@@ -133,6 +134,7 @@ mod tests {
                 "TLS_CA",
                 "TLS_CERT",
                 "TLS_KEY",
+                "OPENSTACKSDK",
                 "FRESH",
                 "PYTHON_REPLICATOR"
             ]

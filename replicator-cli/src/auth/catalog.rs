@@ -7,27 +7,29 @@ use serde::Deserialize;
 
 use super::error::AuthError;
 
-/// A service of the catalog.
+/// A service of the catalog. What is not there may also be null.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Service {
     #[serde(rename = "type")]
-    service_type: String,
-    endpoints: Vec<CatalogEndpoint>,
+    service_type: Option<String>,
+    name: Option<String>,
+    endpoints: Option<Vec<CatalogEndpoint>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct CatalogEndpoint {
-    interface: String,
+    interface: Option<String>,
     region_id: Option<String>,
     region: Option<String>,
-    url: String,
+    url: Option<String>,
 }
 
 impl CatalogEndpoint {
     fn region(&self) -> Option<&str> {
-        self.region_id.as_deref().or(self.region.as_deref())
+        let id = self.region_id.as_deref().filter(|id| !id.is_empty());
+        id.or(self.region.as_deref())
     }
 }
 
@@ -39,6 +41,10 @@ pub(super) struct Choice {
     pub(super) region: Option<String>,
     /// In this order.
     pub(super) interfaces: Vec<String>,
+    /// Other than `image`.
+    pub(super) service_type: Option<String>,
+    /// Which one, if several are of that type.
+    pub(super) service_name: Option<String>,
 }
 
 /// Finds the endpoint of the image service.
@@ -62,16 +68,27 @@ pub(super) fn image_endpoint(
     }
     let cloud = || cloud.to_owned();
     let catalog = catalog.ok_or_else(|| AuthError::NoScope { cloud: cloud() })?;
-    let images = catalog
-        .iter()
-        .filter(|service| service.service_type == "image");
-    let endpoints: Vec<_> = images.flat_map(|service| &service.endpoints).collect();
+    let wanted_type = choice.service_type.as_deref().unwrap_or("image");
+    let images = catalog.iter().filter(|service| {
+        let names = (service.name.as_deref(), choice.service_name.as_deref());
+        // A service without a name may well be the one.
+        let is_other =
+            matches!(names, (Some(name), Some(wanted)) if !name.is_empty() && name != wanted);
+        service.service_type.as_deref() == Some(wanted_type) && !is_other
+    });
+    let endpoints: Vec<_> = images
+        .flat_map(|service| service.endpoints.iter().flatten())
+        .filter_map(|endpoint| {
+            let url = endpoint.url.as_deref().filter(|url| !url.is_empty())?;
+            Some((endpoint, endpoint.interface.as_deref()?, url))
+        })
+        .collect();
     if endpoints.is_empty() {
         return Err(AuthError::NoImageService { cloud: cloud() });
     }
     let regions: BTreeSet<_> = endpoints
         .iter()
-        .filter_map(|endpoint| endpoint.region())
+        .filter_map(|(endpoint, ..)| endpoint.region())
         .collect();
     let known = || regions.iter().map(|&region| region.to_owned()).collect();
     let region = match &choice.region {
@@ -92,18 +109,19 @@ pub(super) fn image_endpoint(
     };
     let here = endpoints
         .iter()
-        .filter(|endpoint| region.is_none() || endpoint.region() == region);
-    let found = choice.interfaces.iter().find_map(|interface| {
-        here.clone()
-            .find(|endpoint| endpoint.interface == *interface)
-    });
-    let Some(found) = found else {
-        let known: BTreeSet<_> = here.map(|endpoint| endpoint.interface.clone()).collect();
+        .filter(|(endpoint, ..)| region.is_none() || endpoint.region() == region);
+    let mut interfaces = choice.interfaces.iter();
+    let found =
+        interfaces.find_map(|wanted| here.clone().find(|(_, interface, _)| interface == wanted));
+    let Some((.., url)) = found else {
+        let known: BTreeSet<_> = here
+            .map(|(_, interface, _)| (*interface).to_owned())
+            .collect();
         return Err(AuthError::NoInterface {
             cloud: cloud(),
             interface: choice.interfaces.join(", "),
             known: known.into_iter().collect(),
         });
     };
-    parse(&found.url)
+    parse(url)
 }

@@ -45,8 +45,43 @@ enum Scope {
     ProjectId(Secret),
     Project(Secret, Domain),
     Domain(Domain),
-    System(Secret),
+    System,
+    /// What somebody else has entrusted to the user: their project, and some of their roles.
+    Trust(Secret),
 }
+
+/// The settings that have to be texts.
+pub(super) const TEXTS: &[&str] = &[
+    "application_credential_id",
+    "application_credential_name",
+    "application_credential_secret",
+    "auth_token",
+    "auth_type",
+    "auth_url",
+    "cacert",
+    "cert",
+    "default_domain_id",
+    "default_domain_name",
+    "domain_id",
+    "domain_name",
+    "key",
+    "passcode",
+    "password",
+    "project_domain_id",
+    "project_domain_name",
+    "project_id",
+    "project_name",
+    "system_scope",
+    "tenant_id",
+    "tenant_name",
+    "token",
+    "trust_id",
+    "user_domain_id",
+    "user_domain_name",
+    "user_id",
+    "user_name",
+    "username",
+];
 
 impl Credentials {
     /// Finds the credentials of a cloud. `cloud` is what errors call it.
@@ -59,19 +94,9 @@ impl Credentials {
             cloud: cloud.to_owned(),
             problem,
         };
-        let named = entry
-            .text("auth_type")
-            .or_else(|| entry.text("auth_plugin"));
-        let names = match named.map(method_name) {
-            Some("multifactor") => entry.list("auth_methods"),
-            Some(name) => vec![name.to_owned()],
-            None => vec![guessed(entry).to_owned()],
-        };
-        let methods = names.iter().map(|name| method(method_name(name), entry));
+        let names = method_names(entry).map_err(wrong)?;
+        let methods = names.iter().map(|name| method(name, entry));
         let methods = methods.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        if methods.is_empty() {
-            return Err(wrong("auth_methods is missing".to_owned()));
-        }
         let scope = match methods.first() {
             // It has its scope, and Keystone takes no other one.
             Some(Method::ApplicationCredential { .. }) => None,
@@ -184,9 +209,54 @@ impl Scope {
                 json!({ "project": { "name": name.expose(), "domain": domain.request() } })
             }
             Self::Domain(domain) => json!({ "domain": domain.request() }),
-            Self::System(all) => json!({ "system": { all.expose(): true } }),
+            Self::System => json!({ "system": { "all": true } }),
+            Self::Trust(id) => json!({ "OS-TRUST:trust": { "id": id.expose() } }),
         }
     }
+}
+
+/// Finds the methods of a sign-in by the names that Keystone has for them.
+///
+/// # Errors
+///
+/// The method that is not supported.
+pub(super) fn method_names(entry: &Entry) -> Result<Vec<String>, String> {
+    let names = match auth_type(entry).map(method_name) {
+        Some("multifactor") => {
+            let under = entry.auth_list("auth_methods");
+            let names = if under.is_empty() {
+                entry.list("auth_methods")
+            } else {
+                under
+            };
+            if names.is_empty() {
+                return Err("auth_methods is missing".to_owned());
+            }
+            names
+        }
+        Some(name) => vec![name.to_owned()],
+        None => vec![guessed(entry).to_owned()],
+    };
+    let names = names.iter().map(|name| method_name(name));
+    let is_known = |name: &str| {
+        let known = ["password", "totp", "token", "application_credential"];
+        known.contains(&name)
+    };
+    names
+        .map(|name| match is_known(name) {
+            true => Ok(name.to_owned()),
+            false => Err(format!(
+                "auth_type {name:?} is not supported (password, application credential, token \
+                 and totp are, alone or as multifactor)"
+            )),
+        })
+        .collect()
+}
+
+fn auth_type(entry: &Entry) -> Option<&str> {
+    entry
+        .text("auth_type")
+        .or_else(|| entry.text("auth_plugin"))
 }
 
 /// `v3password` and `password` are one.
@@ -199,16 +269,20 @@ fn method_name(name: &str) -> &str {
 }
 
 fn guessed(entry: &Entry) -> &'static str {
-    if entry.auth(&["application_credential_secret"]).is_some() {
+    let is_there = |names: &[&str]| entry.auth(names).is_some();
+    if is_there(&["password"]) && is_there(USER) {
+        "password"
+    } else if is_there(&["application_credential_secret"]) {
         "application_credential"
-    } else if entry.auth(&["password"]).is_none() && entry.auth(TOKEN).is_some() {
+    } else if !is_there(&["password"]) && is_there(TOKEN) {
         "token"
     } else {
         "password"
     }
 }
 
-const TOKEN: &[&str] = &["token", "auth_token"];
+const USER: &[&str] = &["user_id", "username", "user_name"];
+const TOKEN: &[&str] = &["token"];
 
 fn method(name: &str, entry: &Entry) -> Result<Method, String> {
     let required = |names: &[&str]| {
@@ -236,10 +310,7 @@ fn method(name: &str, entry: &Entry) -> Result<Method, String> {
             let secret = required(&["application_credential_secret"])?;
             Ok(Method::ApplicationCredential { id, secret })
         }
-        other => Err(format!(
-            "auth_type {other:?} is not supported (password, application credential, token and \
-             totp are, alone or as multifactor)"
-        )),
+        other => Err(format!("auth_type {other:?} is not supported")),
     }
 }
 
@@ -252,39 +323,56 @@ fn user(entry: &Entry) -> Result<User, String> {
     Ok(User::Name(name, domain("user_", entry)))
 }
 
-/// The domain of the user or of the project: its own, or that for both, or the
-/// one that there always is.
+/// The domain of the user or of the project: its own, or the default of both, or the one that
+/// there always is.
 fn domain(whose: &str, entry: &Entry) -> Domain {
-    for prefix in [whose, "", "default_"] {
-        let named = |what: &str| entry.auth(&[&format!("{prefix}domain_{what}")]);
-        if let Some(id) = named("id") {
-            return Domain::Id(id);
-        }
-        if let Some(name) = named("name") {
-            return Domain::Name(name);
-        }
-    }
-    Domain::Id("default".to_owned().into())
+    let default = |what: &str| entry.auth(&[&format!("default_domain_{what}")]);
+    let named = |what: &str| {
+        let own = entry.auth(&[&format!("{whose}domain_{what}")]);
+        // To what is of no version of Keystone, an id is above a name, whosever it is.
+        own.or_else(|| default(what).filter(|_| is_generic(entry)))
+    };
+    // Without a project, a domain is what the token is for, and most likely the user's.
+    let any = |what: &str| entry.auth(&[&format!("domain_{what}")]);
+    let id = named("id").map(Domain::Id);
+    id.or_else(|| named("name").map(Domain::Name))
+        .or_else(|| any("id").or_else(|| default("id")).map(Domain::Id))
+        .or_else(|| any("name").or_else(|| default("name")).map(Domain::Name))
+        .unwrap_or_else(|| Domain::Id("default".to_owned().into()))
+}
+
+/// Whether the way to sign in is named without a version, as `password` is.
+fn is_generic(entry: &Entry) -> bool {
+    !auth_type(entry).is_some_and(|name| name.starts_with("v3"))
 }
 
 fn scope(entry: &Entry) -> Result<Option<Scope>, String> {
-    let project = entry
-        .auth(&["project_id", "tenant_id"])
-        .map(Scope::ProjectId);
-    let project = project.or_else(|| {
-        let name = entry.auth(&["project_name", "tenant_name"])?;
+    let setting = |name: &str| entry.auth(&[name]);
+    let project = setting("project_id").map(Scope::ProjectId).or_else(|| {
+        let name = setting("project_name")?;
         Some(Scope::Project(name, domain("project_", entry)))
     });
-    let system = entry.auth(&["system_scope"]).map(Scope::System);
-    // With a project, a domain is that of the user and the project.
-    let domain = || {
-        let id = entry.auth(&["domain_id"]).map(Domain::Id);
-        id.or_else(|| entry.auth(&["domain_name"]).map(Domain::Name))
-            .map(Scope::Domain)
-    };
-    match (project, system) {
-        (Some(_), Some(_)) => Err("project and system_scope exclude each other".to_owned()),
-        (None, None) => Ok(domain()),
-        (project, system) => Ok(project.or(system)),
+    let system = setting("system_scope");
+    if system
+        .as_ref()
+        .is_some_and(|system| system.expose() != "all")
+    {
+        return Err("system_scope can be nothing but all".to_owned());
+    }
+    let of_domain = setting("domain_id").map(Domain::Id);
+    let of_domain = of_domain.or_else(|| setting("domain_name").map(Domain::Name));
+    let scopes = [
+        ("project", project),
+        ("system_scope", system.map(|_| Scope::System)),
+        ("trust_id", setting("trust_id").map(Scope::Trust)),
+        ("domain", of_domain.map(Scope::Domain)),
+    ];
+    let mut scopes = scopes.into_iter();
+    let mut given = scopes
+        .by_ref()
+        .filter_map(|(name, scope)| Some((name, scope?)));
+    match (given.next(), given.next()) {
+        (Some((one, _)), Some((other, _))) => Err(format!("{one} and {other} exclude each other")),
+        (scope, _) => Ok(scope.map(|(_, scope)| scope)),
     }
 }

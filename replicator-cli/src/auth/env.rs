@@ -32,12 +32,56 @@ impl Environment {
         self.get(name).map(|path| self.expand(path))
     }
 
-    /// All variables that begin with `OS_`, without that, in lower case.
+    /// All variables that begin with `OS_`, without that, in lower case. Those of tests and logs
+    /// are none of a cloud.
     pub(super) fn openstack(&self) -> impl Iterator<Item = (String, Secret)> {
         self.0.iter().filter_map(|(name, value)| {
             let name = name.strip_prefix("OS_")?;
+            if ["TEST", "STD", "LOG"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                return None;
+            }
             Some((name.to_ascii_lowercase(), value.clone()))
         })
+    }
+
+    /// What the cloud is called that the variables describe themselves.
+    pub(super) fn own_cloud(&self) -> &str {
+        self.get("OS_CLOUD_NAME").unwrap_or("envvars")
+    }
+
+    /// The variables that describe a cloud while `OS_CLOUD` names another one.
+    pub(super) fn ignored_beside_cloud(&self) -> Vec<&str> {
+        let describes = |name: &&str| {
+            let what = [
+                "OS_AUTH_",
+                "OS_USER",
+                "OS_PASSWORD",
+                "OS_PROJECT_",
+                "OS_TENANT_",
+                "OS_DOMAIN_",
+                "OS_SYSTEM_SCOPE",
+                "OS_TRUST_ID",
+                "OS_APPLICATION_CREDENTIAL_",
+                "OS_TOKEN",
+                "OS_IMAGE_",
+                "OS_INTERFACE",
+                "OS_ENDPOINT_TYPE",
+                "OS_CACERT",
+                "OS_CERT",
+                "OS_KEY",
+                "OS_INSECURE",
+                "OS_VERIFY",
+            ];
+            what.iter().any(|prefix| name.starts_with(prefix))
+        };
+        self.0
+            .keys()
+            .map(String::as_str)
+            .filter(describes)
+            .collect()
     }
 
     /// Puts the home directory in the place of `~`.

@@ -1,74 +1,197 @@
 //! Finds and reads clouds.yaml, secure.yaml and clouds-public.yaml, in the places
 //! and the precedence of openstacksdk.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::entry::Entry;
+use super::credentials;
+use super::document::{Broken, Content, Node};
+use super::entry::{Layers, Settings, spelt};
 use super::env::Environment;
 use super::error::AuthError;
 
-/// A file as far as it matters here.
-#[derive(Debug, Default, Deserialize)]
-struct Clouds {
-    #[serde(default)]
-    clouds: Option<BTreeMap<String, Option<Entry>>>,
-    #[serde(default, rename = "public-clouds")]
-    profiles: Option<BTreeMap<String, Option<Entry>>>,
+/// What the files say of a cloud.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) layers: Layers,
+    /// The name of its profile, if no file has it.
+    pub(super) unknown_profile: Option<String>,
 }
 
-/// Reads the entry of a cloud: that of secure.yaml over that of clouds.yaml over
-/// its profile.
+/// Reads the entry of a cloud: that of secure.yaml over that of clouds.yaml, and under it its
+/// profile. Entries of other clouds may be whatever they like.
 ///
 /// # Errors
 ///
 /// [`AuthError::UnknownCloud`], which names the files looked at;
 /// [`AuthError::Syntax`] with line and column.
-pub(super) fn entry_of(name: &str, env: &Environment) -> Result<Entry, AuthError> {
+pub(super) fn entry_of(name: &str, env: &Environment) -> Result<Found, AuthError> {
     let places = places(env, "clouds", "OS_CLIENT_CONFIG_FILE");
-    let (path, file) = first_of(&places)?;
-    let mut clouds = file.clouds.unwrap_or_default();
-    let (_, secure) = first_of(&self::places(env, "secure", "OS_CLIENT_SECURE_FILE"))?;
-    let mut secure = secure.clouds.unwrap_or_default();
-    let entries = [secure.remove(name), clouds.remove(name)];
-    if entries.iter().all(Option::is_none) {
+    let clouds = first_of(&places)?;
+    let secure = first_of(&self::places(env, "secure", "OS_CLIENT_SECURE_FILE"))?;
+    let mut entry = None::<Settings>;
+    for file in [&clouds, &secure].into_iter().flatten() {
+        if let Some(over) = file.entry(name)? {
+            match &mut entry {
+                Some(entry) => entry.merge(over),
+                None => entry = Some(over),
+            }
+        }
+    }
+    let Some(entry) = entry else {
         return Err(AuthError::UnknownCloud {
             cloud: name.to_owned(),
-            known: clouds.into_keys().collect(),
-            files: path.map_or(places, |path| vec![path]),
+            known: clouds.as_ref().map(File::sorted_names).unwrap_or_default(),
+            files: clouds.map_or(places, |file| vec![file.path]),
         });
-    }
-    let [over, under] = entries.map(|entry| entry.flatten().unwrap_or_default());
-    let entry = over.over(under);
-    match entry.text("profile").or_else(|| entry.text("cloud")) {
-        Some(profile) => {
-            let under = profile_of(name, profile, file.profiles.unwrap_or_default(), env)?;
-            Ok(entry.over(under))
+    };
+    with_profile(entry, clouds.as_ref(), env)
+}
+
+/// Puts under an entry the profile that it names: that of clouds-public.yaml, or of the file of
+/// the entry itself.
+pub(super) fn with_profile(
+    entry: Settings,
+    here: Option<&File>,
+    env: &Environment,
+) -> Result<Found, AuthError> {
+    let named = entry.text("profile").or_else(|| entry.text("cloud"));
+    let Some(name) = named.map(|name| name.expose().to_owned()) else {
+        return Ok(Found {
+            layers: Layers {
+                entry,
+                ..Layers::default()
+            },
+            unknown_profile: None,
+        });
+    };
+    let public = first_of(&profile_places(env))?;
+    let mut profile = None;
+    for file in [public.as_ref(), here].into_iter().flatten() {
+        if profile.is_none() {
+            profile = file.profile(&name)?;
         }
-        None => Ok(entry),
+    }
+    Ok(Found {
+        unknown_profile: profile.is_none().then_some(name),
+        layers: Layers {
+            profile: profile.unwrap_or_default(),
+            entry,
+        },
+    })
+}
+
+/// Where profiles are looked for.
+pub(super) fn profile_places(env: &Environment) -> Vec<PathBuf> {
+    places(env, "clouds-public", "OS_CLIENT_VENDOR_FILE")
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    root: Node,
+}
+
+impl File {
+    fn sorted_names(&self) -> Vec<String> {
+        let clouds = self.root.get("clouds").map(|clouds| &clouds.content);
+        let mut names = match clouds {
+            Some(Content::Map(clouds)) => clouds.iter().map(|(name, _)| name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        names.sort();
+        names
+    }
+
+    fn entry(&self, name: &str) -> Result<Option<Settings>, AuthError> {
+        for map in [Some(&self.root), self.root.get("clouds")]
+            .into_iter()
+            .flatten()
+        {
+            if !matches!(map.content, Content::Map(_) | Content::Null) {
+                return Err(self.wrong(map, "expected clouds by their names"));
+            }
+        }
+        let entry = self.root.get("clouds").and_then(|clouds| clouds.get(name));
+        entry.map(|entry| self.checked(entry)).transpose()
+    }
+
+    fn profile(&self, name: &str) -> Result<Option<Settings>, AuthError> {
+        let profiles = self.root.get("public-clouds");
+        let profile = profiles.and_then(|profiles| profiles.get(name));
+        profile.map(|profile| self.checked(profile)).transpose()
+    }
+
+    /// Takes the settings of a cloud, if those that are used are what they have to be.
+    fn checked(&self, entry: &Node) -> Result<Settings, AuthError> {
+        let no_settings = "expected the settings of a cloud";
+        let settings = match &entry.content {
+            Content::Null => return Ok(Settings::default()),
+            Content::Map(settings) => settings,
+            _ => return Err(self.wrong(entry, no_settings)),
+        };
+        for (name, value) in settings {
+            match (spelt(name).as_str(), &value.content) {
+                ("auth", Content::Map(auth)) => self.check_texts(auth)?,
+                ("auth", Content::Null) => {}
+                ("auth", _) => return Err(self.wrong(value, no_settings)),
+                ("regions", Content::List(regions)) => {
+                    for region in regions {
+                        self.check_region(region)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.check_texts(settings)?;
+        Ok(entry.clone().into())
+    }
+
+    fn check_texts(&self, settings: &[(String, Node)]) -> Result<(), AuthError> {
+        for (name, value) in settings {
+            let is_used = credentials::TEXTS.contains(&&*spelt(name));
+            if is_used && !matches!(value.content, Content::Text(_) | Content::Null) {
+                return Err(self.wrong(value, "expected a text"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_region(&self, region: &Node) -> Result<(), AuthError> {
+        match &region.content {
+            Content::Text(_) => Ok(()),
+            Content::Map(_) if is_text(region.get("name")) => match region.get("values") {
+                Some(values) => self.checked(values).map(drop),
+                None => Ok(()),
+            },
+            _ => Err(self.wrong(
+                region,
+                "expected the name of a region, or its name and values",
+            )),
+        }
+    }
+
+    fn wrong(&self, node: &Node, problem: &str) -> AuthError {
+        let (line, column) = node.place;
+        AuthError::Syntax {
+            path: self.path.clone(),
+            line,
+            column,
+            problem: problem.to_owned(),
+        }
     }
 }
 
-fn profile_of(
-    cloud: &str,
-    profile: &str,
-    mut here: BTreeMap<String, Option<Entry>>,
-    env: &Environment,
-) -> Result<Entry, AuthError> {
-    let places = places(env, "clouds-public", "OS_CLIENT_VENDOR_FILE");
-    let (_, file) = first_of(&places)?;
-    let mut profiles = file.profiles.unwrap_or_default();
-    let found = profiles.remove(profile).or_else(|| here.remove(profile));
-    let found = found.ok_or_else(|| AuthError::UnknownProfile {
-        cloud: cloud.to_owned(),
-        profile: profile.to_owned(),
-        files: places,
-    })?;
-    Ok(found.unwrap_or_default())
+fn is_text(node: Option<&Node>) -> bool {
+    matches!(
+        node,
+        Some(Node {
+            content: Content::Text(_),
+            ..
+        })
+    )
 }
 
 /// Where a file may be; the first one that is there counts.
@@ -78,7 +201,10 @@ fn places(env: &Environment, name: &str, variable: &str) -> Vec<PathBuf> {
         env.path("XDG_CONFIG_HOME")
             .map(|home| home.join("openstack")),
     );
-    directories.extend(env.path("HOME").map(|home| home.join(".config/openstack")));
+    // A program in a snap has a home of its own.
+    for home in ["HOME", "SNAP_REAL_HOME"] {
+        directories.extend(env.path(home).map(|home| home.join(".config/openstack")));
+    }
     let site = env.get("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg").split(':');
     directories.extend(site.map(|directory| Path::new(directory).join("openstack")));
     directories.push(PathBuf::from("/etc/openstack"));
@@ -89,62 +215,41 @@ fn places(env: &Environment, name: &str, variable: &str) -> Vec<PathBuf> {
     env.path(variable).into_iter().chain(files).collect()
 }
 
-fn first_of(places: &[PathBuf]) -> Result<(Option<PathBuf>, Clouds), AuthError> {
+fn first_of(places: &[PathBuf]) -> Result<Option<File>, AuthError> {
     for path in places {
         match fs::read_to_string(path) {
-            Ok(text) => return Ok((Some(path.clone()), parse(path, &text)?)),
+            Ok(text) => {
+                let path = path.clone();
+                return match Node::parse(&text) {
+                    Ok(root) => Ok(Some(File { path, root })),
+                    Err(Broken {
+                        place: (line, column),
+                        problem,
+                    }) => Err(AuthError::Syntax {
+                        path,
+                        line,
+                        column,
+                        problem,
+                    }),
+                };
+            }
             Err(error) if is_absent(&error) => {}
+            // Somebody else's file in the working directory is no reason to give up.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!("{} is left out: {error}", path.display());
+            }
             Err(source) => {
                 let path = path.clone();
                 return Err(AuthError::Read { path, source });
             }
         }
     }
-    Ok((None, Clouds::default()))
+    Ok(None)
 }
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
     )
-}
-
-fn parse(path: &Path, text: &str) -> Result<Clouds, AuthError> {
-    // As it is in Python: the last of two entries of one name counts.
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
-        with_snippet: false,
-    };
-    let parsed: Result<Option<Clouds>, _> = serde_saphyr::from_str_with_options(text, options);
-    let clouds = parsed.map_err(|error| {
-        let at = error.location();
-        AuthError::Syntax {
-            path: path.to_owned(),
-            line: at.map_or(1, |at| at.line()),
-            column: at.map_or(1, |at| at.column()),
-            problem: problem(&error),
-        }
-    })?;
-    Ok(clouds.unwrap_or_default())
-}
-
-/// What is wrong, without any text of the file, which may be a password.
-fn problem(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error;
-    let problem = match error {
-        Error::ExternalMessage { msg, .. } | Error::Message { msg, .. } => msg.clone(),
-        Error::Unexpected { expected, .. } => format!("expected {expected}"),
-        Error::Eof { .. } => "it ends too early".to_owned(),
-        _ => String::new(),
-    };
-    // Signs of YAML's own may stand in quotes; all else may be of the file.
-    let signs = [",", "}", "]", ":", "-", "?", "{", "["].map(|sign| format!("'{sign}'"));
-    let rest = signs
-        .iter()
-        .fold(problem.clone(), |rest, sign| rest.replace(sign, ""));
-    if rest.is_empty() || rest.contains(['"', '\'', '`']) {
-        return "this is no valid YAML, or not what belongs here".to_owned();
-    }
-    problem
 }

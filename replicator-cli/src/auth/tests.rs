@@ -2,6 +2,7 @@
 
 mod cloud_files;
 mod fake_keystone;
+mod layers;
 mod renewal;
 
 use std::fs;

@@ -22,33 +22,45 @@ pub(super) fn tls_of(
     side: &SideOptions,
     env: &Environment,
 ) -> Result<Tls, AuthError> {
+    let path = |name: &str| {
+        let path = entry.filled(name).map_err(|problem| AuthError::Setting {
+            cloud: cloud.to_owned(),
+            problem,
+        })?;
+        Ok(path.map(|path| env.expand(&path)))
+    };
     let mut tls = Tls::default();
-    let named = entry.text("cacert").map(|path| env.expand(path));
-    if let Some(path) = side.cacert.clone().or(named) {
-        let no_pem = |source| AuthError::Pem {
-            cloud: cloud.to_owned(),
-            path: path.clone(),
-            source,
+    if side.insecure || entry.flag("insecure") == Some(true) || entry.flag("verify") == Some(false)
+    {
+        tls = tls.insecure();
+    } else {
+        // `verify` is a switch, or a file as in the library that openstacksdk uses.
+        let bundle = match entry.flag("verify") {
+            Some(_) => None,
+            None => path("verify")?,
         };
-        tls = tls.with_roots(&read(&path)?).map_err(no_pem)?;
+        let named = path("cacert")?.or(bundle);
+        if let Some(path) = side.cacert.clone().or(named) {
+            let no_pem = |source| AuthError::Pem {
+                cloud: cloud.to_owned(),
+                path: path.clone(),
+                source,
+            };
+            tls = tls.with_roots(&read(&path)?).map_err(no_pem)?;
+        }
     }
-    if let Some(cert) = entry.text("cert").map(|path| env.expand(path)) {
-        let no_pem = |source| AuthError::Pem {
-            cloud: cloud.to_owned(),
-            path: cert.clone(),
-            source,
-        };
+    if let Some(cert) = path("cert")? {
         let mut pem = read(&cert)?;
-        if let Some(key) = entry.text("key").map(|path| env.expand(path)) {
+        if let Some(key) = path("key")? {
             pem.push(b'\n');
             pem.extend(read(&key)?);
         }
+        let no_pem = |source| AuthError::Pem {
+            cloud: cloud.to_owned(),
+            path: cert,
+            source,
+        };
         tls = tls.with_identity(&pem).map_err(no_pem)?;
-    }
-    let verifies = entry.flag("insecure").map(|insecure| !insecure);
-    let verifies = verifies.or_else(|| entry.flag("verify")).unwrap_or(true);
-    if side.insecure || !verifies {
-        tls = tls.insecure();
     }
     Ok(tls)
 }
