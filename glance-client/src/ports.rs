@@ -197,9 +197,9 @@ const LONGEST_QUEUED: Duration = Duration::from_secs(3);
 /// What an image that has data by now, or is being written, is for another writer.
 fn taken(image: &ImageMetadata) -> Option<PortError> {
     let id = image.id.clone();
-    match image.status {
+    match &image.status {
         ImageStatus::Active => Some(PortError::AlreadyExists { id }),
-        ImageStatus::Saving => Some(PortError::Busy {
+        status if status.is_being_written() => Some(PortError::Busy {
             id,
             since: image.updated_at.clone(),
         }),

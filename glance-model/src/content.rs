@@ -3,10 +3,23 @@
 //! Since Glance 30 the server looks at uploaded data as it comes, and refuses
 //! what does not match `disk_format` or looks unsafe. By then its record has
 //! leftovers, and takes no data any more; so a client had better look first. The
-//! rules are those of `glance/location.py` (`set_data`) and
-//! `oslo_utils/imageutils/format_inspector.py`.
+//! rules are those of Glance 33: `set_data` in `glance/location.py`, and the
+//! inspectors of `oslo_utils/imageutils/format_inspector.py` (`oslo.utils` 10.2).
+//! They were held against each other on generated data of every format.
+
+mod head;
+mod vhdx;
+mod vmdk;
 
 use std::fmt;
+
+use vhdx::Vhdx;
+use vmdk::Vmdk;
+
+/// A store of Glance takes image data in chunks of this many bytes (its file
+/// store does, others take more). All formats but what lies deep inside VMDK and
+/// VHDX are told by the first chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What can be told of image data from its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +41,20 @@ pub enum DataFormat {
 }
 
 impl DataFormat {
+    /// The formats that an inspector of Glance has the name of: data that is none of
+    /// them does not pass for one (`ALL_FORMATS`).
+    const KNOWN: [Self; 9] = [
+        Self::Qcow2,
+        Self::Qed,
+        Self::Vhd,
+        Self::Vhdx,
+        Self::Vmdk,
+        Self::Vdi,
+        Self::Iso,
+        Self::Gpt,
+        Self::Luks,
+    ];
+
     /// The name that `disk_format` has for it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -43,34 +70,6 @@ impl DataFormat {
             Self::Luks => "luks",
             Self::Raw => "raw",
         }
-    }
-
-    /// Every format that the data begins like; none if it is raw.
-    fn all_of(head: &[u8]) -> Vec<Self> {
-        let at = |offset: usize, magic: &[u8]| {
-            head.get(offset..)
-                .is_some_and(|rest| rest.starts_with(magic))
-        };
-        let has_sector = head.len() >= 512;
-        let is_fat = head.get(0x10) == Some(&2) && head.get(0x15) == Some(&0xF8);
-        let iso = |magic| at(0x8001, magic) && head.len() >= HEAD_BYTES;
-        [
-            (Self::Qcow2, has_sector && at(0, b"QFI\xfb")),
-            (Self::Qed, has_sector && at(0, b"QED\0")),
-            (Self::Vhd, at(0, b"conectix")),
-            (Self::Vhdx, at(0, b"vhdxfile")),
-            (Self::Vmdk, at(0, b"KDMV")),
-            (
-                Self::Vdi,
-                has_sector && at(0x40, &0xBEDA_107F_u32.to_le_bytes()),
-            ),
-            (Self::Iso, iso(b"CD001") || iso(b"NSR02") || iso(b"NSR03")),
-            (Self::Gpt, at(510, &[0x55, 0xAA]) && !is_fat),
-            (Self::Luks, at(0, b"LUKS\xba\xbe")),
-        ]
-        .into_iter()
-        .filter_map(|(format, is_it)| is_it.then_some(format))
-        .collect()
     }
 }
 
@@ -92,6 +91,20 @@ pub enum ContentProblem {
         /// What the data begins like.
         found: DataFormat,
     },
+    /// There is no data, and `disk_format` is one that has a header.
+    #[error("its disk_format is {stated}, and it has no data, not even the header of {stated}")]
+    Empty {
+        /// What `disk_format` says.
+        stated: String,
+    },
+    /// The target has taken all of it once, and refused it then.
+    #[error(
+        "the target has refused this data after an earlier upload, with the disk_format {stated}"
+    )]
+    RefusedBefore {
+        /// What `disk_format` says, there as here.
+        stated: String,
+    },
     /// It begins like several formats at once, which is how attacks begin.
     #[error("its data is both {first} and {second}")]
     Ambiguous {
@@ -110,183 +123,206 @@ pub enum ContentProblem {
     },
 }
 
-/// How many bytes from its beginning tell what image data is.
-pub const HEAD_BYTES: usize = 34 * 1024;
+/// Looks at the data of one image as it passes, as a Glance would. It keeps no
+/// more of it than the headers that it looks at, 1 MiB at most.
+#[derive(Clone, Debug)]
+pub struct Inspector {
+    disk_format: String,
+    seen_bytes: u64,
+    state: State,
+}
 
-impl ContentProblem {
-    /// Looks at the first [`HEAD_BYTES`] of an image, or all of it if it is
-    /// shorter. Like Glance, it looks only at containers of the format `bare`.
+#[derive(Clone, Debug)]
+enum State {
+    /// The first chunk is not whole yet.
+    Beginning(Vec<u8>),
+    /// It is certain, whatever follows.
+    Decided(Option<ContentProblem>),
+    /// It has headers further on.
+    Vmdk(Vmdk),
+    /// It has headers further on.
+    Vhdx(Vhdx),
+}
+
+impl Inspector {
+    /// Begins to look at an image. Like Glance, it looks only at containers of
+    /// the format `bare`.
     #[must_use]
-    pub fn find(disk_format: &str, container_format: &str, head: &[u8]) -> Option<Self> {
-        if container_format != "bare" {
-            return None;
+    pub fn new(disk_format: &str, container_format: &str) -> Self {
+        Self {
+            disk_format: disk_format.to_owned(),
+            seen_bytes: 0,
+            state: match container_format {
+                "bare" => State::Beginning(Vec::new()),
+                _ => State::Decided(None),
+            },
         }
-        let found = match DataFormat::all_of(head)[..] {
-            [] => DataFormat::Raw,
-            // A bootable ISO may have a partition table in front.
-            [DataFormat::Iso, DataFormat::Gpt] => DataFormat::Iso,
-            [one] => one,
-            [first, second, ..] => return Some(Self::Ambiguous { first, second }),
-        };
-        // Formats that nothing can be told of: ami, ari, aki, ploop.
-        let is_known = [
-            "qcow2", "vhd", "vhdx", "vmdk", "vdi", "qed", "iso", "gpt", "luks",
-        ]
-        .contains(&disk_format);
-        let matches = found.name() == disk_format
-            || disk_format == "raw"
-            || (found == DataFormat::Raw && !is_known);
-        if !matches {
-            return Some(Self::Mismatch {
-                stated: disk_format.to_owned(),
-                found,
-            });
+    }
+
+    /// Looks at all of the data of an image at once.
+    #[must_use]
+    pub fn find(disk_format: &str, container_format: &str, data: &[u8]) -> Option<ContentProblem> {
+        let mut inspector = Self::new(disk_format, container_format);
+        inspector.see(data);
+        inspector.finish()
+    }
+
+    /// Looks at the next bytes of the data.
+    pub fn see(&mut self, mut bytes: &[u8]) {
+        self.seen_bytes += bytes.len() as u64;
+        if let State::Beginning(head) = &mut self.state {
+            let missing = CHUNK_BYTES.saturating_sub(head.len());
+            let (first, rest) = bytes.split_at(missing.min(bytes.len()));
+            head.extend_from_slice(first);
+            bytes = rest;
+            if head.len() < CHUNK_BYTES {
+                return;
+            }
+            let head = std::mem::take(head);
+            self.state = begin(&self.disk_format, &head);
         }
-        let why = match found {
-            DataFormat::Qcow2 => qcow2_danger(head),
-            DataFormat::Qed => Some("which no Glance takes"),
-            // Kernels may have what only looks like a partition table.
-            DataFormat::Gpt if !matches!(disk_format, "aki" | "ari") => gpt_danger(head),
+        match &mut self.state {
+            State::Vmdk(vmdk) => vmdk.see(bytes),
+            State::Vhdx(vhdx) => vhdx.see(bytes),
+            State::Beginning(_) | State::Decided(_) => return,
+        }
+        if let Some(decided) = self.decided() {
+            self.state = State::Decided(decided);
+        }
+    }
+
+    /// How many bytes it has seen.
+    #[must_use]
+    pub fn seen_bytes(&self) -> u64 {
+        self.seen_bytes
+    }
+
+    /// Returns whether more of the beginning would tell more.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        match &self.state {
+            State::Beginning(_) | State::Vhdx(_) => true,
+            State::Vmdk(vmdk) => vmdk.wants_descriptor(),
+            State::Decided(_) => false,
+        }
+    }
+
+    /// Why the data is refused, if that is certain whatever follows.
+    #[must_use]
+    pub fn problem(&self) -> Option<&ContentProblem> {
+        match &self.state {
+            State::Decided(problem) => problem.as_ref(),
             _ => None,
-        };
-        why.map(|why| Self::Unsafe { found, why })
+        }
     }
-}
 
-fn qcow2_danger(head: &[u8]) -> Option<&'static str> {
-    let byte = |at: usize| head.get(at).copied().unwrap_or_default();
-    if (8..16).any(|at| byte(at) != 0) {
-        return Some("with a backing file");
-    }
-    match byte(7) {
-        2 => None,
-        // Incompatible features, big-endian: bit 2 is an external data file.
-        3 if byte(79) & 0b100 != 0 => Some("with an external data file"),
-        3 if byte(79) & 0b1111_0000 != 0 || (72..79).any(|at| byte(at) != 0) => {
-            Some("with unknown features")
+    /// Why the data is refused, now that this was all of it.
+    #[must_use]
+    pub fn finish(mut self) -> Option<ContentProblem> {
+        if let State::Beginning(head) = &self.state {
+            if head.is_empty() {
+                return empty(&self.disk_format);
+            }
+            self.state = begin(&self.disk_format, head);
         }
-        3 => None,
-        _ => Some("of an unsupported version"),
-    }
-}
-
-fn gpt_danger(head: &[u8]) -> Option<&'static str> {
-    let mut partitions = Vec::new();
-    let mut is_gpt = false;
-    for (number, entry) in head.get(446..510)?.chunks_exact(16).enumerate() {
-        let [boot, h, s, t, kind, _, _, _, lba @ .., _, _, _, _] = entry else {
-            continue;
-        };
-        if !matches!(boot, 0 | 0x80) {
-            return Some("with an invalid boot flag in its partition table");
-        }
-        if *kind != 0 {
-            partitions.push(number);
-        }
-        if *kind == 0xEE {
-            is_gpt = true;
-            if (*h, *s, *t) != (0, 2, 0) || lba != [1, 0, 0, 0] {
-                return Some("with an invalid start in its partition table");
+        let refused =
+            |found, why: Option<&'static str>| why.map(|why| ContentProblem::Unsafe { found, why });
+        match self.state {
+            State::Beginning(_) => None,
+            State::Decided(problem) => problem,
+            State::Vmdk(vmdk) => refused(DataFormat::Vmdk, vmdk.finish()),
+            State::Vhdx(vhdx) => {
+                let is_read = self.disk_format == DataFormat::Vhdx.name();
+                refused(DataFormat::Vhdx, vhdx.finish(is_read))
             }
         }
     }
-    if is_gpt && partitions != [0] {
-        return Some("with extra partitions in its protective partition table");
+
+    /// What is certain by now, if anything is.
+    fn decided(&self) -> Option<Option<ContentProblem>> {
+        match &self.state {
+            State::Vmdk(vmdk) => {
+                let decided = vmdk.decided()?;
+                let found = DataFormat::Vmdk;
+                Some(decided.map(|why| ContentProblem::Unsafe { found, why }))
+            }
+            State::Vhdx(vhdx) if vhdx.is_settled() => {
+                let is_read = self.disk_format == DataFormat::Vhdx.name();
+                let found = DataFormat::Vhdx;
+                let why = vhdx.clone().finish(is_read);
+                Some(why.map(|why| ContentProblem::Unsafe { found, why }))
+            }
+            _ => None,
+        }
     }
-    partitions
-        .is_empty()
-        .then_some("with an empty partition table")
+}
+
+/// Decides by the first chunk, or by all of the data if it is shorter.
+fn begin(disk_format: &str, head: &[u8]) -> State {
+    let mut found = head::formats(head);
+    let text = match vmdk::look(head) {
+        vmdk::Look::Sparse => {
+            found.push(DataFormat::Vmdk);
+            None
+        }
+        vmdk::Look::Descriptor(descriptor) => {
+            found.push(DataFormat::Vmdk);
+            Some(descriptor)
+        }
+        vmdk::Look::Other => None,
+        // Glance stops looking there, at anything, and takes what it has.
+        vmdk::Look::Breaks { is_descriptor } => {
+            let found = DataFormat::Vmdk;
+            let why = "as text that is not ASCII, which Glance takes without a look";
+            let problem = ContentProblem::Unsafe { found, why };
+            return State::Decided(is_descriptor.then_some(problem));
+        }
+    };
+    let found = match found[..] {
+        [] => DataFormat::Raw,
+        // A bootable ISO may have a partition table in front; but as raw, such data breaks
+        // the warning that Glance writes of it, and is refused.
+        [DataFormat::Iso, DataFormat::Gpt] if disk_format != "raw" => DataFormat::Iso,
+        [one] => one,
+        [first, second, ..] => {
+            return State::Decided(Some(ContentProblem::Ambiguous { first, second }));
+        }
+    };
+    if !passes_for(found, disk_format) {
+        return State::Decided(Some(ContentProblem::Mismatch {
+            stated: disk_format.to_owned(),
+            found,
+        }));
+    }
+    let why = match (found, text) {
+        (DataFormat::Vhdx, _) => return State::Vhdx(Vhdx::begin(head)),
+        (DataFormat::Vmdk, None) => match Vmdk::begin(head) {
+            Ok(vmdk) => return State::Vmdk(vmdk),
+            Err(why) => Some(why),
+        },
+        // Its virtual size is in the header, which is not there.
+        (DataFormat::Vmdk, Some(_)) if disk_format == DataFormat::Vmdk.name() => {
+            Some("without a header: a text that names other files")
+        }
+        (DataFormat::Vmdk, Some(descriptor)) => vmdk::danger(&descriptor),
+        (found, _) => head::danger(found, head),
+    };
+    State::Decided(why.map(|why| ContentProblem::Unsafe { found, why }))
+}
+
+/// Returns whether data of a format is taken for an image of a `disk_format`.
+fn passes_for(found: DataFormat, disk_format: &str) -> bool {
+    let is_known = DataFormat::KNOWN
+        .iter()
+        .any(|format| format.name() == disk_format);
+    // Of ami, ari, aki, ploop and the like nothing can be told.
+    found.name() == disk_format || disk_format == "raw" || (found == DataFormat::Raw && !is_known)
+}
+
+fn empty(disk_format: &str) -> Option<ContentProblem> {
+    let stated = disk_format.to_owned();
+    (!passes_for(DataFormat::Raw, disk_format)).then_some(ContentProblem::Empty { stated })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(parts: &[(usize, &[u8])]) -> Vec<u8> {
-        let mut head = vec![0; HEAD_BYTES];
-        for (at, bytes) in parts {
-            head[*at..at + bytes.len()].copy_from_slice(bytes);
-        }
-        head
-    }
-
-    fn problem(disk_format: &str, head: &[u8]) -> Option<String> {
-        ContentProblem::find(disk_format, "bare", head).map(|problem| problem.to_string())
-    }
-
-    #[test]
-    fn each_format_is_known_by_its_beginning() {
-        let version = (4, &[0, 0, 0, 3][..]);
-        let cases = [
-            ("qcow2", head(&[(0, b"QFI\xfb"), version])),
-            ("vhd", head(&[(0, b"conectix")])),
-            ("vhdx", head(&[(0, b"vhdxfile")])),
-            ("vmdk", head(&[(0, b"KDMV")])),
-            ("vdi", head(&[(0x40, &[0x7f, 0x10, 0xda, 0xbe])])),
-            ("iso", head(&[(0x8001, b"CD001")])),
-            ("raw", head(&[])),
-        ];
-        for (format, data) in &cases {
-            assert_eq!(problem(format, data), None, "{format}");
-            assert_eq!(problem("raw", data), None, "{format} as raw");
-            let other = if *format == "vdi" { "vmdk" } else { "vdi" };
-            let text = format!("its disk_format is {other}, and its data is {format}");
-            assert_eq!(problem(other, data), Some(text));
-            assert_eq!(ContentProblem::find(other, "ovf", data), None);
-        }
-        assert_eq!(problem("ami", &head(&[])), None);
-        assert_eq!(problem("aki", b"short"), None);
-        let text = "its disk_format is qcow2, and its data is raw";
-        assert_eq!(problem("qcow2", b"").as_deref(), Some(text));
-    }
-
-    #[test]
-    fn unsafe_data_is_refused_also_as_raw() {
-        let qcow2 = |more: &[(usize, &[u8])]| {
-            let mut parts: Vec<(usize, &[u8])> = vec![(0, b"QFI\xfb"), (4, &[0, 0, 0, 3])];
-            parts.extend_from_slice(more);
-            head(&parts)
-        };
-        let mbr = (510, &[0x55, 0xAA][..]);
-        for (data, why) in [
-            (qcow2(&[(15, &[1])]), "qcow2 with a backing file"),
-            (qcow2(&[(79, &[4])]), "qcow2 with an external data file"),
-            (qcow2(&[(79, &[0x20])]), "qcow2 with unknown features"),
-            (qcow2(&[(7, &[1])]), "qcow2 of an unsupported version"),
-            (head(&[(0, b"QED\0")]), "qed which no Glance takes"),
-            (head(&[mbr]), "gpt with an empty partition table"),
-            (
-                head(&[mbr, (446, &[7])]),
-                "gpt with an invalid boot flag in its partition table",
-            ),
-            (
-                head(&[mbr, (446, &[0, 0, 2, 0, 0xEE, 0, 0, 0, 2])]),
-                "gpt with an invalid start in its partition table",
-            ),
-        ] {
-            assert_eq!(problem("raw", &data), Some(format!("its data is {why}")));
-        }
-        assert_eq!(problem("qcow2", &qcow2(&[(7, &[2])])), None);
-    }
-
-    #[test]
-    fn partition_tables_are_data_like_any_other() {
-        let mbr = (510, &[0x55, 0xAA][..]);
-        let gpt = (446, &[0, 0, 2, 0, 0xEE, 0, 0, 0, 1, 0, 0, 0][..]);
-        assert_eq!(problem("raw", &head(&[mbr, gpt])), None);
-        assert_eq!(
-            problem("raw", &head(&[mbr, (446, &[0x80, 0, 0, 0, 0x83])])),
-            None
-        );
-        assert_eq!(problem("aki", &head(&[])), None);
-        let iso = head(&[mbr, gpt, (0x8001, b"CD001")]);
-        assert_eq!(problem("iso", &iso), None);
-        let fat = head(&[mbr, (0x10, &[2]), (0x15, &[0xF8])]);
-        assert_eq!(problem("raw", &fat), None);
-        let both = head(&[(0, b"KDMV"), (0x8001, b"CD001")]);
-        assert_eq!(
-            problem("iso", &both).as_deref(),
-            Some("its data is both vmdk and iso")
-        );
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ mod property;
 mod record;
 mod status;
 
-pub use content::{ContentProblem, DataFormat, HEAD_BYTES};
+pub use content::{ContentProblem, DataFormat, Inspector};
 pub use diff::{Change, Field, FieldValue, MetadataDiff};
 pub use filter::{DoNotReplicate, FilterError};
 pub use form::TargetForm;

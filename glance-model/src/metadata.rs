@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::property::Kind;
 use crate::{BaseProperty, ImageId, ImageStatus, Scalar, Visibility};
 
-/// The MD5 of no bytes at all. v1 states no checksum for an empty image.
-const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
-
 /// Everything that Glance says about an image, in the one canonical form that
 /// v1 and v2 records are read into.
 ///
@@ -189,13 +186,10 @@ impl ImageMetadata {
     }
 
     /// Levels what the API versions say differently of images without bytes: v1
-    /// reserves an image with size 0, and knows no checksum of nothing.
+    /// reserves an image with size 0.
     pub(crate) fn level(&mut self) {
         if self.status == ImageStatus::Queued && self.size == Some(0) {
             self.size = None;
-        }
-        if self.is_active() && self.size == Some(0) && self.checksum.is_none() {
-            self.checksum = Some(MD5_OF_NOTHING.to_owned());
         }
     }
 }

@@ -63,6 +63,13 @@ impl ImageStatus {
         }
     }
 
+    /// Returns whether somebody else is writing the image, or was when it last changed: a
+    /// record in such a state takes no data until that ends.
+    #[must_use]
+    pub fn is_being_written(&self) -> bool {
+        matches!(self, Self::Saving | Self::Uploading | Self::Importing)
+    }
+
     /// Says whether the id is used up: no data can ever be put under it again.
     #[must_use]
     pub fn is_burnt(&self) -> bool {

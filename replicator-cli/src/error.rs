@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use glance_client::{EndpointProblem, ErrorKind, InvalidToken, ParseEndpointError};
-use glance_model::FilterError;
+use glance_model::{ContentProblem, FilterError};
 use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
@@ -152,10 +152,15 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              the other one",
         );
     }
-    if let Some(ImageError::Refused(_)) = error.downcast_ref() {
+    if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
+        return Some(hint_of_content(problem));
+    }
+    if let Some(ImageError::NoFormat { .. }) = error.downcast_ref() {
         return Some(
-            "correct the image's disk_format at the source; if the target does not check what it \
-             is given, --format-check off sends it all the same",
+            "Images v1 lets them be set at the source (`glance --os-image-api-version 1 \
+             image-update --disk-format raw --container-format bare ID`); or create the record at \
+             the target with the same id, name and formats (`openstack image create --id ID \
+             --disk-format raw --container-format bare NAME`), and run it again",
         );
     }
     if let Some(error) = error.downcast_ref::<ArchiveError>() {
@@ -164,11 +169,40 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     None
 }
 
+/// Tried with real servers: v2 answers 403 to a change of `disk_format` once there is data.
+fn hint_of_content(problem: &ContentProblem) -> &'static str {
+    match problem {
+        ContentProblem::Empty { .. } => {
+            "an image of no bytes is what Nova makes of a server that runs from a volume: its \
+             block_device_mapping is what counts. v2 does not change the disk_format of an image \
+             that is there: create it anew at the source, with the same properties and the \
+             disk_format raw; or, for a copy that no later run is to update, dump it, write raw \
+             into its metadata file, and load it from there"
+        }
+        ContentProblem::Mismatch { .. } => {
+            "v2 does not change the disk_format of an image that has its data: create it anew at \
+             the source, with the right one; or, for a copy that no later run is to update, dump \
+             it, correct the disk_format in its metadata file, and load it from there; if the \
+             target does not check what it is given, --format-check off sends it all the same"
+        }
+        ContentProblem::RefusedBefore { .. } => {
+            "the record there takes no data with that disk_format any more: create the image \
+             anew at the source, with the right one; what is left there can be deleted"
+        }
+        _ => {
+            "convert the data into an image that stands alone (`qemu-img convert`), and create it \
+             anew at the source; if the target does not check what it is given, --format-check off \
+             sends it all the same"
+        }
+    }
+}
+
 fn hint_of_id(problem: &IdProblem) -> &'static str {
     match problem {
         IdProblem::DeadUpload { .. } => {
             "Glance takes no data for it any more; whoever runs it can set the record back to \
-             queued in its database, once the part of the data is removed from the store; else \
+             queued in its database, once the part of the data is removed from the store (of an \
+             import, from the staging store); else \
              delete the image there, which uses up its id until it is purged, and copy it with \
              --on-id-conflict new-id"
         }
@@ -205,7 +239,8 @@ fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::UnsupportedContent => {
             "the target does not take the data for the image's disk_format, and its record there \
              takes none any more: delete it, and purge it from Glance's database (glance-manage db \
-             purge); then correct the disk_format at the source, and run it again"
+             purge), or leave it; and create the image anew at the source, with the right \
+             disk_format, since v2 does not change that of an image that has its data"
         }
         _ => return None,
     })

@@ -394,7 +394,8 @@ fn data_that_does_not_match_its_format_is_not_sent_unless_one_wants_it() {
         "{ran:?}"
     );
     assert!(
-        ran.stderr.contains("hint: correct the image's disk_format"),
+        ran.stderr
+            .contains("hint: v2 does not change the disk_format"),
         "{ran:?}"
     );
     assert!(today.images().is_empty());

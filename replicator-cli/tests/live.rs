@@ -15,12 +15,16 @@ mod background;
 mod clouds;
 #[path = "live/images.rs"]
 mod images;
+#[path = "live/inspector.rs"]
+mod inspector;
 #[path = "live/keystone.rs"]
 mod keystone;
 #[path = "live/killed.rs"]
 mod killed;
 #[path = "support/killing.rs"]
 mod killing;
+#[path = "live/odd_images.rs"]
+mod odd_images;
 #[path = "live/openstacksdk.rs"]
 mod openstacksdk;
 #[path = "live/server.rs"]

@@ -8,16 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ContentProblem, HEAD_BYTES, ImageMetadata};
+use glance_model::{ContentProblem, ImageMetadata, Inspector};
 use tokio::time::Instant;
 
 use self::hashing::Hashing;
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
 use crate::port::{Event, FailureKind, ImageData, ImageDataStream, ImageSource, PortError};
-use crate::proof::stated_digest;
+use crate::proof::{is_empty, stated_digest};
 use crate::report::ImageError;
 use crate::retry::RetryPolicy;
+
+/// How much of an image's beginning is looked at before its upload begins, at most:
+/// as far as a VHDX mostly has tables.
+const MOST_AHEAD_BYTES: u64 = 3 << 20;
 
 /// How often it is said how much data has arrived.
 const TELL_EVERY: Duration = Duration::from_millis(50);
@@ -54,8 +58,9 @@ pub(crate) struct FlowOptions<'a> {
     pub(crate) retry: &'a RetryPolicy,
     /// Whether to hash the data, and hold its end back until it is right.
     pub(crate) hashes: bool,
-    /// Whether to look at the beginning of the data first.
-    pub(crate) looks_at_head: bool,
+    /// Whether to look at the data as the target will, and to end it if the target
+    /// would refuse it.
+    pub(crate) inspects: bool,
 }
 
 /// What was opened, and what is known of how it should end.
@@ -68,6 +73,7 @@ pub(crate) struct Flow {
     /// The digest to be reached.
     stated: Option<Stated>,
     hashing: Option<Hashing>,
+    inspector: Option<Inspector>,
     len_bytes: Option<u64>,
     chunks: ImageDataStream,
     /// How many bytes of the image have been read and hashed.
@@ -122,8 +128,10 @@ impl Flow {
             (hashing, at_bytes) = (start(), 0);
         }
         let mut data = open_at(source, image, at_bytes).await?;
-        if options.looks_at_head && data.offset_bytes == 0 {
-            data.chunks = look_at_head(image, data.chunks).await?;
+        let mut inspector = None;
+        if options.inspects && data.offset_bytes == 0 {
+            let (chunks, begun) = look_ahead(image, data.chunks).await?;
+            (data.chunks, inspector) = (chunks, Some(begun));
         }
         if data.offset_bytes != at_bytes {
             // The source gives all or nothing, so the target starts anew, too.
@@ -143,6 +151,7 @@ impl Flow {
             ending: ending.clone(),
             stated,
             hashing,
+            inspector,
             len_bytes: image.size.or(rest),
             chunks: data.chunks,
             at_bytes,
@@ -188,6 +197,7 @@ impl Flow {
                 self.check().await?;
                 return Ok(None);
             };
+            self.inspect(&chunk)?;
             self.at_bytes += chunk.len() as u64;
             if let Some(stated) = self.len_bytes
                 && self.at_bytes > stated
@@ -206,6 +216,17 @@ impl Flow {
                 return Ok(Some(before));
             }
         }
+    }
+
+    /// Looks at a chunk, but for what was looked at before the upload began.
+    fn inspect(&mut self, chunk: &[u8]) -> Result<(), ImageError> {
+        let Some(inspector) = &mut self.inspector else {
+            return Ok(());
+        };
+        let seen = inspector.seen_bytes().saturating_sub(self.at_bytes);
+        let seen = usize::try_from(seen).unwrap_or(usize::MAX);
+        inspector.see(chunk.get(seen..).unwrap_or_default());
+        refuse(inspector.problem().cloned())
     }
 
     /// Says how much has arrived. Not of each chunk: whoever shows it would take
@@ -320,6 +341,11 @@ impl Flow {
             let found = self.at_bytes;
             return Err(ImageError::Length { stated, found });
         }
+        self.check_digest().await?;
+        refuse(self.inspector.take().and_then(Inspector::finish))
+    }
+
+    async fn check_digest(&mut self) -> Result<(), ImageError> {
         let Some(hashing) = &self.hashing else {
             return Ok(());
         };
@@ -350,37 +376,53 @@ async fn open_at(
         return Ok(ImageData::from_bytes(Bytes::new()).with_offset(at_bytes));
     }
     let data = source.image_data(&image.id, at_bytes).await;
-    data.map_err(ImageError::Source)?
-        .ok_or(ImageError::DataLost)
+    match data.map_err(ImageError::Source)? {
+        Some(data) => Ok(data),
+        // A server with nothing to give out says so, whether there should be something or not.
+        None if is_empty(image) => Ok(ImageData::from_bytes(Bytes::new())),
+        None => Err(ImageError::DataLost),
+    }
 }
 
-/// Reads the beginning, and puts it back in front.
-async fn look_at_head(
+/// Reads the beginning, looks at it, and puts it back in front.
+async fn look_ahead(
     image: &ImageMetadata,
     mut chunks: ImageDataStream,
-) -> Result<ImageDataStream, ImageError> {
-    let mut head = Vec::new();
-    let mut read = Vec::new();
-    while head.len() < HEAD_BYTES {
-        let Some(chunk) = chunks.next().await else {
-            break;
-        };
-        match &chunk {
-            Ok(chunk) => head.extend_from_slice(chunk),
-            // Left in its place, it is dealt with when it is reached.
-            Err(_) => {
-                return Ok(stream::iter(read).chain(stream::iter([chunk])).boxed());
-            }
-        }
-        read.push(chunk);
-    }
-    head.truncate(HEAD_BYTES);
+) -> Result<(ImageDataStream, Inspector), ImageError> {
     let stated = |format: &Option<String>| format.clone().unwrap_or_default();
     let (disk, container) = (stated(&image.disk_format), stated(&image.container_format));
-    if let Some(problem) = ContentProblem::find(&disk, &container, &head) {
-        return Err(ImageError::Refused(problem));
+    let mut inspector = Inspector::new(&disk, &container);
+    let mut read = Vec::new();
+    let mut is_all = false;
+    while inspector.wants_more() && inspector.seen_bytes() < MOST_AHEAD_BYTES {
+        match chunks.next().await {
+            Some(Ok(chunk)) => {
+                inspector.see(&chunk);
+                read.push(Ok(chunk));
+            }
+            // Left in its place, it is dealt with when it is reached.
+            Some(Err(error)) => {
+                read.push(Err(error));
+                break;
+            }
+            None => {
+                // What is too short is no whole header, and fails for its length.
+                let len = inspector.seen_bytes();
+                is_all = image.size.is_none_or(|size| size == len);
+                break;
+            }
+        }
     }
-    Ok(stream::iter(read).chain(chunks).boxed())
+    refuse(if is_all {
+        inspector.clone().finish()
+    } else {
+        inspector.problem().cloned()
+    })?;
+    Ok((stream::iter(read).chain(chunks).boxed(), inspector))
+}
+
+fn refuse(problem: Option<ContentProblem>) -> Result<(), ImageError> {
+    problem.map_or(Ok(()), |problem| Err(ImageError::Refused(problem)))
 }
 
 pub(crate) fn retry_after(error: &ImageError) -> Option<Duration> {

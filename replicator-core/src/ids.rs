@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus};
+use glance_model::{ContentProblem, ImageId, ImageMetadata, ImageStatus};
 
 use crate::proof::{Proof, compare_stated};
 
@@ -32,16 +32,19 @@ pub enum IdProblem {
     /// An image was there, and Glance never gives an id back.
     #[error("the id is used up on the target, where the image is {0}")]
     Burnt(ImageStatus),
-    /// An upload ended without its server noticing: it was killed.
+    /// An upload or an import ended without its server noticing: it was killed. Or its data
+    /// was staged, and nobody has asked for the import.
     #[error(
-        "the target has the image in saving since {since}, longer than any upload takes: its \
+        "the target has the image in {status} since {since}, longer than any upload takes: its \
          server died in the middle of one"
     )]
     DeadUpload {
+        /// What the target says of it.
+        status: ImageStatus,
         /// When it began.
         since: String,
     },
-    /// The record has leftovers of other data, which an upload was refused for.
+    /// The record has leftovers of other data, for which an upload was refused.
     #[error(
         "the record on the target is spoiled: it has kept the digests of data that was refused \
          after its upload, and takes no other"
@@ -76,12 +79,13 @@ impl IdProblem {
     ) -> Option<Self> {
         match &existing.status {
             status if status.is_burnt() => Some(Self::Burnt(status.clone())),
-            ImageStatus::Saving => {
+            status if status.is_being_written() => {
                 let since = existing.updated_at.clone()?;
                 let begun: jiff::Timestamp = since.parse().ok()?;
                 let begun = Duration::from_secs(u64::try_from(begun.as_second()).ok()?);
                 let is_dead = now? > begun + saving_limit(image.size);
-                is_dead.then_some(Self::DeadUpload { since })
+                let status = status.clone();
+                is_dead.then_some(Self::DeadUpload { status, since })
             }
             ImageStatus::Queued if existing.has_leftovers() => {
                 // The same data may still go to another store.
@@ -91,6 +95,21 @@ impl IdProblem {
             _ => None,
         }
     }
+}
+
+/// Finds out that a target has refused the very data of an image already, and that nothing
+/// has changed: sent again, it would be refused again, and use up another store there.
+pub(crate) fn refused_before(
+    image: &ImageMetadata,
+    existing: &ImageMetadata,
+) -> Option<ContentProblem> {
+    let is_left = existing.status == ImageStatus::Queued && existing.has_leftovers();
+    let compared = compare_stated(image, existing, image.size.unwrap_or(0));
+    let is_same = matches!(compared, Ok(Proof::Verified))
+        && image.disk_format == existing.disk_format
+        && image.container_format == existing.container_format;
+    let stated = image.disk_format.clone().unwrap_or_default();
+    (is_left && is_same).then_some(ContentProblem::RefusedBefore { stated })
 }
 
 #[cfg(test)]
@@ -118,8 +137,11 @@ mod tests {
             (1, begun - hours(1), false),
         ] {
             image.size = Some(size);
-            let found = IdProblem::find(&image, &saving, Some(now));
-            assert_eq!(found.is_some(), is_dead, "{size} bytes, {now:?}: {found:?}");
+            for status in ["saving", "uploading", "importing"] {
+                saving.status = ImageStatus::parse(status);
+                let found = IdProblem::find(&image, &saving, Some(now));
+                assert_eq!(found.is_some(), is_dead, "{size} bytes, {now:?}: {found:?}");
+            }
         }
         assert_eq!(IdProblem::find(&image, &saving, None), None);
     }
@@ -135,5 +157,22 @@ mod tests {
         left.checksum = Some("bb".into());
         let found = IdProblem::find(&image, &left, None);
         assert_eq!(found, Some(IdProblem::Spoiled));
+    }
+
+    #[test]
+    fn data_is_refused_again_as_long_as_neither_it_nor_its_format_is_another() {
+        let mut image = record(ImageStatus::Active);
+        (image.size, image.checksum) = (Some(5), Some("aa".into()));
+        image.disk_format = Some("qcow2".into());
+        let mut left = record(ImageStatus::Queued);
+        left.disk_format = Some("qcow2".into());
+        assert_eq!(refused_before(&image, &left), None);
+        left.checksum = Some("AA".into());
+        assert!(refused_before(&image, &left).is_some());
+        left.checksum = Some("bb".into());
+        assert_eq!(refused_before(&image, &left), None);
+        left.checksum = Some("aa".into());
+        image.disk_format = Some("raw".into());
+        assert_eq!(refused_before(&image, &left), None);
     }
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 
 use crate::context::RunContext;
-use crate::ids::{IdProblem, OnIdConflict};
+use crate::ids::{IdProblem, OnIdConflict, refused_before};
 use crate::merge::{End, ListingError, MergedListing, Next, Pair};
 use crate::port::{Event, ImageSource, ImageStream, ImageTarget, Operation, PortError, SkipReason};
 use crate::replicate::{DataPolicy, ReplicateOptions};
@@ -265,10 +265,13 @@ impl Decider<'_> {
         }
         // Where nothing is to be copied, nothing is lost; and an archive has no such ids.
         if is_to_copy && self.form != TargetForm::Whole {
+            if let Some(problem) = refused_before(&image, &existing) {
+                return Decision::Fail(ImageError::Refused(problem));
+            }
             if let Some(problem) = IdProblem::find(&image, &existing, self.options.now) {
                 return self.id_conflict(image, problem);
             }
-            if existing.status == ImageStatus::Saving {
+            if existing.status.is_being_written() {
                 let since = existing.updated_at;
                 return Decision::Skip(SkipReason::BeingWritten { since });
             }

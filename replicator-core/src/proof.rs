@@ -51,6 +51,19 @@ pub(crate) fn stated_digest(image: &ImageMetadata) -> Option<(DigestAlgorithm, &
         })
 }
 
+/// Returns whether an image has no bytes at all, by what its end states of it.
+pub(crate) fn is_empty(image: &ImageMetadata) -> bool {
+    match (image.size, stated_digest(image)) {
+        (Some(size), _) => size == 0,
+        // Of a length that nobody knows, as an image may be that is kept elsewhere.
+        (None, Some((algorithm, _, value))) => {
+            let nothing = algorithm.digester().finish();
+            value.eq_ignore_ascii_case(&nothing)
+        }
+        (None, None) => false,
+    }
+}
+
 /// Compares what the target states of its copy with what the source states, and
 /// with the length of what was sent. Says whether a digest was compared.
 pub(crate) fn compare_stated(

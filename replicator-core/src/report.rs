@@ -146,6 +146,12 @@ pub enum ImageError {
     /// Both ends have an active image of that id, and they are not the same.
     #[error("the target has another image of that id: {}", describe(.0))]
     DifferentContent(MetadataDiff),
+    /// A server with v2 takes no data for an image without formats, which v1 lets be.
+    #[error("the image has no {missing}, and a target with v2 takes no data without one")]
+    NoFormat {
+        /// `disk_format`, `container_format`, or both.
+        missing: &'static str,
+    },
     /// The target would refuse the data, and spoil its record.
     #[error("the target would refuse the data")]
     Refused(#[source] ContentProblem),

@@ -8,7 +8,7 @@ use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
 use crate::flow::{Ending, Flow, FlowOptions, retry_after};
-use crate::ids::IdProblem;
+use crate::ids::{IdProblem, refused_before};
 use crate::port::{Event, ImageData, ImageSource, ImageTarget, PortError};
 use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
@@ -43,6 +43,9 @@ impl Transfer<'_> {
         existing: Option<ImageMetadata>,
         shared: Option<SharedData>,
     ) -> Result<Outcome, ImageError> {
+        if let Some(missing) = self.missing_format(existing.as_ref()) {
+            return Err(ImageError::NoFormat { missing });
+        }
         self.ctx.emit(Event::TransferStarted {
             image: Box::new(self.image.clone()),
             total_bytes: self.image.size.unwrap_or(0),
@@ -106,6 +109,25 @@ impl Transfer<'_> {
         Ok(Outcome::Copied { total_bytes, proof })
     }
 
+    /// What a record with v2 has to say before it takes data, and neither the image says nor
+    /// the record that is there. An image from v1 may have no formats.
+    fn missing_format(&self, existing: Option<&ImageMetadata>) -> Option<&'static str> {
+        if !matches!(self.target.form(), TargetForm::V2 { .. }) {
+            return None;
+        }
+        let has = |format: fn(&ImageMetadata) -> &Option<String>| {
+            format(self.copy).is_some() || existing.is_some_and(|found| format(found).is_some())
+        };
+        let disk = has(|image| &image.disk_format);
+        let container = has(|image| &image.container_format);
+        match (disk, container) {
+            (true, true) => None,
+            (false, true) => Some("disk_format"),
+            (true, false) => Some("container_format"),
+            (false, false) => Some("disk_format and no container_format"),
+        }
+    }
+
     /// Waits, and asks the target what it has: the image, a record that takes
     /// data, or nothing.
     async fn look_again(
@@ -128,6 +150,10 @@ impl Transfer<'_> {
                         .ok_or(ImageError::StillSaving)?;
                 }
                 found => {
+                    let refused = found.as_ref().and_then(|f| refused_before(self.image, f));
+                    if let Some(problem) = refused {
+                        return Err(ImageError::Refused(problem));
+                    }
                     let is_usable = |found: &ImageMetadata| {
                         found.is_active() || found.status == ImageStatus::Queued
                     };
@@ -147,9 +173,12 @@ impl Transfer<'_> {
         if let Some(problem) = IdProblem::find(self.image, &found, self.options.now) {
             return Err(problem.into());
         }
+        if let Some(problem) = refused_before(self.image, &found) {
+            return Err(ImageError::Refused(problem));
+        }
         match found.status {
             ImageStatus::Active | ImageStatus::Queued => Ok(found),
-            ImageStatus::Saving => Err(ImageError::Target(PortError::Busy {
+            status if status.is_being_written() => Err(ImageError::Target(PortError::Busy {
                 id: found.id,
                 since: found.updated_at,
             })),
@@ -280,7 +309,7 @@ pub(crate) fn flow_options<'a>(
         retry: &options.retry,
         hashes: options.verify.hashes(),
         // A server that knows no hidden images is too old to look.
-        looks_at_head: options.format_check == FormatCheck::Auto && target.form() == knows_hidden,
+        inspects: options.format_check == FormatCheck::Auto && target.form() == knows_hidden,
     }
 }
 

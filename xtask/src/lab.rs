@@ -66,13 +66,15 @@ pub(crate) fn is_up() -> bool {
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`
 /// and so on, the clouds and certificates, in `GLANCE_LAB_FRESH` the script that empties the
-/// servers it is given, in `GLANCE_LAB_OPENSTACKSDK` a Python that has openstacksdk, and in
-/// `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017.
+/// servers it is given, in `GLANCE_LAB_OPENSTACKSDK` a Python that has openstacksdk, in
+/// `GLANCE_LAB_PYTHON_REPLICATOR` the Python tool of 2017, and in `GLANCE_LAB_INSPECT_CONTENT`
+/// today's Glance as a judge of image data.
 pub(crate) fn environment() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut variables = parse(&shell::output(script("lab").arg("env"))?);
     for (variable, script) in [
         ("GLANCE_LAB_FRESH", "fresh"),
         ("GLANCE_LAB_PYTHON_REPLICATOR", "python-replicator"),
+        ("GLANCE_LAB_INSPECT_CONTENT", "inspect-content"),
     ] {
         variables.push((variable.to_owned(), path(script).display().to_string()));
     }
@@ -136,10 +138,11 @@ mod tests {
                 "TLS_KEY",
                 "OPENSTACKSDK",
                 "FRESH",
-                "PYTHON_REPLICATOR"
+                "PYTHON_REPLICATOR",
+                "INSPECT_CONTENT"
             ]
         );
-        for (name, script) in environment.iter().rev().take(2) {
+        for (name, script) in environment.iter().rev().take(3) {
             assert!(Path::new(script).is_file(), "{name} is {script}");
         }
     }

@@ -101,6 +101,17 @@ impl Server {
         assert_eq!(status, 201, "{fields:?}: {text}");
     }
 
+    pub(crate) fn update_v1(&self, id: &str, fields: &[(&str, &str)]) {
+        let mut request = self.client.put(format!("{}/v1/images/{id}", self.url));
+        request = request.header("x-glance-registry-purge-props", "False");
+        for (name, value) in fields {
+            request = request.header(format!("x-image-meta-{name}"), *value);
+        }
+        let answer = request.send().unwrap();
+        let (status, text) = (answer.status(), answer.text().unwrap());
+        assert_eq!(status, 200, "{fields:?}: {text}");
+    }
+
     /// All images, as the server lists them.
     fn records(&self) -> Vec<Value> {
         let queries: &[&str] = match (self.is_v2, self.knows_hidden) {
