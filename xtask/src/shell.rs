@@ -9,10 +9,26 @@ use std::process::{Command, Stdio};
 /// What a task comes to: its error is shown to whoever started it.
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
-/// Returns the root of the workspace.
+/// Returns the root of the workspace that this task is run in.
+///
+/// It is asked for at run time: the path that was compiled in is that of another checkout where a
+/// target directory was copied.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_owned()
+    let current = env::current_dir().unwrap_or_default();
+    root_from(
+        env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from),
+        &current,
+    )
+}
+
+/// Finds the root by the package that cargo runs, else above the current directory.
+fn root_from(package: Option<PathBuf>, current: &Path) -> PathBuf {
+    let is_root = |directory: &&Path| directory.join("xtask/Cargo.toml").is_file();
+    let package = package.as_deref().and_then(Path::parent).filter(is_root);
+    package
+        .or_else(|| current.ancestors().find(is_root))
+        .unwrap_or(current)
+        .to_owned()
 }
 
 /// Returns a cargo command at the root of the workspace: the cargo that runs this task.
@@ -119,6 +135,17 @@ mod tests {
             line(&command),
             r"RUSTDOCFLAGS='-D warnings' cargo doc 'a b' 'it'\''s'"
         );
+    }
+
+    #[test]
+    fn root_is_that_of_the_checkout_in_which_the_task_runs() {
+        let here = root();
+        assert!(here.join("xtask/src/shell.rs").is_file(), "{here:?}");
+        let copied = Path::new("/nowhere/at/all");
+        for package in [None, Some(copied.join("xtask"))] {
+            assert_eq!(root_from(package, &here.join("docs")), here);
+        }
+        assert_eq!(root_from(Some(here.join("xtask")), copied), here);
     }
 
     #[test]
