@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{BadRecord, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record};
+use glance_model::{
+    BadRecord, EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record,
+};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::api::{self, v1, v2};
@@ -159,7 +161,7 @@ impl GlanceClient {
                     .error(ErrorKind::InvalidAnswer, &request)
                     .with_source(source)
             })?,
-            ApiVersion::V2 { .. } => answer.json::<V2Record>().await?.into(),
+            ApiVersion::V2 { .. } => self.v2_record(answer).await?,
         };
         self.of(id, image, &request).map(Some)
     }
@@ -241,7 +243,7 @@ impl GlanceClient {
             ApiVersion::V2 { .. } => {
                 let request = v2::create(metadata);
                 let answer = http.send(&request).await.map_err(duplicate)?;
-                (request, answer.json::<V2Record>().await?.into())
+                (request, self.v2_record(answer).await?)
             }
         };
         self.of(id, image, &request)
@@ -324,8 +326,8 @@ impl GlanceClient {
             }
             ApiVersion::V2 { .. } => {
                 let request = v2::update(id, diff);
-                let record: V2Record = http.send(&request).await?.json().await?;
-                (request, record.into())
+                let answer = http.send(&request).await?;
+                (request, self.v2_record(answer).await?)
             }
         };
         self.of(id, image, &request)
@@ -333,8 +335,17 @@ impl GlanceClient {
 
     async fn show(&self, id: &ImageId) -> Result<ImageMetadata, Error> {
         let request = v2::show(id);
-        let record: V2Record = self.0.http.send(&request).await?.json().await?;
-        self.of(id, record.into(), &request)
+        let answer = self.0.http.send(&request).await?;
+        self.of(id, self.v2_record(answer).await?, &request)
+    }
+
+    /// What a name means depends on the version of the server.
+    async fn v2_record(&self, answer: Answer) -> Result<ImageMetadata, Error> {
+        Ok(if self.0.version.has_hidden() {
+            answer.json::<V2Record>().await?.into()
+        } else {
+            answer.json::<EarlyV2Record>().await?.into()
+        })
     }
 
     /// An answer about another image is no answer.

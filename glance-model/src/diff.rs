@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::record::property_text;
-use crate::{BaseProperty, DoNotReplicate, ImageMetadata, Scalar, Visibility};
+use crate::{BaseProperty, DoNotReplicate, ImageMetadata, Scalar, TargetForm, Visibility};
 
 /// A part of an image's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl fmt::Display for Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of the types say it")]
 pub enum FieldValue {
+    Null,
     Text(String),
     Number(u64),
     Flag(bool),
@@ -54,6 +55,7 @@ impl From<Scalar<'_>> for FieldValue {
 impl fmt::Display for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Null => f.write_str("null"),
             Self::Text(text) => Scalar::Text(text).fmt(f),
             Self::Number(number) => Scalar::Number(*number).fmt(f),
             Self::Flag(flag) => Scalar::Flag(*flag).fmt(f),
@@ -164,28 +166,25 @@ impl MetadataDiff {
         target: &ImageMetadata,
         filter: &DoNotReplicate,
     ) {
-        let wanted = source
-            .properties
-            .iter()
-            .map(|(name, value)| (name, value.clone()))
+        let of_users = source.other.iter();
+        let of_users = of_users.filter(|(name, _)| !filter.contains(name));
+        let texts = source.properties.iter();
+        let wanted = texts
+            .map(|(name, text)| (name, FieldValue::Text(text.clone())))
             .chain(
                 source
-                    .other
+                    .null_properties
                     .iter()
-                    .map(|(name, value)| (name, property_text(value))),
-            );
+                    .map(|name| (name, FieldValue::Null)),
+            )
+            .chain(of_users.map(|(name, value)| (name, of_other(value))));
         for (name, wanted) in wanted {
-            let found = target
-                .properties
-                .get(name)
-                .cloned()
-                .or_else(|| target.other.get(name).map(property_text));
-            if found.as_ref() != Some(&wanted) && !filter.contains(name) {
-                self.push(
-                    Field::Property(name.clone()),
-                    FieldValue::Text(wanted),
-                    found.map(FieldValue::Text),
-                );
+            let found = property(target, name);
+            if !found
+                .as_ref()
+                .is_some_and(|found| is_same_property(&wanted, found))
+            {
+                self.push(Field::Property(name.clone()), wanted, found);
             }
         }
     }
@@ -217,6 +216,70 @@ impl MetadataDiff {
         self
     }
 
+    /// The part of it that a client can write to a target, and the additional
+    /// properties that can only come with the creation of a record there
+    /// ([`TargetForm::can_update`]).
+    #[must_use]
+    pub fn updatable(self, form: TargetForm) -> (Self, BTreeSet<String>) {
+        let mut left_out = BTreeSet::new();
+        let mut diff = self.writable();
+        diff.changes.retain(|change| match &change.field {
+            Field::Property(name) if !form.can_update(name) => {
+                left_out.insert(name.clone());
+                false
+            }
+            _ => true,
+        });
+        (diff, left_out)
+    }
+
+    /// What makes the additional properties and the tags of `found` those that are
+    /// wanted, and no others.
+    ///
+    /// A property that is not wanted is set to null, which removes it on v2.
+    #[must_use]
+    pub fn to_make_equal(wanted: &ImageMetadata, found: &ImageMetadata) -> Self {
+        let mut wanted = wanted.clone();
+        let surplus = found.properties.iter();
+        let surplus =
+            surplus.filter(|(name, text)| !text.is_empty() && property(&wanted, name).is_none());
+        let surplus: Vec<String> = surplus.map(|(name, _)| name.clone()).collect();
+        wanted.null_properties.extend(surplus);
+        let mut diff = Self::between(&wanted, found, &DoNotReplicate::nothing());
+        diff.changes.retain(|change| change.field != Field::Tags);
+        if wanted.tags != found.tags {
+            // Without those of the target, which would be joined with them.
+            diff.push(Field::Tags, FieldValue::Tags(wanted.tags), None);
+        }
+        diff
+    }
+
+    /// What brings an image that should be as `meant` back to it: what
+    /// [`to_make_equal`](Self::to_make_equal) has, and each base property that it should
+    /// not have.
+    #[must_use]
+    pub fn to_restore(meant: &ImageMetadata, found: &ImageMetadata) -> Self {
+        let mut diff = Self::to_make_equal(meant, found).writable();
+        for &property in BaseProperty::ALL {
+            if let (true, None, Some(value)) = (
+                property.is_writable(),
+                meant.get(property),
+                found.get(property),
+            ) {
+                diff.push(Field::Base(property), FieldValue::Null, Some(value.into()));
+            }
+        }
+        diff
+    }
+
+    /// The part of it that another one says nothing of.
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        let named = |field: &Field| other.changes.iter().any(|change| change.field == *field);
+        self.changes.retain(|change| !named(&change.field));
+        self
+    }
+
     /// Says whether size or checksum differ: of two active images, that they
     /// are not the same image.
     #[must_use]
@@ -237,10 +300,20 @@ impl MetadataDiff {
                 (Field::Tags, FieldValue::Tags(tags)) => metadata.tags = tags,
                 (Field::Property(name), FieldValue::Text(text)) => {
                     metadata.other.remove(name);
+                    metadata.null_properties.remove(name);
                     metadata.properties.insert(name.clone(), text);
+                }
+                (Field::Property(name), FieldValue::Null) => {
+                    metadata.other.remove(name);
+                    metadata.properties.remove(name);
+                    metadata.null_properties.insert(name.clone());
                 }
                 (Field::Base(property), value) => {
                     let value = match &value {
+                        FieldValue::Null => {
+                            metadata.clear(*property);
+                            continue;
+                        }
                         FieldValue::Text(text) => Scalar::Text(text),
                         FieldValue::Number(number) => Scalar::Number(*number),
                         FieldValue::Flag(flag) => Scalar::Flag(*flag),
@@ -253,6 +326,34 @@ impl MetadataDiff {
         }
         metadata
     }
+}
+
+/// What an image says of an additional property.
+fn property(metadata: &ImageMetadata, name: &String) -> Option<FieldValue> {
+    if let Some(text) = metadata.properties.get(name) {
+        return Some(FieldValue::Text(text.clone()));
+    }
+    if metadata.null_properties.contains(name) {
+        return Some(FieldValue::Null);
+    }
+    metadata.other.get(name).map(of_other)
+}
+
+fn of_other(value: &serde_json::Value) -> FieldValue {
+    match value {
+        serde_json::Value::Null => FieldValue::Null,
+        value => FieldValue::Text(property_text(value)),
+    }
+}
+
+/// Null says no more than an empty text, and v2 shows it so.
+fn is_same_property(a: &FieldValue, b: &FieldValue) -> bool {
+    let is_empty = |value: &FieldValue| match value {
+        FieldValue::Null => true,
+        FieldValue::Text(text) => text.is_empty(),
+        _ => false,
+    };
+    a == b || (is_empty(a) && is_empty(b))
 }
 
 fn same(
@@ -402,7 +503,7 @@ mod tests {
         let mut source = with(&[("frog", "1")]);
         source.owner = Some("acme".into());
         source.status = ImageStatus::Queued;
-        let filter = DoNotReplicate::parse("owner,frog,status").unwrap();
+        let filter = DoNotReplicate::parse("owner,properties,status").unwrap();
         assert!(MetadataDiff::between(&source, &image(), &filter).is_empty());
     }
 }

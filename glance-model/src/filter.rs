@@ -1,4 +1,4 @@
-//! Properties that are neither compared nor sent.
+//! What is neither compared nor sent.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,11 @@ use crate::{BaseProperty, ImageMetadata};
 /// What the Python tool leaves out unless it is told otherwise.
 const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "updated_at"];
 
-/// Names of properties, base and additional ones, that are neither compared nor
-/// sent (`--dontreplicate` of the Python tool).
+/// What is neither compared nor sent: fields of a record by their names
+/// (`--dontreplicate` of the Python tool), and additional properties by patterns.
+///
+/// As in the Python tool, a name means a field of the record, and never one of the
+/// additional properties: these are a field together, `properties`.
 #[derive(Clone, Debug)]
 pub struct DoNotReplicate {
     names: BTreeSet<String>,
@@ -44,6 +47,15 @@ impl Default for DoNotReplicate {
 }
 
 impl DoNotReplicate {
+    /// Leaves nothing out.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            names: BTreeSet::new(),
+            dropped: GlobSet::empty(),
+        }
+    }
+
     /// Reads names that are separated by blanks, commas or both.
     ///
     /// # Errors
@@ -95,7 +107,7 @@ impl DoNotReplicate {
         Ok(self)
     }
 
-    /// Says whether a property of that name is left out.
+    /// Returns whether the field of that name is left out.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
@@ -115,10 +127,14 @@ impl DoNotReplicate {
         }
         if self.contains("properties") {
             metadata.properties.clear();
+            metadata.null_properties.clear();
         }
-        let is_kept = |name: &String| !self.contains(name) && !self.dropped.is_match(name);
+        let is_kept = |name: &String| !self.dropped.is_match(name);
         metadata.properties.retain(|name, _| is_kept(name));
-        metadata.other.retain(|name, _| is_kept(name));
+        metadata.null_properties.retain(is_kept);
+        metadata
+            .other
+            .retain(|name, _| is_kept(name) && !self.contains(name));
         metadata
     }
 }
@@ -156,12 +172,14 @@ mod tests {
         image.properties.insert("duck".into(), "2".into());
         image.other.insert("dontrepl".into(), "banana".into());
         let filter = DoNotReplicate::parse("owner tags frog dontrepl size").unwrap();
-        let filtered = filter.apply(image);
+        let filtered = filter.apply(image.clone());
         assert_eq!(filtered.owner, None);
         assert_eq!(filtered.name.as_deref(), Some("one"));
         assert_eq!(filtered.size, Some(5), "a transfer needs the size");
         assert!(filtered.tags.is_empty() && filtered.other.is_empty());
-        assert_eq!(filtered.properties.len(), 1);
+        assert_eq!(filtered.properties, image.properties, "frog is no field");
+        let filter = DoNotReplicate::parse("properties").unwrap();
+        assert!(filter.apply(image).properties.is_empty());
     }
 
     #[test]

@@ -1,10 +1,25 @@
 //! What a target can hold of an image's metadata.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::property::is_reserved_in_v2;
+use serde_json::Value;
+
+use crate::patch::can_be_patched;
+use crate::property::Names;
 use crate::record::property_text;
 use crate::{BaseProperty, ImageMetadata, Scalar, Visibility};
+
+/// The longest header line that Glance 15.0.2 takes, in bytes: `max_header_line` is
+/// 16384, and the line break counts.
+const V1_HEADER_BYTES: usize = 16383;
+
+/// All headers of properties together, in bytes: Glance 15.0.2 takes 64 KiB of headers
+/// (`MAX_TOTAL_HEADER_SIZE` of eventlet), of which the others get 4 KiB.
+const V1_PROPERTIES_BYTES: usize = 60 << 10;
+
+/// The longest name of a property, in characters, from v2.7 on.
+const V2_NAME_CHARS: usize = 255;
 
 /// The form in which a target holds metadata. Source and target are compared
 /// in it, so that what the target cannot say is no difference.
@@ -13,8 +28,9 @@ use crate::{BaseProperty, ImageMetadata, Scalar, Visibility};
 pub enum TargetForm {
     /// Everything, as an archive does.
     Whole,
-    /// Images v2. `hidden` says whether the server knows `os_hidden` (v2.7);
-    /// before, it takes it for the name of an additional property.
+    /// Images v2: no null properties, and no properties by the names that it has itself.
+    /// `hidden` says whether the server knows `os_hidden` (v2.7); before, it takes it
+    /// for the name of an additional property.
     V2 {
         /// Whether the server knows `os_hidden`.
         hidden: bool,
@@ -26,29 +42,77 @@ pub enum TargetForm {
 }
 
 impl TargetForm {
-    /// Puts metadata into the form.
+    /// Puts what a target says into the form.
     #[must_use]
     pub fn of(self, metadata: ImageMetadata) -> ImageMetadata {
+        self.put(metadata, &mut BTreeSet::new())
+    }
+
+    /// Puts what a target is to say into the form, and names the additional properties
+    /// that it cannot hold.
+    #[must_use]
+    pub fn wanted(self, metadata: ImageMetadata) -> (ImageMetadata, BTreeSet<String>) {
+        let mut left_out = BTreeSet::new();
+        let mut metadata = self.put(metadata, &mut left_out);
+        if self == Self::V1 {
+            leave_out_what_is_too_much(&mut metadata, &mut left_out);
+        }
+        (metadata, left_out)
+    }
+
+    /// Returns whether an additional property of that name can be changed once there is
+    /// a record. On v2 some can only come with its creation: an update of them would
+    /// change something else.
+    #[must_use]
+    pub fn can_update(self, property: &str) -> bool {
+        match self {
+            Self::V2 { .. } => can_be_patched(property),
+            Self::Whole | Self::V1 => true,
+        }
+    }
+
+    fn put(self, metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageMetadata {
         match self {
             Self::Whole => metadata,
-            Self::V2 { hidden } => in_v2(metadata, hidden),
-            Self::V1 => in_v1(metadata),
+            Self::V2 { hidden } => in_v2(metadata, hidden, left_out),
+            Self::V1 => in_v1(metadata, left_out),
         }
     }
 }
 
-fn in_v2(mut metadata: ImageMetadata, hidden: bool) -> ImageMetadata {
+fn in_v2(
+    mut metadata: ImageMetadata,
+    hidden: bool,
+    left_out: &mut BTreeSet<String>,
+) -> ImageMetadata {
     if !hidden {
         metadata.hidden = None;
     }
     other_as_properties(&mut metadata);
-    metadata
-        .properties
-        .retain(|name, _| !is_reserved_in_v2(name));
+    // v2 takes null for a few properties only, and shows it for those.
+    metadata.null_properties.clear();
+    let names = Names::V2 { hidden };
+    metadata.properties.retain(|name, value| {
+        // A server without a schema for them shows null as an empty text.
+        if value.is_empty() && matches!(name.as_str(), "kernel_id" | "ramdisk_id") {
+            return false;
+        }
+        // Glance 15.0.2 answers 500 to names that are not ASCII.
+        let is_name = if hidden {
+            name.chars().count() <= V2_NAME_CHARS
+        } else {
+            name.is_ascii()
+        };
+        let is_held = is_name && !names.is_reserved(name);
+        if !is_held {
+            left_out.insert(name.clone());
+        }
+        is_held
+    });
     metadata
 }
 
-fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
+fn in_v1(mut metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageMetadata {
     metadata.tags.clear();
     metadata.hidden = None;
     metadata.visibility = metadata
@@ -63,20 +127,69 @@ fn in_v1(mut metadata: ImageMetadata) -> ImageMetadata {
         }
     }
     other_as_properties(&mut metadata);
-    metadata.properties = std::mem::take(&mut metadata.properties)
+    let mut properties = BTreeMap::new();
+    for (name, value) in std::mem::take(&mut metadata.properties) {
+        let line = one_line(&value).into_owned();
+        if !is_header_name(&name) || header_bytes(&name, &line) > V1_HEADER_BYTES {
+            left_out.insert(name);
+        } else if line.is_empty() {
+            // An empty header is null.
+            metadata.null_properties.insert(name);
+        } else {
+            let name = v1_property_name(name);
+            // Two names that v1 takes for one.
+            if properties.contains_key(&name) {
+                left_out.insert(name.clone());
+            }
+            properties.insert(name, line);
+        }
+    }
+    metadata.null_properties = std::mem::take(&mut metadata.null_properties)
         .into_iter()
-        .filter(|(name, _)| is_header_name(name))
-        .map(|(name, value)| (v1_property_name(name), one_line(&value).into_owned()))
+        .filter(|name| is_header_name(name))
+        .map(v1_property_name)
+        .filter(|name| !properties.contains_key(name))
         .collect();
+    metadata.properties = properties;
     metadata
+}
+
+/// Leaves out the longest properties, until the others can be sent in one request.
+fn leave_out_what_is_too_much(metadata: &mut ImageMetadata, left_out: &mut BTreeSet<String>) {
+    let bytes = |(name, value): (&String, &String)| (header_bytes(name, value), name.clone());
+    let mut headers: Vec<_> = metadata.properties.iter().map(bytes).collect();
+    let nulls = metadata.null_properties.iter();
+    headers.extend(nulls.map(|name| (header_bytes(name, ""), name.clone())));
+    let mut total: usize = headers.iter().map(|(bytes, _)| bytes).sum();
+    headers.sort_unstable();
+    while total > V1_PROPERTIES_BYTES
+        && let Some((bytes, name)) = headers.pop()
+    {
+        total -= bytes;
+        metadata.properties.remove(&name);
+        metadata.null_properties.remove(&name);
+        left_out.insert(name);
+    }
+}
+
+/// The length of the line that a property is in a request.
+fn header_bytes(name: &str, value: &str) -> usize {
+    "x-image-meta-property-: \r\n".len() + name.len() + value.len()
 }
 
 /// A field that no API version has is refused by v1 (400 `Bad header`), and
 /// simply is a property in v2.
 fn other_as_properties(metadata: &mut ImageMetadata) {
     for (name, value) in std::mem::take(&mut metadata.other) {
-        let text = property_text(&value);
-        metadata.properties.entry(name).or_insert(text);
+        if metadata.properties.contains_key(&name) {
+            continue;
+        }
+        if value == Value::Null {
+            metadata.null_properties.insert(name);
+        } else {
+            metadata.null_properties.remove(&name);
+            metadata.properties.insert(name, property_text(&value));
+        }
     }
 }
 
@@ -188,6 +301,41 @@ mod tests {
             TargetForm::V2 { hidden: true }.of(image()).hidden,
             Some(true)
         );
+    }
+
+    #[test]
+    fn the_version_decides_which_names_a_property_can_have() {
+        let of_v27 = ["os_glance_x", "os_hash_algo", "os_hidden", "stores"];
+        let of_users = ["date", "is_public", "properties"];
+        let mut image = image();
+        image.properties.clear();
+        image.other.clear();
+        let reserved = [
+            "owner",
+            "self",
+            "deleted",
+            "deleted_at",
+            "location",
+            "visibility",
+        ];
+        for name in of_v27.iter().chain(&of_users).chain(&reserved) {
+            image.properties.insert((*name).into(), "x".into());
+        }
+        let held = |form: TargetForm| form.of(image.clone()).properties.into_keys();
+        let held = |form| held(form).collect::<Vec<_>>();
+        assert_eq!(held(TargetForm::V2 { hidden: true }), of_users);
+        let early = [
+            "date",
+            "is_public",
+            "location",
+            "os_glance_x",
+            "os_hash_algo",
+            "os_hidden",
+            "properties",
+            "stores",
+        ];
+        assert_eq!(held(TargetForm::V2 { hidden: false }), early);
+        assert_eq!(held(TargetForm::V1).len(), image.properties.len());
     }
 
     #[test]

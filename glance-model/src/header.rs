@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::property::Names;
 use crate::record::{Builder, property_text};
 use crate::{BaseProperty, Field, FieldValue, ImageMetadata, MetadataDiff, RecordError};
 
@@ -33,6 +34,9 @@ pub fn to_headers(metadata: &ImageMetadata) -> Vec<(String, String)> {
     for (name, value) in &metadata.properties {
         headers.push((format!("{PROPERTY}{name}"), value.clone()));
     }
+    for name in &metadata.null_properties {
+        headers.push((format!("{PROPERTY}{name}"), String::new()));
+    }
     for (name, value) in &metadata.other {
         headers.push((format!("{META}{name}"), property_text(value)));
     }
@@ -50,6 +54,11 @@ pub fn update_headers(diff: &MetadataDiff) -> Vec<(String, String)> {
         .iter()
         .filter(|change| change.is_writable())
         .filter_map(|change| match (&change.field, change.wanted()) {
+            (Field::Property(name), FieldValue::Null) => {
+                Some((format!("{PROPERTY}{name}"), String::new()))
+            }
+            // A null is a text, or a 500, for some fields.
+            (_, FieldValue::Null) => None,
             (Field::Base(property), value) => base_header(*property, &value),
             (Field::Property(name), value) => {
                 Some((format!("{PROPERTY}{name}"), value.to_string()))
@@ -83,12 +92,12 @@ fn base_header(property: BaseProperty, value: &FieldValue) -> Option<(String, St
 pub fn from_headers<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<ImageMetadata, RecordError> {
-    let mut builder = Builder::v1();
+    let mut builder = Builder::new(Names::V1);
     let mut unprefixed = BTreeMap::new();
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
         if let Some(name) = name.strip_prefix(PROPERTY) {
-            builder.property(name, value);
+            builder.property(name, &value.into());
         } else if let Some(name) = name.strip_prefix(META) {
             builder.field(name, value.into())?;
         } else {

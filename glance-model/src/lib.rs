@@ -22,7 +22,7 @@ pub use metadata::ImageMetadata;
 pub use patch::json_patch;
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{
-    BadRecord, RecordError, V1Record, V2Record, read_record, to_v1_record, to_v2_record,
-    valid_unicode,
+    BadRecord, EarlyV2Record, RecordError, V1Record, V2Record, read_record, to_v1_record,
+    to_v2_record, valid_unicode,
 };
 pub use status::ImageStatus;

@@ -35,8 +35,11 @@ pub struct ImageMetadata {
     pub updated_at: Option<String>,
     pub deleted_at: Option<String>,
     pub tags: BTreeSet<String>,
-    /// Additional properties. Null and the empty text are the same.
+    /// Additional properties that have a text, be it an empty one.
     pub properties: BTreeMap<String, String>,
+    /// Additional properties that are null: they say no more than an empty text, and
+    /// are no text all the same, which a schema of v2 may not take.
+    pub null_properties: BTreeSet<String>,
     /// Fields that no version of the API has, kept as they are. They are
     /// compared and sent as additional properties.
     pub other: BTreeMap<String, serde_json::Value>,
@@ -68,6 +71,7 @@ impl ImageMetadata {
             deleted_at: None,
             tags: BTreeSet::new(),
             properties: BTreeMap::new(),
+            null_properties: BTreeSet::new(),
             other: BTreeMap::new(),
         }
     }
@@ -206,7 +210,13 @@ fn is_null(property: BaseProperty, value: Scalar<'_>) -> bool {
 fn as_number(value: Scalar<'_>) -> Option<u64> {
     match value {
         Scalar::Number(number) => Some(number),
-        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Text(text) => {
+            let text = text.trim();
+            let whole = text.split_once('.').filter(|(_, fraction)| {
+                !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0')
+            });
+            whole.map_or(text, |(whole, _)| whole).parse().ok()
+        }
         Scalar::Flag(_) => None,
     }
 }
@@ -270,6 +280,7 @@ mod tests {
         let cases = [
             (P::MinDisk, Text("5"), Some(Number(5))),
             (P::MinDisk, Number(5), Some(Number(5))),
+            (P::MinDisk, Text("5.0"), Some(Number(5))),
             (P::MinDisk, Text("None"), None),
             (P::Protected, Text("True"), Some(Flag(true))),
             (P::Protected, Text("false"), Some(Flag(false))),
@@ -321,6 +332,7 @@ mod tests {
         let mut image = image();
         image.min_ram = Some(7);
         assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("much"))));
+        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("5.5"))));
         assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Flag(true))));
         assert!(!image.set(BaseProperty::Protected, Some(Scalar::Number(7))));
         assert!(!image.set(BaseProperty::Protected, Some(Scalar::Text("maybe"))));

@@ -2,21 +2,38 @@
 
 use serde_json::{Value, json};
 
+use crate::property::Names;
 use crate::{BaseProperty, Field, FieldValue, MetadataDiff, Visibility};
 
 /// Writes the patch that makes the changes of a diff, for
 /// `PATCH /v2/images/{id}` in the media type
 /// `application/openstack-images-v2.1-json-patch`.
 ///
-/// Every operation is an `add`, which sets a property whether it is there or
-/// not. What no client can write (status, size, checksum) is left out.
+/// An `add` sets a property whether it is there or not. What no client can write
+/// (status, size, checksum) is left out, and so are properties whose names would lead
+/// the server to something else ([`TargetForm::can_update`](crate::TargetForm::can_update)).
 #[must_use]
 pub fn json_patch(diff: &MetadataDiff) -> Value {
     diff.changes()
         .iter()
-        .filter(|change| change.is_writable())
+        .filter(|change| match &change.field {
+            // What is not there cannot be removed.
+            Field::Property(_)
+                if change.wanted() == FieldValue::Null && change.target.is_none() =>
+            {
+                false
+            }
+            Field::Property(name) => can_be_patched(name),
+            _ => change.is_writable(),
+        })
         .map(|change| {
+            let path = pointer(&change.field.to_string());
             let value = match change.wanted() {
+                // v2 has no null property: without one, it says as much.
+                FieldValue::Null if matches!(change.field, Field::Property(_)) => {
+                    return json!({ "op": "remove", "path": path });
+                }
+                FieldValue::Null => Value::Null,
                 // v1's word; v2's default is what it means.
                 FieldValue::Text(text)
                     if change.field == Field::Base(BaseProperty::Visibility)
@@ -33,9 +50,64 @@ pub fn json_patch(diff: &MetadataDiff) -> Value {
                 Field::Tags => "replace",
                 _ => "add",
             };
-            json!({ "op": op, "path": pointer(&change.field.to_string()), "value": value })
+            json!({ "op": op, "path": path, "value": value })
         })
         .collect()
+}
+
+/// Returns whether a JSON pointer leads Glance to the additional property of that name.
+///
+/// Glance cuts off the blanks around a name (`glance/api/v2/images.py`,
+/// `_decode_json_pointer`), so that `"owner "` leads to the owner; and where the
+/// object that it changes has an attribute of that name, it sets the attribute
+/// (`_do_add`): `image_id` makes it write into another image. A creation has neither
+/// of these faults.
+pub(crate) fn can_be_patched(name: &str) -> bool {
+    let is_blank = |c: Option<char>| c.is_some_and(is_blank_to_python);
+    !is_blank(name.chars().next())
+        && !is_blank(name.chars().next_back())
+        && !is_attribute(name)
+        && !(Names::V2 { hidden: false }).is_reserved(name)
+        // Refused, though a creation takes it before v2.7.
+        && name != "location"
+}
+
+/// Returns whether `str.strip` of Python 2.7 or 3 cuts the character off.
+fn is_blank_to_python(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{180e}')
+}
+
+/// Returns whether the objects that stand for an image in Glance 15.0.2 or 33.0.0 have
+/// such an attribute, beside those that are base properties.
+fn is_attribute(name: &str) -> bool {
+    name.starts_with("__")
+        || name.starts_with("_abc_")
+        || matches!(
+            name,
+            "_format_image_send"
+                | "_format_import_properties"
+                | "_get_chunk_data_iterator"
+                | "base"
+                | "context"
+                | "deactivate"
+                | "delete"
+                | "extra_properties"
+                | "get_data"
+                | "get_payload"
+                | "get_super_class"
+                | "helper"
+                | "image"
+                | "image_id"
+                | "locations"
+                | "member"
+                | "notifier"
+                | "policy"
+                | "property_rules"
+                | "reactivate"
+                | "repo"
+                | "send_notification"
+                | "set_data"
+        )
 }
 
 /// RFC 6901: a JSON pointer of one step.
@@ -60,6 +132,45 @@ mod tests {
             json_patch(&diff),
             json!([{"op": "add", "path": "/visibility", "value": "shared"}])
         );
+    }
+
+    #[test]
+    fn a_name_that_leads_to_something_else_is_in_no_patch() {
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        let target = ImageMetadata::new(id, ImageStatus::Active);
+        let mut source = target.clone();
+        for name in [
+            "visibility ",
+            "\towner",
+            "\u{a0}name",
+            "os_distro\u{1f}",
+            "self\u{3000}",
+            " ",
+            "image_id",
+            "extra_properties",
+            "__class__",
+            "visibility",
+            "location",
+        ] {
+            source.properties.insert(name.into(), "public".into());
+        }
+        for name in ["", "a b", "/", "~", "visibility\u{200b}", "_own", "Owner"] {
+            source.properties.insert(name.into(), "x".into());
+        }
+        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
+        let patch = json_patch(&diff);
+        let paths = patch.as_array().unwrap().iter();
+        let paths: Vec<_> = paths.filter_map(|change| change["path"].as_str()).collect();
+        let harmless = [
+            "/",
+            "/~1",
+            "/Owner",
+            "/_own",
+            "/a b",
+            "/visibility\u{200b}",
+            "/~0",
+        ];
+        assert_eq!(paths, harmless);
     }
 
     #[test]

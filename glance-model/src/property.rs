@@ -189,27 +189,54 @@ impl BaseProperty {
     }
 }
 
-/// Says whether v2 keeps the name for itself, so that no additional property
-/// can have it (`glance/api/v2/images.py`, `_reserved_properties`, and the
-/// links and store fields that a server adds).
-pub(crate) fn is_reserved_in_v2(name: &str) -> bool {
-    BaseProperty::from_name(name).is_some()
-        || name.starts_with("os_glance_")
-        || matches!(
-            name,
-            "id" | "status"
-                | "tags"
-                | "deleted"
-                | "location"
-                | "locations"
-                | "direct_url"
-                | "self"
-                | "file"
-                | "schema"
-                | "stores"
-                | "is_public"
-                | "properties"
-        )
+/// The names that records of a version of the Image API have. A name that a version
+/// does not know is the user's there, whatever it means in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// v1: additional properties stand in an object of their own.
+    V1,
+    /// v2: additional properties stand beside the others.
+    V2 {
+        /// From v2.7 on: `os_hidden`, `os_hash_*`, `stores`, `os_glance_*`.
+        hidden: bool,
+    },
+}
+
+impl Names {
+    /// Finds the base property that has the name in such records.
+    pub(crate) fn base(self, name: &str) -> Option<BaseProperty> {
+        use BaseProperty as P;
+        let property = P::from_name(name)?;
+        let is_known = match property {
+            P::Visibility => self != Self::V1,
+            P::Hidden | P::HashAlgo | P::HashValue => self == Self::V2 { hidden: true },
+            P::DeletedAt => self == Self::V1,
+            _ => true,
+        };
+        is_known.then_some(property)
+    }
+
+    /// Returns whether the server shows a field of that name, which tells where an
+    /// image is stored and how it is reached. It may hold the server's credentials.
+    pub(crate) fn is_of_the_server(self, name: &str) -> bool {
+        match (self, name) {
+            (Self::V1, _) => matches!(name, "deleted" | "location"),
+            (_, "direct_url" | "locations" | "self" | "file" | "schema") => true,
+            (Self::V2 { hidden }, _) => {
+                hidden && (name == "stores" || name.starts_with("os_glance_"))
+            }
+        }
+    }
+
+    /// Returns whether no additional property of v2 can have the name
+    /// (`glance/api/v2/images.py`, `RequestDeserializer`, and `glance/domain`,
+    /// `ImageFactory`). `location` is taken before v2.7, by a creation.
+    pub(crate) fn is_reserved(self, name: &str) -> bool {
+        self.base(name).is_some()
+            || self.is_of_the_server(name)
+            || matches!(name, "id" | "status" | "tags" | "deleted" | "deleted_at")
+            || (name == "location" && self == Self::V2 { hidden: true })
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::json::{Json, property_text};
 pub use self::listed::{BadRecord, read_record, valid_unicode};
-use crate::property::is_reserved_in_v2;
+use crate::property::Names;
 use crate::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, Visibility};
 
 /// A record that describes no image.
@@ -48,9 +48,14 @@ pub enum RecordError {
     },
 }
 
-/// A record of Images v2, to be read by serde.
+/// A record of Images v2 from v2.7 on, to be read by serde.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2Record(pub ImageMetadata);
+
+/// A record of Images v2 before v2.7, to be read by serde. `os_hidden`, `os_hash_*`,
+/// `stores` and `os_glance_*` are names of additional properties in it, as any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlyV2Record(pub ImageMetadata);
 
 /// A record of the listing of Images v1, to be read by serde.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +63,12 @@ pub struct V1Record(pub ImageMetadata);
 
 impl From<V2Record> for ImageMetadata {
     fn from(record: V2Record) -> Self {
+        record.0
+    }
+}
+
+impl From<EarlyV2Record> for ImageMetadata {
+    fn from(record: EarlyV2Record) -> Self {
         record.0
     }
 }
@@ -70,8 +81,18 @@ impl From<V1Record> for ImageMetadata {
 
 impl<'de> Deserialize<'de> for V2Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Names::V2 { hidden: true };
         deserializer
-            .deserialize_map(RecordVisitor(Builder::v2()))
+            .deserialize_map(RecordVisitor(Builder::new(names)))
+            .map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EarlyV2Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Names::V2 { hidden: false };
+        deserializer
+            .deserialize_map(RecordVisitor(Builder::new(names)))
             .map(Self)
     }
 }
@@ -79,7 +100,7 @@ impl<'de> Deserialize<'de> for V2Record {
 impl<'de> Deserialize<'de> for V1Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer
-            .deserialize_map(RecordVisitor(Builder::v1()))
+            .deserialize_map(RecordVisitor(Builder::new(Names::V1)))
             .map(Self)
     }
 }
@@ -87,7 +108,9 @@ impl<'de> Deserialize<'de> for V1Record {
 /// Writes the record that creates an image through v2 (`POST /v2/images`).
 ///
 /// Only what a client may send is in it, and no nulls: one field too many makes
-/// the server refuse the whole request.
+/// the server refuse the whole request. Put the metadata into
+/// [`TargetForm::V2`](crate::TargetForm::V2) first: what the name of a property
+/// means depends on the version of the server.
 #[must_use]
 pub fn to_v2_record(metadata: &ImageMetadata) -> Value {
     let mut record = Map::new();
@@ -102,8 +125,10 @@ pub fn to_v2_record(metadata: &ImageMetadata) -> Value {
         record.insert("tags".into(), json!(metadata.tags));
     }
     for (name, value) in &metadata.properties {
-        if !is_reserved_in_v2(name) {
-            record.insert(name.clone(), json!(value));
+        // A field of the record is never set by a property of its name.
+        let early = Names::V2 { hidden: false };
+        if !early.is_reserved(name) {
+            record.entry(name).or_insert_with(|| json!(value));
         }
     }
     Value::Object(record)
@@ -136,7 +161,11 @@ pub fn to_v1_record(metadata: &ImageMetadata) -> Value {
         };
         record.insert(name.into(), value);
     }
-    record.insert("properties".into(), json!(metadata.properties));
+    let nulls = metadata.null_properties.iter();
+    let nulls = nulls.map(|name| (name.clone(), Value::Null));
+    let texts = metadata.properties.iter();
+    let properties = nulls.chain(texts.map(|(name, text)| (name.clone(), json!(text))));
+    record.insert("properties".into(), Value::Object(properties.collect()));
     for (name, value) in &metadata.other {
         record.entry(name.clone()).or_insert_with(|| value.clone());
     }
@@ -153,7 +182,7 @@ fn scalar_to_json(value: Scalar<'_>) -> Value {
 
 /// Collects the fields of a record, in whatever order and form they come.
 pub(crate) struct Builder {
-    nested_properties: bool,
+    names: Names,
     id: Option<ImageId>,
     found_id: String,
     status: Option<ImageStatus>,
@@ -161,19 +190,10 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// v1: additional properties stand in `properties`.
-    pub(crate) fn v1() -> Self {
-        Self::new(true)
-    }
-
-    /// v2: additional properties stand beside the others.
-    fn v2() -> Self {
-        Self::new(false)
-    }
-
-    fn new(nested_properties: bool) -> Self {
+    /// `names` are those of the version of the API that the record is of.
+    pub(crate) fn new(names: Names) -> Self {
         Self {
-            nested_properties,
+            names,
             id: None,
             found_id: String::new(),
             status: None,
@@ -182,16 +202,21 @@ impl Builder {
     }
 
     pub(crate) fn field(&mut self, name: &str, value: Json) -> Result<(), RecordError> {
-        if let Some(property) = BaseProperty::from_name(name) {
+        if let Some(property) = self.names.base(name) {
             return self.base(property, &value);
         }
+        let is_v1 = self.names == Names::V1;
         match (name, value) {
             ("id", value) => {
                 self.found_id = value.text().chars().take(100).collect();
                 self.id = ImageId::parse(&value.text()).ok();
             }
-            ("status", Json::Text(status)) => self.status = Some(ImageStatus::parse(&status)),
-            ("is_public", value) => {
+            ("status", value) => {
+                if let Json::Text(status) = value {
+                    self.status = Some(ImageStatus::parse(&status));
+                }
+            }
+            ("is_public", value) if is_v1 => {
                 let mut flag = ImageMetadata::new(ImageId::nil(), ImageStatus::Queued);
                 if let Some(scalar) = value.scalar() {
                     if !flag.set(BaseProperty::Protected, Some(scalar)) {
@@ -203,23 +228,24 @@ impl Builder {
                     self.image.visibility = flag.protected.map(Visibility::from_is_public);
                 }
             }
-            ("tags", Json::Other(Value::Array(tags))) => {
-                self.image.tags = tags
-                    .into_iter()
-                    .filter_map(|tag| match tag {
-                        Value::String(tag) => Some(tag),
-                        _ => None,
-                    })
-                    .collect();
-            }
-            ("properties", Json::Other(Value::Object(properties))) if self.nested_properties => {
-                for (name, value) in properties {
-                    self.property(&name, &Json::from(value).text());
+            ("tags", value) if !is_v1 => {
+                if let Json::Other(Value::Array(tags)) = value {
+                    self.image.tags = tags
+                        .into_iter()
+                        .filter_map(|tag| match tag {
+                            Value::String(tag) => Some(tag),
+                            _ => None,
+                        })
+                        .collect();
                 }
             }
-            // Where it is stored and how it is reached is the server's affair,
-            // and may hold its credentials.
-            (name, _) if is_reserved_in_v2(name) => {}
+            ("properties", Json::Other(Value::Object(properties))) if is_v1 => {
+                for (name, value) in properties {
+                    self.property(&name, &value.into());
+                }
+            }
+            ("properties", Json::Null) if is_v1 => {}
+            (name, _) if self.names.is_of_the_server(name) => {}
             (name, Json::Other(value)) if is_deeper(&value, MAX_LEVELS) => {
                 let property = self.image.properties.entry(name.to_owned());
                 property.or_insert_with(|| property_text(&value));
@@ -227,10 +253,10 @@ impl Builder {
             (name, Json::Other(value)) => {
                 self.image.other.insert(name.to_owned(), value);
             }
-            (name, value) if self.nested_properties => {
+            (name, value) if is_v1 => {
                 self.image.other.insert(name.to_owned(), value.into());
             }
-            (name, value) => self.property(name, &value.text()),
+            (name, value) => self.property(name, &value),
         }
         Ok(())
     }
@@ -238,6 +264,11 @@ impl Builder {
     fn base(&mut self, property: BaseProperty, value: &Json) -> Result<(), RecordError> {
         let set = match value {
             Json::Null => self.image.set(property, None),
+            // `5.0`, as tools write it that know no whole numbers.
+            Json::Other(Value::Number(number)) => {
+                let number = number.to_string();
+                self.image.set(property, Some(Scalar::Text(&number)))
+            }
             value => value
                 .scalar()
                 .is_some_and(|scalar| self.image.set(property, Some(scalar))),
@@ -251,10 +282,13 @@ impl Builder {
         })
     }
 
-    pub(crate) fn property(&mut self, name: &str, value: &str) {
-        self.image
-            .properties
-            .insert(name.to_owned(), value.to_owned());
+    pub(crate) fn property(&mut self, name: &str, value: &Json) {
+        if let Json::Null = value {
+            self.image.null_properties.insert(name.to_owned());
+        } else {
+            let text = value.text();
+            self.image.properties.insert(name.to_owned(), text);
+        }
     }
 
     pub(crate) fn build(mut self) -> Result<ImageMetadata, RecordError> {
@@ -333,7 +367,7 @@ mod tests {
             "is_public": true, "protected": false, "owner": null, "deleted": false,
             "created_at": "2026-11-22T23:34:26.078914",
             "updated_at": "2026-11-22T23:34:26.265109", "deleted_at": null,
-            "properties": {"os_type": "linux", "empty": null},
+            "properties": {"os_type": "linux", "empty": "", "kernel_id": null},
         }))
         .unwrap();
         let from_v2 = v2(json!({
@@ -342,12 +376,86 @@ mod tests {
             "container_format": "bare", "min_ram": 0, "min_disk": 0, "virtual_size": null,
             "visibility": "public", "protected": false, "owner": null, "tags": [],
             "created_at": "2026-11-22T23:34:26Z", "updated_at": "2026-11-22T23:34:26Z",
-            "os_type": "linux", "empty": "", "self": "/v2/images/x", "file": "/v2/images/x/file",
+            "os_type": "linux", "empty": "", "kernel_id": null, "self": "/v2/images/x", "file": "/v2/images/x/file",
             "schema": "/v2/schemas/image", "stores": "main", "os_glance_import_task": "",
             "direct_url": "rbd://secret", "locations": [{"url": "swift+https://user:key@host"}],
         }))
         .unwrap();
         assert_eq!(from_v1, from_v2);
+    }
+
+    /// `is_public` is v1's name, `os_hidden` that of v2.7, and so on.
+    #[test]
+    fn a_name_of_another_version_is_the_name_of_a_property() {
+        let image = v2(json!({
+            "id": ID, "status": "active", "is_public": "True", "visibility": "private",
+            "properties": "{'a': 'b'}", "location": "dc7", "deleted": "no", "deleted_at": "never",
+            "date": "2018-08-25", "os_hidden": false, "os_hash_algo": null, "stores": "main",
+        }))
+        .unwrap();
+        assert_eq!(image.visibility, Some(Visibility::Private));
+        assert_eq!(image.deleted_at, None);
+        let names: Vec<_> = image.properties.keys().collect();
+        let users = [
+            "date",
+            "deleted",
+            "deleted_at",
+            "is_public",
+            "location",
+            "properties",
+        ];
+        assert_eq!(names, users);
+
+        let EarlyV2Record(early) = serde_json::from_value(json!({
+            "id": ID, "status": "active", "is_public": "False", "visibility": "public",
+            "os_hidden": "True", "os_hash_algo": "md4", "os_hash_value": "x", "stores": "main",
+            "os_glance_x": "y", "self": "/v2/images/x", "direct_url": "rbd://secret",
+        }))
+        .unwrap();
+        assert_eq!(early.visibility, Some(Visibility::Public));
+        assert_eq!((early.hidden, early.hash_algo), (None, None));
+        let names: Vec<_> = early.properties.keys().collect();
+        let users = [
+            "is_public",
+            "os_glance_x",
+            "os_hash_algo",
+            "os_hash_value",
+            "os_hidden",
+            "stores",
+        ];
+        assert_eq!(names, users);
+
+        let image = v1(json!({
+            "id": ID, "status": "active", "is_public": false, "visibility": "public",
+            "os_hidden": true, "tags": ["a"], "location": "file:///secret",
+            "properties": {"is_public": "True", "visibility": "public", "owner": "x", "id": "y"},
+        }))
+        .unwrap();
+        assert_eq!(image.visibility, Some(Visibility::NotPublic));
+        assert_eq!(
+            (image.hidden, &image.owner, image.tags.len()),
+            (None, &None, 0)
+        );
+        assert_eq!(image.properties.len(), 4);
+        let others: Vec<_> = image.other.keys().collect();
+        assert_eq!(others, ["os_hidden", "tags", "visibility"]);
+    }
+
+    #[test]
+    fn no_property_sets_a_field_of_a_new_record() {
+        let mut image = ImageMetadata::new(ImageId::parse(ID).unwrap(), ImageStatus::Queued);
+        for name in [
+            "id",
+            "owner",
+            "visibility",
+            "tags",
+            "locations",
+            "self",
+            "is_public",
+        ] {
+            image.properties.insert(name.into(), "x".into());
+        }
+        assert_eq!(to_v2_record(&image), json!({"id": ID, "is_public": "x"}));
     }
 
     #[test]

@@ -34,6 +34,7 @@ prop_compose! {
         active in any::<bool>(),
         tags in btree_set(".{0,6}", 0..4),
         properties in btree_map("[a-z_][a-zA-Z0-9_:. -]{0,8}", ".{0,12}", 0..5),
+        nulls in btree_set("[a-z_-]{1,4}", 0..3),
     ) -> ImageMetadata {
         let status = if active { ImageStatus::Active } else { ImageStatus::Queued };
         let mut image = ImageMetadata::new(ImageId::parse(ID).unwrap(), status);
@@ -47,6 +48,8 @@ prop_compose! {
         image.size = size.filter(|size| *size > 0);
         image.checksum = checksum;
         image.tags = tags;
+        image.null_properties = nulls;
+        image.null_properties.retain(|name| !properties.contains_key(name));
         image.properties = properties;
         image
     }
@@ -112,7 +115,7 @@ proptest! {
         if held.size == Some(0) { held.checksum = None; }
         let headers = to_headers(&held);
         let read = from_headers(headers.iter().map(|(name, value)| (&**name, &**value))).unwrap();
-        prop_assert_eq!(read, held);
+        prop_assert_eq!(TargetForm::V1.of(read), held);
     }
 
     #[test]
@@ -131,10 +134,23 @@ proptest! {
         prop_assert!(between(&source, &applied).is_empty());
         // One way: what only the target has stays.
         for (name, value) in &target.properties {
+            if source.null_properties.contains(name) {
+                continue;
+            }
             let kept = source.properties.get(name).unwrap_or(value);
             prop_assert_eq!(applied.properties.get(name), Some(kept));
         }
         prop_assert!(applied.tags.is_superset(&target.tags));
+    }
+
+    #[test]
+    fn what_is_restored_is_as_it_was(meant in image(), found in image()) {
+        for form in FORMS {
+            let (meant, found) = (form.of(meant.clone()), form.of(found.clone()));
+            let back = MetadataDiff::to_restore(&meant, &found).apply_to(found);
+            prop_assert!(MetadataDiff::to_restore(&meant, &back).is_empty());
+            prop_assert!(between(&meant, &back).writable().is_empty());
+        }
     }
 
     #[test]
@@ -150,9 +166,17 @@ proptest! {
 
     #[test]
     fn a_patch_has_an_operation_for_each_writable_change(source in image(), target in image()) {
-        let diff = between(&source, &target).writable();
-        let patch = json_patch(&diff);
-        prop_assert_eq!(patch.as_array().unwrap().len(), diff.changes().len());
+        let form = TargetForm::V2 { hidden: true };
+        let (source_in_v2, target_in_v2) = (form.of(source.clone()), form.of(target.clone()));
+        for diff in [
+            between(&source_in_v2, &target_in_v2),
+            MetadataDiff::to_make_equal(&source_in_v2, &target_in_v2),
+            MetadataDiff::to_restore(&source_in_v2, &target_in_v2),
+        ] {
+            let (diff, _) = diff.updatable(form);
+            let patch = json_patch(&diff);
+            prop_assert_eq!(patch.as_array().unwrap().len(), diff.changes().len());
+        }
         let headers = update_headers(&between(&TargetForm::V1.of(source), &TargetForm::V1.of(target)));
         for (name, _) in headers {
             prop_assert!(name.starts_with("x-image-meta-"), "{}", name);

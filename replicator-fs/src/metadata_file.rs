@@ -75,6 +75,8 @@ pub(crate) fn len_of_regular_file(path: &Path) -> Result<Option<u64>, ArchiveErr
 ///
 /// If it is no JSON object, or one that describes no image.
 pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Error> {
+    // Editors of Windows put it before UTF-8.
+    let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
     let mut record: Value = serde_json::from_slice(json)
         // The Python tool writes what a Glance on Python 2 keeps: half characters, too.
         .or_else(|_| serde_json::from_str(&valid_unicode(json)))?;

@@ -83,7 +83,14 @@ async fn an_archive_of_the_python_tool_is_read() {
     let least = &images[4];
     assert_eq!(least.other.get("extra"), Some(&"thisissomeextra".into()));
     let nulls = &images[5];
-    assert_eq!((&nulls.owner, nulls.properties.len()), (&None, 2));
+    assert_eq!(
+        (
+            &nulls.owner,
+            nulls.properties.len(),
+            nulls.null_properties.len()
+        ),
+        (&None, 1, 1)
+    );
     assert_eq!(data(&archive, &images[2].id).await, Some(Bytes::new()));
     assert_eq!(data(&archive, &images[3].id).await, None);
 }

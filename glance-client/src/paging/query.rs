@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use glance_model::{BadRecord, ImageId, V1Record, V2Record};
+use glance_model::{BadRecord, EarlyV2Record, ImageId, V1Record, V2Record};
 use tokio::task::JoinHandle;
 
 use super::order::Order;
@@ -306,7 +306,8 @@ async fn fetch(
         let answer = shared.http.send(&request).await?;
         let page = answer.decoded(move |body| match version {
             ApiVersion::V1 => Page::read::<V1Record>(version, body),
-            ApiVersion::V2 { .. } => Page::read::<V2Record>(version, body),
+            version if version.has_hidden() => Page::read::<V2Record>(version, body),
+            ApiVersion::V2 { .. } => Page::read::<EarlyV2Record>(version, body),
         });
         match page.await {
             Err(error) if error.kind() == ErrorKind::TooLong && page_limit > 1 => page_limit /= 2,

@@ -27,7 +27,7 @@ impl Json {
         }
     }
 
-    /// The text that a property has: null is empty, flags are Python's.
+    /// The text that stands for it, as Python writes it.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Null => String::new(),
@@ -131,11 +131,13 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// The text that a field which no API version knows has as a property.
+/// The text that a field which no API version knows has as a property. A flag has the
+/// one that Python gives it, as Glance does.
 pub(crate) fn property_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Bool(flag) => Scalar::Flag(*flag).to_string(),
         other => other.to_string(),
     }
 }

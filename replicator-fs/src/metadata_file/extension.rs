@@ -43,6 +43,7 @@ pub(super) fn of(metadata: &ImageMetadata, plain: &ImageMetadata) -> Map<String,
     for group in by_v1_name(metadata).into_values() {
         if TargetForm::V1.of(group.clone()) != group {
             properties.extend(group.properties.into_iter().map(|(k, v)| (k, v.into())));
+            properties.extend(group.null_properties.into_iter().map(|k| (k, Value::Null)));
             fields.extend(group.other);
         }
     }
@@ -75,12 +76,18 @@ pub(super) fn add_to(metadata: &mut ImageMetadata, extension: Map<String, Value>
     for (v1_name, group) in by_v1_name(&exact) {
         if let Some(v1_name) = v1_name {
             let in_v1 = TargetForm::V1.of(group.clone());
-            if metadata.properties.get(&v1_name) != in_v1.properties.get(&v1_name) {
+            let says = |image: &ImageMetadata| {
+                let text = image.properties.get(&v1_name).cloned();
+                (text, image.null_properties.contains(&v1_name))
+            };
+            if says(metadata) != says(&in_v1) {
                 continue;
             }
             metadata.properties.remove(&v1_name);
+            metadata.null_properties.remove(&v1_name);
         }
         metadata.properties.extend(group.properties);
+        metadata.null_properties.extend(group.null_properties);
         metadata.other.extend(group.other);
     }
 }
@@ -92,10 +99,13 @@ fn from_extension(id: &ImageId, extension: Map<String, Value>) -> ImageMetadata 
         match (key.as_str(), value) {
             (TAGS, Value::Array(tags)) => exact.tags = tags.into_iter().filter_map(text).collect(),
             (PROPERTIES, Value::Object(properties)) => {
-                exact.properties = properties
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, text(value)?)))
-                    .collect();
+                for (name, value) in properties {
+                    match value {
+                        Value::Null => drop(exact.null_properties.insert(name)),
+                        Value::String(text) => drop(exact.properties.insert(name, text)),
+                        _ => {}
+                    }
+                }
             }
             (FIELDS, Value::Object(fields)) => exact.other = fields.into_iter().collect(),
             (name, value) => {
@@ -130,14 +140,19 @@ fn empty(id: &ImageId) -> ImageMetadata {
 fn by_v1_name(metadata: &ImageMetadata) -> BTreeMap<Option<String>, ImageMetadata> {
     let v1_name = |name: &String| {
         let mut alone = empty(&metadata.id);
-        alone.properties.insert(name.clone(), String::new());
-        TargetForm::V1.of(alone).properties.into_keys().next()
+        alone.null_properties.insert(name.clone());
+        TargetForm::V1.of(alone).null_properties.pop_first()
     };
     let mut groups = BTreeMap::new();
     for (name, value) in &metadata.properties {
         let group = groups.entry(v1_name(name));
         let group: &mut ImageMetadata = group.or_insert_with(|| empty(&metadata.id));
         group.properties.insert(name.clone(), value.clone());
+    }
+    for name in &metadata.null_properties {
+        let group = groups.entry(v1_name(name));
+        let group = group.or_insert_with(|| empty(&metadata.id));
+        group.null_properties.insert(name.clone());
     }
     for (name, value) in &metadata.other {
         let group = groups.entry(v1_name(name));

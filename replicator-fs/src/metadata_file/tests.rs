@@ -106,6 +106,64 @@ fn any_other_location_is_ignored() {
 }
 
 #[test]
+fn a_property_by_the_name_of_a_field_is_kept_apart_from_it() {
+    let mut image = image();
+    image.visibility = Some(Visibility::Private);
+    image.owner = Some("acme".into());
+    for name in [
+        "is_public",
+        "visibility",
+        "owner",
+        "location",
+        "properties",
+        "os_hidden",
+        "tags",
+        "id",
+        "image_api_v2",
+        "deleted_at",
+        "visibility ",
+    ] {
+        image.properties.insert(name.into(), "True".into());
+    }
+    let record: Value = serde_json::from_slice(&metadata_to_json(&image)).unwrap();
+    assert_eq!(record["is_public"], json!(false));
+    assert_eq!(record["properties"]["is_public"], json!("True"));
+    assert_eq!(edited(&image, |_| {}), image);
+}
+
+#[test]
+fn null_stays_null_and_an_empty_text_a_text() {
+    let mut image = image();
+    image.null_properties = ["kernel_id", "With-Dash", "a b"].map(String::from).into();
+    image.properties.insert("empty".into(), String::new());
+    let record: Value = serde_json::from_slice(&metadata_to_json(&image)).unwrap();
+    assert_eq!(
+        record["properties"],
+        json!({"empty": null, "kernel_id": null, "with_dash": null})
+    );
+    assert_eq!(edited(&image, |_| {}), image);
+    let record = format!(
+        r#"{{"id": "{ID}", "status": "queued", "properties": {{"kernel_id": "", "none": null}}}}"#
+    );
+    let image = metadata_from_json(record.as_bytes()).unwrap();
+    let held = TargetForm::V2 { hidden: true }.of(image);
+    assert!(
+        held.properties.is_empty() && held.null_properties.is_empty(),
+        "{held:?}"
+    );
+}
+
+#[test]
+fn a_file_with_a_byte_order_mark_and_numbers_with_a_point_is_read() {
+    let record = format!(
+        "\u{feff}{{\"id\": \"{ID}\", \"status\": \"active\", \"size\": 5.0, \"min_ram\": \"64.0\"}}"
+    );
+    let image = metadata_from_json(record.as_bytes()).unwrap();
+    assert_eq!((image.size, image.min_ram), (Some(5), Some(64)));
+    assert!(metadata_from_json(record.replace("5.0", "5.5").as_bytes()).is_err());
+}
+
+#[test]
 fn names_that_v1_takes_for_one_are_kept_apart() {
     let mut image = image();
     for (name, value) in [("A-b", "1"), ("a_B", "2"), ("a_b", "3"), ("a b", "4")] {
@@ -195,6 +253,7 @@ prop_compose! {
         ]),
         tags in btree_set(any::<String>(), 0..4),
         properties in btree_map(some_name(), any::<String>(), 0..8),
+        nulls in btree_set(some_name(), 0..3),
         other in btree_map(some_name(), some_value(), 0..4),
     ) -> ImageMetadata {
         let mut image = image();
@@ -208,6 +267,8 @@ prop_compose! {
         [image.min_disk, image.min_ram, image.size, image.virtual_size] = numbers;
         image.visibility = visibility;
         (image.tags, image.properties, image.other) = (tags, properties, other);
+        image.null_properties = nulls;
+        image.null_properties.retain(|name| !image.properties.contains_key(name));
         image
     }
 }
