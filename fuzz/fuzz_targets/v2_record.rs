@@ -30,7 +30,7 @@ const SENT: [&str; 11] = [
     "tags",
 ];
 /// What makes a server refuse the whole request.
-const REFUSED: [&str; 21] = [
+const REFUSED: [&str; 19] = [
     "status",
     "size",
     "virtual_size",
@@ -48,8 +48,6 @@ const REFUSED: [&str; 21] = [
     "file",
     "schema",
     "stores",
-    "is_public",
-    "properties",
     "os_glance_importing_to_stores",
     "os_glance_failed_import",
 ];

@@ -181,12 +181,6 @@ mod tests {
                 "min_disk of \"1.5\"",
             ),
             (
-                json!({"id": ID, "status": "active", "visibility": "odd"}).to_string(),
-                ID,
-                None,
-                "visibility of \"odd\"",
-            ),
-            (
                 json!({"id": ID, "status": "active", "protected": 7}).to_string(),
                 ID,
                 None,
@@ -225,6 +219,11 @@ mod tests {
                 assert!(!bad.problem.contains("line"), "{record}: {bad}");
             }
         }
+        // v1 has no field of that name.
+        let record = json!({"id": ID, "status": "active", "visibility": "odd"}).to_string();
+        let bad = read_record::<V2Record>(&record).unwrap_err();
+        assert!(bad.problem.contains("visibility of \"odd\""), "{bad}");
+        assert!(read_record::<V1Record>(&record).is_ok());
     }
 
     #[test]

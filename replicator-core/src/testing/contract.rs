@@ -169,8 +169,8 @@ pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
     for now in [updated, found] {
         // A null property is in no header of v1.
         let mut wanted = wanted.clone();
-        if !now.properties.contains_key("empty") && target.form() == TargetForm::V1 {
-            wanted.properties.remove("empty");
+        if !now.null_properties.contains("empty") && target.form() == TargetForm::V1 {
+            wanted.null_properties.remove("empty");
         }
         let left = MetadataDiff::between(&wanted, &target.form().of(now.clone()), &filter);
         assert!(left.is_empty(), "{left:?}");
