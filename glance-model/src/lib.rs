@@ -18,7 +18,7 @@ pub use filter::{DoNotReplicate, FilterError};
 pub use form::TargetForm;
 pub use header::{from_headers, to_headers, update_headers};
 pub use id::{ImageId, ParseImageIdError};
-pub use metadata::ImageMetadata;
+pub use metadata::{ImageMetadata, NoData};
 pub use patch::json_patch;
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{

@@ -43,6 +43,38 @@ pub struct ImageMetadata {
     /// Fields that no version of the API has, kept as they are. They are
     /// compared and sent as additional properties.
     pub other: BTreeMap<String, serde_json::Value>,
+    /// Why an archive has no data for the image, where it is known. No server
+    /// says it; it is neither compared nor sent.
+    pub no_data: Option<NoData>,
+}
+
+/// Why an archive has no data for an image that was active when it was dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoData {
+    /// Only metadata was asked for.
+    NotAsked,
+    /// The source had lost the data.
+    Lost,
+}
+
+impl NoData {
+    /// The word for it in a metadata file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not asked for",
+            Self::Lost => "lost at the source",
+        }
+    }
+
+    /// Reads the word of a metadata file.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::NotAsked, Self::Lost]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
 }
 
 impl ImageMetadata {
@@ -73,6 +105,7 @@ impl ImageMetadata {
             properties: BTreeMap::new(),
             null_properties: BTreeSet::new(),
             other: BTreeMap::new(),
+            no_data: None,
         }
     }
 

@@ -72,7 +72,10 @@ pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Arc<dyn ImageSour
     let End::Archive(path) = end else {
         return Ok(Arc::new(glance(run, end, Side::Source).await?.client));
     };
-    let archive = ImageArchive::open(path)?;
+    let mut archive = ImageArchive::open(path)?;
+    if run.options.metaonly {
+        archive = archive.metadata_only();
+    }
     let unfinished = archive.unfinished().await;
     for id in unfinished.map_err(|source| CliError::Unfinished { source })? {
         run.console.warning(&format!(

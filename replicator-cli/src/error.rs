@@ -269,6 +269,10 @@ fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
         | ArchiveError::DataLength { .. } => {
             Some("the archive is damaged there; dump the image again")
         }
+        ArchiveError::DataMissing { .. } => Some(
+            "dump the image again, which brings its data back; if the archive was dumped by the \
+             Python tool without data (--metaonly), give --metaonly here as well",
+        ),
         _ => None,
     }
 }

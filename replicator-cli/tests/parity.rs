@@ -148,11 +148,15 @@ fn test_replication_load() {
 
         let args = ["load", "-S", "slavetoken", glance.host_port()];
         let ran = run(&[&LEFT_OUT[..], &args, &[dir.to_str().unwrap()]].concat());
-        assert_eq!(ran.code, Some(0), "{profile:?}: {ran:?}");
-        let summary = ran.stderr.lines().last().unwrap();
+        // Data that is gone is told, also by the exit code.
+        assert_eq!(ran.code, Some(3), "{profile:?}: {ran:?}");
+        let mut lines = ran.stderr.lines().rev();
+        let failed = lines.next().unwrap();
+        assert!(failed.starts_with(&format!("failed: {new_without_data}")));
+        let summary = lines.next().unwrap();
         assert!(summary.starts_with("load: 1 copied ("), "{ran:?}");
         assert!(
-            summary.ends_with("), 1 updated, 1 unchanged, 2 skipped, 0 failed"),
+            summary.ends_with("), 1 updated, 1 unchanged, 1 skipped, 1 failed"),
             "{ran:?}"
         );
         let extra = glance.image(FIRST).unwrap();

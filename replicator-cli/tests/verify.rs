@@ -199,3 +199,79 @@ fn an_archive_that_is_named_as_the_stage_keeps_its_images() {
     let ran = run(&["compare", "--exit-code", ends[0], &archive]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
+
+#[test]
+fn an_archive_that_has_lost_the_data_of_an_image_is_damaged_and_healed_by_a_dump() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (glance(&[(ONE, 1), (TWO, 2)]), glance(&[]));
+    let archive = archive_of(&source, directory.path());
+    let path = directory.path().to_str().unwrap();
+    fs::remove_file(directory.path().join(format!("{ONE}.img"))).unwrap();
+    let ran = run(&["verify", &archive]);
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(6), &*format!("{ONE}: failed\n"))
+    );
+    for verb in [
+        vec!["load", target.host_port(), path],
+        vec!["livecopy", &archive, target.host_port()],
+    ] {
+        let ran = run(&verb);
+        assert_eq!(ran.code, Some(3), "{verb:?}: {ran:?}");
+        assert!(
+            ran.stderr.contains(&format!("{ONE}.img is missing")),
+            "{ran:?}"
+        );
+        assert!(ran.stderr.contains("hint: dump the image again"), "{ran:?}");
+        assert!(!ran.stderr.contains("queued"), "{ran:?}");
+    }
+    // As the Python tool leaves an archive of metadata alone.
+    let ran = run(&["verify", "--metaonly", &archive]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let other = directory.path().join("other");
+    let ran = run(&["livecopy", &archive, &format!("dir:{}", other.display())]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+
+    let ran = run(&["dump", source.host_port(), path]);
+    assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
+    assert_eq!(run(&["verify", &archive]).code, Some(0));
+    // Whatever the verb, a damaged image of an archive is written anew.
+    fs::remove_file(directory.path().join(format!("{TWO}.img"))).unwrap();
+    let ran = run(&["livecopy", source.host_port(), &archive]);
+    assert!(ran.stderr.contains("livecopy: 1 copied"), "{ran:?}");
+    assert_eq!(run(&["verify", &archive]).code, Some(0));
+}
+
+#[test]
+fn an_archive_that_was_dumped_without_data_says_so_and_takes_it_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (glance(&[(ONE, 1)]), glance(&[]));
+    let path = directory.path().to_str().unwrap();
+    let archive = format!("dir:{path}");
+    let dump = ["dump", source.host_port(), path];
+    let without_data = ["dump", "--metaonly", source.host_port(), path];
+    assert_eq!(run(&without_data).code, Some(0));
+    assert!(run(&without_data).stderr.contains("1 unchanged"));
+    assert_eq!(run(&["verify", &archive]).code, Some(0));
+    for verb in [
+        vec!["load", target.host_port(), path],
+        vec!["livecopy", &archive, target.host_port()],
+    ] {
+        let ran = run(&verb);
+        assert_eq!(ran.code, Some(0), "{verb:?}: {ran:?}");
+        let reason = format!("Image {ONE} (image {ONE}) is skipped: there is no data for it");
+        assert!(
+            ran.stderr.contains(" is skipped: there is no data for it"),
+            "{reason} {ran:?}"
+        );
+    }
+    let ran = run(&dump);
+    assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
+    let json = fs::read_to_string(directory.path().join(ONE)).unwrap();
+    assert!(!json.contains("no_data"), "{json}");
+    fs::remove_file(directory.path().join(format!("{ONE}.img"))).unwrap();
+    assert_eq!(run(&["verify", &archive]).code, Some(6));
+    // Whoever asks for metadata alone means it.
+    assert_eq!(run(&without_data).code, Some(0));
+    assert_eq!(run(&["verify", &archive]).code, Some(0));
+}

@@ -1,7 +1,9 @@
 //! What a run will do: two ordered listings merged into actions with reasons.
 
 use futures_util::future::join_all;
-use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{
+    BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm,
+};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict, refused_before};
@@ -176,10 +178,13 @@ impl Plan {
             }
             return;
         };
+        let form = target.form();
         let (source, existing) = match (source, pair.target.transpose()) {
             (Ok(source), Ok(existing)) => (source, existing),
             // An archive holds nothing of its own: what is damaged is written anew.
-            (Ok(source), Err(PortError::Damaged { .. })) if verb.keeps_records() => (source, None),
+            (Ok(source), Err(PortError::Damaged { .. })) if form == TargetForm::Whole => {
+                (source, None)
+            }
             (Err(PortError::BadRecord(bad)), _) => return self.fail_at(ctx, End::Source, bad),
             (Err(error), _) => {
                 return self.fail(ctx, pair.id, None, ImageError::Source(error));
@@ -188,7 +193,6 @@ impl Plan {
                 return self.fail(ctx, pair.id, source.name, ImageError::Target(error));
             }
         };
-        let form = target.form();
         let image = form.of(options.do_not_replicate.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
@@ -234,7 +238,7 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    fn decide(&self, image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
+    fn decide(&self, mut image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
         let verb = self.verb;
         let has_data = image.is_active();
         let is_to_copy = has_data && self.options.data == DataPolicy::Copy;
@@ -242,6 +246,9 @@ impl Decider<'_> {
             return if is_to_copy {
                 write(image, None, Action::Copy, Reason::Missing)
             } else if verb.keeps_records() {
+                if has_data {
+                    image.no_data = Some(NoData::NotAsked);
+                }
                 write(image, None, Action::CreateRecord, Reason::Missing)
             } else if has_data {
                 Decision::Skip(SkipReason::MetadataOnly)

@@ -178,6 +178,12 @@ impl ImageError {
         )
     }
 
+    /// Returns whether an end holds something of the image that cannot be used.
+    #[must_use]
+    pub fn is_of_damage(&self) -> bool {
+        matches!(self.port(), Some(PortError::Damaged { .. }))
+    }
+
     pub(crate) fn port(&self) -> Option<&PortError> {
         match self {
             Self::Source(error) | Self::Target(error) | Self::Stage(error) | Self::IdMap(error) => {

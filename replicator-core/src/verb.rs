@@ -27,6 +27,7 @@ impl Verb {
     pub(crate) fn no_data(self, image: &ImageMetadata) -> SkipReason {
         match self {
             Self::Load => SkipReason::NoData,
+            _ if image.no_data.is_some() => SkipReason::NoData,
             Self::Livecopy | Self::Dump => SkipReason::SourceStatus(image.status.clone()),
         }
     }

@@ -15,7 +15,7 @@ use replicator_core::{
 
 use crate::ArchiveError;
 use crate::atomic;
-use crate::directory::Directory;
+use crate::directory::{Directory, Shown};
 use crate::metadata_file::{self, len_of_regular_file};
 use crate::partial_file::PartialFile;
 use crate::transfer::{self, Writer, finish};
@@ -24,10 +24,11 @@ use crate::transfer::{self, Writer, finish};
 /// data.
 ///
 /// An image is complete exactly when its metadata file is there and its data has
-/// the length that it says. One that says `active` and has no data is shown as
-/// `queued`: there is nothing to read, and something to complete. A listing
-/// gives [`PortError::Damaged`] for one whose data has another length, or whose
-/// metadata cannot be read; it can be written again.
+/// the length that it says. One that says `active` and was dumped without data
+/// ([`ImageMetadata::no_data`]) is shown as `queued`: there is nothing to read,
+/// and something to complete. A listing gives [`PortError::Damaged`] for one
+/// whose data is missing or has another length, or whose metadata cannot be
+/// read; it can be written again.
 #[derive(Clone, Debug)]
 pub struct ImageArchive(Arc<Directory>);
 
@@ -66,6 +67,16 @@ impl ImageArchive {
         fs::create_dir_all(&path).map_err(ArchiveError::write(&path))?;
         atomic::check_writable(&path)?;
         Self::open(path)
+    }
+
+    /// Takes the archive for one without data: that of an active image may be
+    /// missing, even where its metadata does not say why. The Python tool does not
+    /// write down that it was to dump metadata only.
+    #[must_use]
+    pub fn metadata_only(self) -> Self {
+        let mut directory = Directory::new(self.path().to_owned());
+        directory.is_metadata_only = true;
+        Self(Arc::new(directory))
     }
 
     /// Where the archive is.
@@ -249,7 +260,7 @@ impl ImageTarget for ImageArchive {
                 .await;
         }
         let mut whole = metadata.clone();
-        whole.status = ImageStatus::Active;
+        (whole.status, whole.no_data) = (ImageStatus::Active, None);
         whole.size = Some(len_bytes);
         self.run(&operation, move |directory| {
             let _published = partial.publish(&data_path)?;
@@ -267,7 +278,10 @@ impl ImageTarget for ImageArchive {
             .run(&operation, move |directory| {
                 let _turn = turn;
                 // What cannot be read is no image.
-                if matches!(directory.shown(&metadata.id), Ok(Some(_))) {
+                if matches!(
+                    directory.shown(&metadata.id),
+                    Ok(Some(Shown { damage: None, .. }))
+                ) {
                     return Ok(false);
                 }
                 directory.write(&metadata).map(|_| true)

@@ -43,6 +43,8 @@ pub(crate) struct Directory {
     layout: Layout,
     /// Who is writing which image in this process.
     turns: Mutex<BTreeMap<ImageId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Whether data may be missing, whatever the metadata says.
+    pub(crate) is_metadata_only: bool,
 }
 
 impl Directory {
@@ -50,6 +52,7 @@ impl Directory {
         Self {
             layout: Layout::new(path),
             turns: Mutex::default(),
+            is_metadata_only: false,
         }
     }
 
@@ -122,9 +125,13 @@ impl Directory {
         if image.is_active() {
             let path = self.layout.data(id);
             match len_of_regular_file(&path) {
-                // As a dump without data leaves it: there is just nothing to load.
-                Ok(None) => image.status = ImageStatus::Queued,
+                // There is just nothing to load.
+                Ok(None) if self.is_metadata_only || image.no_data.is_some() => {
+                    image.status = ImageStatus::Queued;
+                }
+                Ok(None) => damage = Some(ArchiveError::DataMissing { path }),
                 Ok(Some(len_bytes)) => {
+                    image.no_data = None;
                     if let Some(expected_bytes) = image.size.filter(|size| *size != len_bytes) {
                         damage = Some(ArchiveError::DataLength {
                             path,

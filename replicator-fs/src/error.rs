@@ -45,6 +45,9 @@ pub enum ArchiveError {
         len_bytes: u64,
         expected_bytes: u64,
     },
+    /// The data of an active image is gone.
+    #[error("{} is missing: it is the data of an active image", path.display())]
+    DataMissing { path: PathBuf },
     /// A line of an id map does not say which image goes by which id.
     #[error("line {line} of {} is no line of an id map", path.display())]
     IdMap {

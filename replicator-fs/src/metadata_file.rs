@@ -13,8 +13,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use glance_model::{ImageId, ImageMetadata, TargetForm, V1Record, to_v1_record, valid_unicode};
-use serde_json::{Value, json};
+use glance_model::{
+    ImageId, ImageMetadata, NoData, TargetForm, V1Record, to_v1_record, valid_unicode,
+};
+use serde_json::{Map, Value};
 
 use crate::ArchiveError;
 
@@ -23,6 +25,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 const EXTENSION: &str = "location";
 const IN_V2: &str = "image_api_v2";
+const NO_DATA: &str = "no_data";
 
 /// Reads a metadata file, or returns `None` if there is none.
 pub(crate) fn read(path: &Path, id: &ImageId) -> Result<Option<ImageMetadata>, ArchiveError> {
@@ -80,11 +83,11 @@ pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Erro
     let mut record: Value = serde_json::from_slice(json)
         // The Python tool writes what a Glance on Python 2 keeps: half characters, too.
         .or_else(|_| serde_json::from_str(&valid_unicode(json)))?;
-    let extension = record
-        .get_mut(EXTENSION)
-        .and_then(|location| location.get_mut(IN_V2))
-        .map(Value::take);
+    let mut beside_v1 = record.get_mut(EXTENSION);
+    let mut take = |key| beside_v1.as_mut()?.get_mut(key).map(Value::take);
+    let (extension, no_data) = (take(IN_V2), take(NO_DATA));
     let mut metadata = serde_json::from_value::<V1Record>(record)?.0;
+    metadata.no_data = no_data.and_then(|reason| NoData::parse(reason.as_str()?));
     if let Some(Value::Object(extension)) = extension {
         extension::add_to(&mut metadata, extension);
     }
@@ -97,11 +100,18 @@ pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Erro
 pub fn metadata_to_json(metadata: &ImageMetadata) -> Vec<u8> {
     let plain = TargetForm::V1.of(metadata.clone());
     let mut record = to_v1_record(&plain);
+    let mut beside_v1 = Map::new();
     let extension = extension::of(metadata, &plain);
-    if !extension.is_empty()
+    if !extension.is_empty() {
+        beside_v1.insert(IN_V2.into(), extension.into());
+    }
+    if let Some(reason) = metadata.no_data {
+        beside_v1.insert(NO_DATA.into(), reason.as_str().into());
+    }
+    if !beside_v1.is_empty()
         && let Some(record) = record.as_object_mut()
     {
-        record.insert(EXTENSION.into(), json!({ IN_V2: extension }));
+        record.insert(EXTENSION.into(), beside_v1.into());
     }
     python_json::to_vec(&record)
 }

@@ -212,13 +212,31 @@ async fn data_of_another_length_is_damage_and_can_be_written_again() {
 }
 
 #[tokio::test]
-async fn an_active_image_without_data_is_queued_and_no_damage() {
+async fn an_active_image_without_data_is_damaged_unless_only_metadata_was_dumped() {
     let directory = tempfile::tempdir().unwrap();
     let archive = ImageArchive::create(directory.path()).unwrap();
-    fs::write(directory.path().join(ID), record(ID, 4)).unwrap();
-    let images: Vec<ImageMetadata> = archive.images().try_collect().await.unwrap();
+    let metadata = directory.path().join(ID);
+    fs::write(&metadata, record(ID, 4)).unwrap();
+    let listed: Vec<_> = archive.images().collect().await;
+    assert!(matches!(&listed[..], [Err(PortError::Damaged { .. })]));
+
+    // The Python tool does not write down that it left the data out.
+    let without_data = archive.clone().metadata_only();
+    let images: Vec<ImageMetadata> = without_data.images().try_collect().await.unwrap();
     assert_eq!(images[0].status, ImageStatus::Queued);
-    assert_eq!(data(&archive, &id(ID)).await, None);
+
+    for reason in ["not asked for", "lost at the source"] {
+        let mut json: serde_json::Value = serde_json::from_str(&record(ID, 4)).unwrap();
+        json["location"] = serde_json::json!({ "no_data": reason });
+        fs::write(&metadata, json.to_string()).unwrap();
+        let images: Vec<ImageMetadata> = archive.images().try_collect().await.unwrap();
+        assert_eq!(images[0].status, ImageStatus::Queued);
+        assert_eq!(
+            images[0].no_data.map(|no_data| no_data.as_str()),
+            Some(reason)
+        );
+        assert_eq!(data(&archive, &id(ID)).await, None);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use replicator_core::{TargetIds, VerifyBy, verify};
+use replicator_core::{ImageError, TargetIds, VerifyBy, verify};
 
 use super::Run;
 use crate::connect::{self, Opening};
@@ -50,7 +50,8 @@ pub(crate) async fn run(
         report.missing.len(),
         report.failures.len()
     ));
-    let is_wrong = report.failures.iter().any(|f| f.error.is_of_content());
+    let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
+    let is_wrong = report.failures.iter().any(|f| is_wrong(&f.error));
     Ok(if is_wrong || !report.missing.is_empty() {
         ExitCode::WrongContent
     } else if report.failures.is_empty() {
