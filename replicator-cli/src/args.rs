@@ -8,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use glance_model::{DoNotReplicate, FilterError};
 
+use crate::exit_code;
 use crate::limits::{RequestRate, Timetable};
 
 /// Replicate, back up and migrate OpenStack images
@@ -28,11 +29,12 @@ use crate::limits::{RequestRate, Timetable};
     args_override_self = true,
     subcommand_value_name = "COMMAND",
     max_term_width = 100,
-    after_long_help = "Every option can also be set as GLANCE_REPLICATOR_<OPTION>, and in a file \
-        given as --config-file. The command line comes before the environment, and that before \
-        the file.\n\nExit codes: 0 done, 1 error, 2 usage, 3 at least one image failed and the \
-        others are done, 4 authentication or permission, 5 differences (compare --exit-code), 6 \
-        the content of an image is wrong, 7 an image was held back (--format-check), 130 and 143 interrupted."
+    after_long_help = format!(
+        "Every option can also be set as GLANCE_REPLICATOR_<OPTION>, and in a file given as \
+         --config-file. The command line comes before the environment, and that before the \
+         file.\n\n{}",
+        exit_code::help()
+    )
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -299,8 +301,8 @@ pub(crate) struct Options {
     /// Read options from the DEFAULT section of this INI file
     ///
     /// It holds lines of the form `option = value`; what is no option of this
-    /// program is ignored. May be given more than once: of two files that set the
-    /// same option the later one counts.
+    /// program is ignored, with a warning. May be given more than once: of two files
+    /// that set the same option the later one counts.
     #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append)]
     #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
     pub(crate) config_file: Vec<PathBuf>,

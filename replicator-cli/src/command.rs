@@ -82,9 +82,6 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
         for warning in &invocation.warnings {
             console.warning(warning);
         }
-        for option in &invocation.ignored {
-            tracing::info!(option, "ignored in the configuration file");
-        }
         runtime.block_on(begin(options, command, &console))
     });
     // While signals are still heard: stderr may be stuck.

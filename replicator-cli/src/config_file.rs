@@ -1,7 +1,7 @@
 //! Where options come from: the command line, then the environment, then
-//! configuration files, then the defaults.
+//! configuration files, then the defaults. What is set and is no option is warned about.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -12,14 +12,19 @@ use configparser::ini::Ini;
 use crate::args::Args;
 use crate::error::CliError;
 
+/// What the variables begin with that set options.
+const PREFIX: &str = "GLANCE_REPLICATOR_";
+/// The one option that no file can set.
+const CONFIG_FILE: &str = "config-file";
+/// How alike two names are of which one is a slip of the other.
+const NEAR: f64 = 0.86;
+
 /// A command line that was understood.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) args: Args,
     /// What the user should know about how it was written.
     pub(crate) warnings: Vec<String>,
-    /// What the files set that is no option: they may be those of other programs.
-    pub(crate) ignored: Vec<String>,
 }
 
 /// Reads the command line, and the files that it names.
@@ -27,26 +32,32 @@ pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Invocation, 
     let line: Vec<OsString> = line.collect();
     let first = Args::command().try_get_matches_from(&line)?;
     let files = first.get_many::<PathBuf>("config_file");
-    let files: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
+    let options = options(&Args::command());
     let mut settings = HashMap::new();
-    for file in &files {
-        settings.extend(read(file)?);
+    let mut warnings = Vec::new();
+    for file in files.into_iter().flatten() {
+        let set = read(file, &options)?;
+        warnings.extend(ignored_in(file, set.as_deref(), &options));
+        settings.extend(set.into_iter().flatten());
     }
-    let command = with_defaults(Args::command(), &settings);
-    let ignored = unknown(&command, &settings);
-    let matches = command
+    warnings.extend(ignored_in_environment(&options));
+    let matches = with_defaults(Args::command(), &settings)
         .try_get_matches_from(&line)
         .map_err(|source| CliError::Setting {
             source: Box::new(source),
         })?;
+    warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
         args: Args::from_arg_matches(&matches)?,
-        warnings: tokens_in_view(&matches),
-        ignored,
+        warnings,
     })
 }
 
-fn read(path: &Path) -> Result<HashMap<String, String>, CliError> {
+/// Returns what the section `DEFAULT` sets, if there is one, the names as options have them.
+fn read(
+    path: &Path,
+    options: &BTreeSet<String>,
+) -> Result<Option<Vec<(String, String)>>, CliError> {
     let failed = |problem: String| CliError::ConfigFile {
         path: path.to_owned(),
         problem,
@@ -56,11 +67,98 @@ fn read(path: &Path) -> Result<HashMap<String, String>, CliError> {
     // A token may have any of these characters in it.
     ini.set_inline_comment_symbols(Some(&[]));
     let mut sections = ini.read(text).map_err(failed)?;
-    let settings = sections.remove("default").unwrap_or_default();
-    Ok(settings
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.replace('_', "-"), value?)))
-        .collect())
+    let Some(section) = sections.remove("default") else {
+        return Ok(None);
+    };
+    let mut set = Vec::new();
+    for (line, value) in section {
+        let name = line.replace('_', "-");
+        match value {
+            Some(value) => set.push((name, value)),
+            // Of other programs' files it may be the second line of a value, and a secret.
+            None => {
+                let word = name.split_whitespace().next().unwrap_or_default();
+                if options.contains(word) {
+                    return Err(failed(format!("{word} has no value: write {word} = VALUE")));
+                }
+            }
+        }
+    }
+    set.sort_unstable();
+    Ok(Some(set))
+}
+
+/// Warns of what a file sets that is no option: it may be that of another program, or a slip.
+fn ignored_in(
+    path: &Path,
+    set: Option<&[(String, String)]>,
+    options: &BTreeSet<String>,
+) -> Option<String> {
+    let Some(set) = set else {
+        return Some(format!(
+            "{} sets nothing: it has no section [DEFAULT]",
+            path.display()
+        ));
+    };
+    let names = set.iter().map(|(name, _)| name);
+    let unknown = names.filter(|name| !options.contains(*name));
+    let unknown: Vec<String> = unknown
+        .map(|name| with_near(name, near(name, options).map(str::to_owned)))
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "{} sets what is no option of this program, and is ignored: {}",
+            path.display(),
+            unknown.join(", ")
+        )
+    })
+}
+
+fn ignored_in_environment(options: &BTreeSet<String>) -> Option<String> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut unknown: Vec<String> = names
+        .filter_map(|name| unknown_variable(&name, options))
+        .collect();
+    unknown.sort_unstable();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "the environment sets what is no option of this program, and is ignored: {}",
+            unknown.join(", ")
+        )
+    })
+}
+
+/// Returns a variable as it is warned about, if it looks like one of ours and is none.
+fn unknown_variable(name: &str, options: &BTreeSet<String>) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    let option = upper.strip_prefix(PREFIX)?;
+    let option = option.replace('_', "-").to_ascii_lowercase();
+    let is_known = options.contains(&option) || option == CONFIG_FILE;
+    if is_known && name == variable(&option) {
+        return None;
+    }
+    let near = if is_known {
+        Some(&*option)
+    } else {
+        near(&option, options)
+    };
+    Some(with_near(name, near.map(variable)))
+}
+
+fn with_near(name: &str, near: Option<String>) -> String {
+    match near {
+        Some(near) => format!("{name} (is it {near}?)"),
+        None => name.to_owned(),
+    }
+}
+
+/// Finds the option that may have been meant.
+fn near<'a>(name: &str, options: &'a BTreeSet<String>) -> Option<&'a str> {
+    let rated = options
+        .iter()
+        .map(|option| (strsim::jaro_winkler(name, option), option));
+    let (likeness, option) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (likeness >= NEAR).then_some(option)
 }
 
 /// Makes settings the defaults of the options that they name.
@@ -71,10 +169,10 @@ fn with_defaults(command: clap::Command, settings: &HashMap<String, String>) -> 
 }
 
 fn with_default(arg: clap::Arg, settings: &HashMap<String, String>) -> clap::Arg {
-    if arg.get_id() == "config_file" {
+    let names = names(&arg);
+    if names.iter().any(|name| name == CONFIG_FILE) {
         return arg;
     }
-    let names = names(&arg);
     // clap itself looks at the variable of an option's first name only.
     let in_environment = names
         .iter()
@@ -91,24 +189,21 @@ fn names(arg: &clap::Arg) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-fn unknown(command: &clap::Command, settings: &HashMap<String, String>) -> Vec<String> {
+/// Lists the options that a file can set, by each of their names.
+fn options(command: &clap::Command) -> BTreeSet<String> {
     let of_commands = command
         .get_subcommands()
         .flat_map(clap::Command::get_arguments);
-    let known: HashSet<String> = command
-        .get_arguments()
-        .chain(of_commands)
-        .flat_map(names)
-        .collect();
-    let is_unknown = |name: &&String| !known.contains(*name);
-    let mut unknown: Vec<String> = settings.keys().filter(is_unknown).cloned().collect();
-    unknown.sort_unstable();
-    unknown
+    let all = command.get_arguments().chain(of_commands);
+    let mut options: BTreeSet<String> = all.flat_map(names).collect();
+    // A file does not name another one.
+    options.remove(CONFIG_FILE);
+    options
 }
 
 fn variable(option: &str) -> String {
     let name = option.replace('-', "_").to_ascii_uppercase();
-    format!("GLANCE_REPLICATOR_{name}")
+    format!("{PREFIX}{name}")
 }
 
 fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
@@ -123,4 +218,53 @@ fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_told_with_the_option_that_is_near() {
+        let options = options(&Args::command());
+        for (slip, meant) in [
+            ("transfer", Some("transfers")),
+            ("tranfsers", Some("transfers")),
+            ("retry", Some("retries")),
+            ("bw-limit", Some("bwlimit")),
+            ("log-dirr", Some("log-dir")),
+            ("target-token", Some("targettoken")),
+            ("dont-replicate", Some("dontreplicate")),
+            ("bind-port", None),
+            ("transport-url", None),
+            ("workers", None),
+        ] {
+            assert_eq!(near(slip, &options), meant, "{slip}");
+        }
+    }
+
+    #[test]
+    fn variables_of_ours_are_known_and_others_are_told() {
+        let options = options(&Args::command());
+        let told = |name: &str| unknown_variable(name, &options);
+        for name in [
+            "TRANSFERS",
+            "SLAVETOKEN",
+            "USE_SYSLOG",
+            "CONFIG_FILE",
+            "EXIT_CODE",
+        ] {
+            assert_eq!(told(&format!("{PREFIX}{name}")), None, "{name}");
+        }
+        assert_eq!(told("GLANCE_REPLICATORS"), None);
+        assert_eq!(told("OS_TRANSFERS"), None);
+        for slip in ["GLANCE_REPLICATOR_TRANSFER", "glance_replicator_transfers"] {
+            let expected = format!("{slip} (is it GLANCE_REPLICATOR_TRANSFERS?)");
+            assert_eq!(told(slip), Some(expected));
+        }
+        assert_eq!(
+            told("GLANCE_REPLICATOR_X"),
+            Some("GLANCE_REPLICATOR_X".to_owned())
+        );
+    }
 }

@@ -47,6 +47,8 @@ pub(crate) enum CliError {
     Log { path: PathBuf, source: io::Error },
     #[error("cannot log to syslog, which is in use")]
     Syslog,
+    #[error("cannot log to syslog: nothing listens at /dev/log")]
+    NoSyslog,
     #[error("cannot connect to {endpoint}")]
     Connect {
         endpoint: String,
@@ -127,6 +129,9 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match error.downcast_ref() {
         Some(CliError::End(ParseEndError::Endpoint(error))) => return hint_of_endpoint(error),
         Some(CliError::Archive(error)) => return hint_of_archive(error),
+        Some(CliError::NoSyslog) => {
+            return Some("start a syslog, or use --logfile; in a container it has to be mounted");
+        }
         _ => {}
     }
     if let Some(PortError::AlreadyExists { .. }) = error.downcast_ref() {

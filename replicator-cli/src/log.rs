@@ -1,7 +1,8 @@
 //! Where the log goes: stderr, a file, syslog.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syslog_tracing::Syslog;
@@ -109,10 +110,47 @@ fn open(path: PathBuf) -> Result<File, CliError> {
     file.map_err(|source| CliError::Log { path, source })
 }
 
+/// Where a syslog listens: on Linux, macOS, and the BSDs.
+const SYSLOGS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
+
 fn syslog() -> Result<Syslog, CliError> {
+    // The C library loses what nobody takes, and does not tell.
+    if !SYSLOGS.iter().any(|path| has_listener(Path::new(path))) {
+        return Err(CliError::NoSyslog);
+    }
     let (options, facility) = (
         syslog_tracing::Options::LOG_PID,
         syslog_tracing::Facility::User,
     );
     Syslog::new(c"glance-replicator", options, facility).ok_or(CliError::Syslog)
+}
+
+/// Tells whether a process takes messages at this path, one by one or as a stream.
+fn has_listener(path: &Path) -> bool {
+    let datagrams = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    datagrams.is_ok() || UnixStream::connect(path).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn syslog_is_there_where_a_process_listens() {
+        let dir = std::env::temp_dir().join(format!("syslog-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let at = |name: &str| dir.join(name);
+        let datagrams = UnixDatagram::bind(at("datagrams")).unwrap();
+        let stream = UnixListener::bind(at("stream")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        let found = ["datagrams", "stream", "file", "nothing"].map(|name| has_listener(&at(name)));
+        assert_eq!(found, [true, true, false, false]);
+        drop((datagrams, stream));
+        // Their files are still there.
+        let found = ["datagrams", "stream"].map(|name| has_listener(&at(name)));
+        assert_eq!(found, [false, false]);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

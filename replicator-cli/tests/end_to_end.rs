@@ -515,20 +515,6 @@ fn tokens_come_from_the_command_line_the_environment_and_files_in_that_order() {
 }
 
 #[test]
-fn what_a_file_sets_that_is_no_option_is_ignored_and_logged() {
-    let server = glance(Profile::Today);
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("glance-api.conf");
-    fs::write(&file, "[DEFAULT]\nlog_dirr = x\nbind_port = 9292\n").unwrap();
-    let args = ["--config-file", path(&file), "size", server.host_port()];
-    assert_eq!(succeeded(&args).stderr, "");
-    let told = succeeded(&[&["-v"], &args[..]].concat());
-    for option in ["log-dirr", "bind-port"] {
-        assert!(told.stderr.contains(option), "{told:?}");
-    }
-}
-
-#[test]
 fn flags_and_values_come_from_the_environment_and_files() {
     let (source, target) = (filled(Profile::Today), glance(Profile::Today));
     let dir = tempfile::tempdir().unwrap();

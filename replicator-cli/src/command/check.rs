@@ -17,8 +17,7 @@ const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// A token that lives shorter may not outlive an upload.
 const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Checks each end, also after one that could not be checked, whose exit code it
-/// is then.
+/// Checks each end, also after one that could not be checked.
 pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCode, CliError> {
     let mut code = ExitCode::Done;
     for (name, end) in ends {
@@ -33,7 +32,7 @@ pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCod
             }
             Err(CliError::Interrupted(signal)) => return Err(CliError::Interrupted(signal)),
             Err(error) => {
-                code = error.exit_code();
+                code = code.and(error.exit_code());
                 run.console.failed(&format!("{name}: "), &error);
             }
         }

@@ -82,7 +82,7 @@ struct Ends<'a> {
     run: &'a Run<'a>,
     are_several: bool,
     options: ReplicateOptions,
-    /// What the first target that could not be used makes of the run.
+    /// What the targets that could not be used make of the run.
     code: ExitCode,
 }
 
@@ -153,28 +153,30 @@ impl Ends<'_> {
             return Err(error);
         }
         self.run.console.failed(place, &error);
-        if self.code == ExitCode::Done {
-            self.code = error.exit_code();
-        }
+        self.code = self.code.and(error.exit_code());
         Ok(())
     }
 
     fn exit_code<'a>(
         &self,
-        failures: impl Iterator<Item = &'a Failure> + Clone,
+        failures: impl Iterator<Item = &'a Failure>,
         not_done: u64,
     ) -> ExitCode {
-        let any = |is_it: fn(&ImageError) -> bool| {
-            let mut failures = failures.clone();
-            failures.any(|failure| is_it(&failure.error))
-        };
+        let code = failures
+            .map(|failure| of_failure(&failure.error))
+            .fold(self.code, ExitCode::and);
         match self.run.signal() {
             Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
-            _ if any(ImageError::is_of_content) => ExitCode::WrongContent,
-            _ if any(|error| matches!(error, ImageError::Refused(_))) => ExitCode::Refused,
-            _ if any(|_| true) => ExitCode::ImagesFailed,
-            _ => self.code,
+            _ => code,
         }
+    }
+}
+
+fn of_failure(error: &ImageError) -> ExitCode {
+    match error {
+        error if error.is_of_content() => ExitCode::WrongContent,
+        ImageError::Refused(_) => ExitCode::Refused,
+        _ => ExitCode::ImagesFailed,
     }
 }
 
