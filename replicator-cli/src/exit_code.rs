@@ -26,7 +26,7 @@ const TABLE: [(&str, &str); 9] = [
     ("5", "differences (compare --exit-code)"),
     (
         "6",
-        "content does not match: digests, lengths, two images of one id, a missing copy (verify)",
+        "wrong content: digests, lengths, two images of one id; verify: copies missing or damaged",
     ),
     (
         "7",
