@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) page_limit: u32,
     /// Whether `visibility=all` is known there; found out by the first listing.
     pub(crate) knows_visibility_all: OnceLock<bool>,
+    /// Whether its stores have names; found out when it first matters.
+    pub(crate) names_stores: OnceLock<bool>,
     endpoint: Endpoint,
 }
 
@@ -52,6 +54,7 @@ impl GlanceClient {
             version,
             page_limit: config.page_limit,
             knows_visibility_all: OnceLock::new(),
+            names_stores: OnceLock::new(),
             endpoint: config.endpoint.clone(),
         })))
     }

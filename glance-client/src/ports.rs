@@ -9,6 +9,7 @@ use glance_model::{
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
+    gives_last_byte,
 };
 
 use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Upload};
@@ -36,6 +37,15 @@ impl ImageSource for GlanceClient {
             ImageData::new(download.len_bytes, download.chunks.map_err(failed))
                 .with_offset(download.offset_bytes)
         }))
+    }
+
+    /// A server whose stores have names says which of them have the data; of any other, a
+    /// byte is read.
+    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        let stored = self.is_in_named_store(&image.id).await;
+        let stored =
+            stored.map_err(|error| port_error(error, Operation::ReadData(image.id.clone())))?;
+        Ok(stored || gives_last_byte(self, image).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use glance_model::ImageId;
 use serde::Deserialize;
 
 use crate::api::v2;
-use crate::{Error, GlanceClient};
+use crate::{ApiVersion, Error, GlanceClient};
 
 /// A store of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,33 @@ impl GlanceClient {
             is_read_only: is(store.read_only),
         };
         Ok(Some(stores.into_iter().filter(own).map(store).collect()))
+    }
+
+    /// Asks whether a store of those that have names has data of an image. Without such stores
+    /// nothing is asked, and of none it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
+    pub async fn is_in_named_store(&self, id: &ImageId) -> Result<bool, Error> {
+        let names_stores = &self.shared().names_stores;
+        let has_names = match names_stores.get() {
+            Some(known) => *known,
+            None if self.version() == ApiVersion::V1 => false,
+            None => {
+                let found = self
+                    .stores()
+                    .await?
+                    .is_some_and(|stores| !stores.is_empty());
+                *names_stores.get_or_init(|| found)
+            }
+        };
+        if !has_names {
+            return Ok(false);
+        }
+        let record = self.shared().http.send(&v2::show(id)).await?;
+        let has: StoresOfImage = record.json().await?;
+        Ok(has.stores.is_some_and(|stores| !stores.is_empty()))
     }
 
     /// Finds a store that can be written to and has no data of an image, through

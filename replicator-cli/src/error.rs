@@ -160,6 +160,14 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
         return Some(hint_of_content(problem));
     }
+    if let Some(ImageError::Hollow) = error.downcast_ref() {
+        return Some(
+            "its data is gone from the store, or its record was brought back without it \
+             (glance-scrubber --restore); whoever runs the target can put the data back; else \
+             delete the image there, which uses up its id until it is purged, and copy it with \
+             --on-id-conflict new-id",
+        );
+    }
     if let Some(ImageError::NoFormat { .. }) = error.downcast_ref() {
         return Some(
             "Images v1 lets them be set at the source (`glance --os-image-api-version 1 \

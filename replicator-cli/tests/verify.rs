@@ -275,3 +275,28 @@ fn an_archive_that_was_dumped_without_data_says_so_and_takes_it_later() {
     assert_eq!(run(&without_data).code, Some(0));
     assert_eq!(run(&["verify", &archive]).code, Some(0));
 }
+
+#[test]
+fn an_image_whose_record_is_right_and_whose_data_is_gone_is_found_without_reading_the_others() {
+    for profile in [Profile::Today, Profile::Legacy, Profile::V1Only] {
+        let source = EmbeddedGlance::builder().profile(profile);
+        let source = source.start_blocking().unwrap();
+        let target = EmbeddedGlance::builder().profile(profile).stores(&[]);
+        let target = target.start_blocking().unwrap();
+        for glance in [&source, &target] {
+            glance.add_image(ImageSpec::new(TWO).data(ImageContent::pattern(2, 3_000_000)));
+        }
+        source.add_image(ImageSpec::new(ONE).data(ImageContent::zeros(5000)));
+        target.add_image(ImageSpec::new(ONE).data_gone(5000));
+        let ends = [source.host_port(), target.host_port()];
+        let ran = run(&["verify", ends[0], ends[1]]);
+        assert_eq!(ran.code, Some(6), "{profile:?}: {ran:?}");
+        assert_eq!(ran.stdout, format!("{ONE}: failed\n"));
+        let words = "the target has no data for the image, though its record is active";
+        assert!(ran.stderr.contains(words), "{ran:?}");
+        assert!(ran.stderr.contains("1 verified, 0 unverifiable"), "{ran:?}");
+        assert_eq!(target.count(RequestKind::Download), 2);
+        let ran = run(&["verify", "--read-back", ends[0], ends[1]]);
+        assert!(ran.code == Some(6) || profile == Profile::V1Only, "{ran:?}");
+    }
+}

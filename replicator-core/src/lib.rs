@@ -32,7 +32,7 @@ pub use merge::{End, ListingError};
 pub use plan::{Action, Plan, PlanTarget, PlannedImage, Reason, TargetId, plan, plan_for_all};
 pub use port::{
     Cause, Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource,
-    ImageStream, ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage,
+    ImageStream, ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage, gives_last_byte,
 };
 pub use proof::{Proof, Verify};
 pub use replicate::{

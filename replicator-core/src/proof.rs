@@ -136,6 +136,11 @@ pub(crate) async fn read_digest<E: ImageSource + ?Sized>(
 }
 
 impl ReadDigest {
+    /// Returns whether there was nothing to read.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.len_bytes == 0
+    }
+
     pub(crate) fn check(&self, len_bytes: u64, digest: &str) -> Result<Proof, ImageError> {
         if self.len_bytes == len_bytes && self.digest.eq_ignore_ascii_case(digest) {
             return Ok(Proof::Verified);

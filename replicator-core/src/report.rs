@@ -98,6 +98,9 @@ pub enum ImageError {
     /// The source has no data for it, though it says that it has.
     #[error("the source has lost the data of the image")]
     DataLost,
+    /// The target says that it has the image, and has none of its data.
+    #[error("the target has no data for the image, though its record is active and has a digest")]
+    Hollow,
     /// The source's data is not as long as the source says.
     #[error("the source gives {found} bytes, and its record says {stated}")]
     Length {
@@ -175,6 +178,7 @@ impl ImageError {
                 | Self::TargetDiffers { .. }
                 | Self::ReadBack { .. }
                 | Self::DifferentContent(_)
+                | Self::Hollow
         )
     }
 

@@ -9,14 +9,14 @@ use tokio::task::JoinSet;
 use crate::context::RunContext;
 use crate::ids::TargetIds;
 use crate::merge::{End, ListingError, MergedListing, Next};
-use crate::port::{Event, ImageSource, PortError};
+use crate::port::{Event, FailureKind, ImageSource, PortError};
 use crate::proof::{Proof, compare_stated, read_digest, stated_digest};
 use crate::report::{Failure, ImageError};
 
 /// How content is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyBy {
-    /// By the sizes and digests that both ends state.
+    /// By the sizes and digests that both ends state, and by whether the target has any data.
     Stated,
     /// By reading each image from the target, and hashing it.
     Reading,
@@ -94,30 +94,40 @@ pub async fn verify(
                 continue;
             }
         };
-        match by {
-            VerifyBy::Stated => {
-                let size = image.size.or(copy.size).unwrap_or(0);
-                let result = compare_stated(&image, &copy, size);
-                report.add(ctx, pair.id, image.name, result);
-            }
-            VerifyBy::Reading => {
-                if reading.len() >= transfers.get() {
-                    report.join(ctx, &mut reading).await;
-                }
-                let (ctx, target) = (ctx.clone(), Arc::clone(&target));
-                reading.spawn(async move {
-                    let work = read(&*target, &image, &copy);
-                    let result = ctx.until_cancelled(work).await;
-                    let result = result.map_err(ImageError::Target).flatten();
-                    (image, result)
-                });
-            }
+        if reading.len() >= transfers.get() {
+            report.join(ctx, &mut reading).await;
         }
+        let (ctx, target) = (ctx.clone(), Arc::clone(&target));
+        reading.spawn(async move {
+            let work = async {
+                match by {
+                    VerifyBy::Stated => compare(&*target, &image, &copy).await,
+                    VerifyBy::Reading => read(&*target, &image, &copy).await,
+                }
+            };
+            let result = ctx.until_cancelled(work).await;
+            let result = result.map_err(ImageError::Target).flatten();
+            (image, result)
+        });
     }
     while !reading.is_empty() {
         report.join(ctx, &mut reading).await;
     }
     Ok(report)
+}
+
+async fn compare(
+    target: &dyn ImageSource,
+    image: &ImageMetadata,
+    copy: &ImageMetadata,
+) -> Result<Proof, ImageError> {
+    let proof = compare_stated(image, copy, image.size.or(copy.size).unwrap_or(0))?;
+    match target.has_data(copy).await {
+        Ok(false) => Err(ImageError::Hollow),
+        // Who may not read the data is told what is on record.
+        Err(error) if error.kind() != FailureKind::Denied => Err(ImageError::Target(error)),
+        Ok(true) | Err(_) => Ok(proof),
+    }
 }
 
 async fn read(
@@ -131,7 +141,11 @@ async fn read(
         return Ok(Proof::Unverifiable);
     };
     let found = read_digest(target, &copy.id, algorithm).await;
-    found.map_err(ImageError::Target)?.check(size, wanted)
+    let found = found.map_err(ImageError::Target)?;
+    if found.is_nothing() && size > 0 {
+        return Err(ImageError::Hollow);
+    }
+    found.check(size, wanted)
 }
 
 type Read = (ImageMetadata, Result<Proof, ImageError>);

@@ -166,3 +166,27 @@ fn snapshots_of_servers_on_volumes_are_copied_where_they_can_be_and_told_with_a_
     );
     assert_eq!(found.len(), 3);
 }
+
+#[test]
+fn an_image_whose_record_was_brought_back_without_its_data_is_found_by_verify() {
+    for (from, to) in [("legacy-one", "today-two"), ("today-one", "legacy-two")] {
+        let (source, target) = (Server::empty(from), Server::empty(to));
+        for number in 1..=3 {
+            let record = json!({"id": id(number), "name": "image", "disk_format": "raw",
+                "container_format": "bare"});
+            source.create_v2(&record, Some(vec![7; 100_000]));
+        }
+        run(0, &["livecopy", &source.url, &target.url]);
+        run(0, &["verify", &source.url, &target.url]);
+        // As glance-scrubber --restore leaves it.
+        target.forget_locations(&id(2));
+        let ran = run(6, &["verify", &source.url, &target.url]);
+        assert_eq!(text(&ran.stdout), format!("{}: failed\n", id(2)));
+        let said = text(&ran.stderr);
+        assert!(
+            said.contains("the target has no data for the image"),
+            "{said}"
+        );
+        assert!(said.contains("2 verified"), "{said}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Where images come from.
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use glance_model::{ImageId, ImageMetadata};
 
@@ -35,4 +36,43 @@ pub trait ImageSource: Send + Sync {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError>;
+
+    /// Returns whether there is data for an image that is listed as active, at the price of a
+    /// small request: servers list images whose data is gone as any other.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the source cannot say.
+    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        gives_last_byte(self, image).await
+    }
+}
+
+/// Reads the last byte of an image, or as much as a source sends at once that cannot start
+/// there. Of no bytes there is always enough.
+///
+/// # Errors
+///
+/// [`PortError::Adapter`] if they cannot be read.
+pub async fn gives_last_byte<S: ImageSource + ?Sized>(
+    source: &S,
+    image: &ImageMetadata,
+) -> Result<bool, PortError> {
+    let Some(last) = image.size.unwrap_or(1).checked_sub(1) else {
+        return Ok(true);
+    };
+    let data = match source.image_data(&image.id, last).await {
+        // Of an image that was listed a moment ago, v1 says so when its data is gone.
+        Err(PortError::NotFound { .. }) => return Ok(false),
+        data => data?,
+    };
+    let Some(mut data) = data else {
+        return Ok(false);
+    };
+    while let Some(chunk) = data.chunks.next().await {
+        if !chunk?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
