@@ -160,6 +160,12 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
         return Some(hint_of_content(problem));
     }
+    if let Some(ImageError::Withheld) = error.downcast_ref() {
+        return Some(
+            "this token could read the data; to keep it, activate the image for the time of a \
+             dump (`openstack image set --activate ID`)",
+        );
+    }
     if let Some(ImageError::Hollow) = error.downcast_ref() {
         return Some(
             "its data is gone from the store, or its record was brought back without it \

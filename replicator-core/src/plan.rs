@@ -27,6 +27,9 @@ pub struct Plan {
     pub unchanged: u64,
     /// How many images are left alone; an [`Event::Skipped`] said why.
     pub skipped: u64,
+    /// Deactivated images, of which an archive gets the metadata alone. Servers give out
+    /// their data to administrators; whether to this caller is seen when the plan is run.
+    pub withheld: Vec<ImageMetadata>,
 }
 
 /// One image that needs work.
@@ -196,6 +199,15 @@ impl Plan {
         let image = form.of(options.do_not_replicate.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
+        let is_kept = existing.as_ref().is_some_and(ImageMetadata::is_active);
+        if verb.keeps_records()
+            && options.data == DataPolicy::Copy
+            && image.status == ImageStatus::Deactivated
+            && !is_kept
+            && image.size != Some(0)
+        {
+            self.withheld.push(image.clone());
+        }
         let decider = Decider {
             verb,
             form,

@@ -10,9 +10,9 @@ use glance_model::{DoNotReplicate, TargetForm};
 use crate::context::RunContext;
 use crate::ids::{OnIdConflict, TargetIds};
 use crate::plan::Plan;
-use crate::port::{IdMap, ImageSource, ImageTarget, Stage};
+use crate::port::{Event, IdMap, ImageSource, ImageTarget, Stage, gives_last_byte};
 use crate::proof::Verify;
-use crate::report::Report;
+use crate::report::{Failure, ImageError, Report};
 use crate::retry::RetryPolicy;
 use crate::schedule::Schedule;
 use crate::staging;
@@ -176,13 +176,34 @@ pub async fn replicate(
 pub async fn replicate_to_all(
     ctx: &RunContext,
     source: Arc<dyn ImageSource>,
-    targets: Vec<TargetRun>,
+    mut targets: Vec<TargetRun>,
 ) -> Vec<Report> {
-    for run in &targets {
+    for run in &mut targets {
+        tell_withheld(&*source, run).await;
         if let Some(stage) = run.options.stage_for(&*run.target) {
             let ids = run.options.target_ids();
             staging::tidy(&**stage, &*run.target, &run.plan.images, &ids).await;
         }
     }
     Schedule::new(ctx, source, targets).run().await
+}
+
+/// Tells of which images the target gets no data, though they have some. It is a failure if
+/// the caller could have read it.
+async fn tell_withheld(source: &dyn ImageSource, run: &mut TargetRun) {
+    for image in std::mem::take(&mut run.plan.withheld) {
+        let read = run.ctx.until_cancelled(gives_last_byte(source, &image));
+        match read.await {
+            Ok(Ok(true)) => {
+                let failure = Failure::new(&image.id, image.name, ImageError::Withheld);
+                run.ctx.emit(Event::Failed(failure.clone()));
+                run.plan.failures.push(failure);
+            }
+            Err(_) => return,
+            Ok(Ok(false) | Err(_)) => {
+                let image = Box::new(image);
+                run.ctx.emit(Event::Withheld { image });
+            }
+        }
+    }
 }

@@ -98,6 +98,9 @@ pub enum ImageError {
     /// The source has no data for it, though it says that it has.
     #[error("the source has lost the data of the image")]
     DataLost,
+    /// An archive has no data of an image that is deactivated, though the caller may read it.
+    #[error("it is deactivated at the source: the archive has its metadata, and not its data")]
+    Withheld,
     /// The target says that it has the image, and has none of its data.
     #[error("the target has no data for the image, though its record is active and has a digest")]
     Hollow,

@@ -84,6 +84,14 @@ impl Wording {
             Event::MetadataUpdated { image, .. } => {
                 info(format!("Image {} metadata has changed", named(image)))
             }
+            Event::Withheld { image } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!(
+                    "warning: image {} is deactivated at the source, which gives its data to \
+                     administrators at most: the archive has its metadata alone",
+                    named(image)
+                )],
+            },
             Event::Skipped { image, reason } => Lines {
                 weight: weight_of(reason),
                 lines: vec![format!(

@@ -2,6 +2,8 @@
 //! images without formats. The Glance of 2017 takes them all.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -83,6 +85,14 @@ fn odd_data_reaches_todays_glance_or_spoils_nothing_there() {
             "{said}"
         );
         assert!(!said.contains("415"), "{said}");
+        // A server takes a moment to notice that an upload was broken off.
+        while target
+            .facts()
+            .values()
+            .any(|image| image.status == "saving")
+        {
+            thread::sleep(Duration::from_millis(100));
+        }
     }
     let found = target.facts();
     for id in &taken {
@@ -188,5 +198,26 @@ fn an_image_whose_record_was_brought_back_without_its_data_is_found_by_verify() 
             "{said}"
         );
         assert!(said.contains("2 verified"), "{said}");
+    }
+}
+
+#[test]
+fn the_data_of_deactivated_images_is_an_administrators_by_v2_and_nobodys_by_v1() {
+    for (name, api, code) in [
+        ("today-one", "v2", 3),
+        ("legacy-one", "v2", 3),
+        ("legacy-one", "v1", 0),
+    ] {
+        let source = Server::empty(name);
+        let record = json!({"id": id(1), "name": "image", "disk_format": "raw",
+            "container_format": "bare"});
+        source.create_v2(&record, Some(vec![7; 1000]));
+        source.deactivate(&id(1));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        let ran = run(code, &["dump", "--source-api", api, &source.url, path]);
+        let said = text(&ran.stderr);
+        assert!(said.contains("is deactivated at the source"), "{said}");
+        assert!(directory.path().join(id(1)).exists());
     }
 }

@@ -102,6 +102,11 @@ impl Server {
         assert_eq!(status, 201, "{fields:?}: {text}");
     }
 
+    pub(crate) fn deactivate(&self, id: &str) {
+        let url = format!("{}/v2/images/{id}/actions/deactivate", self.url);
+        assert_eq!(self.client.post(url).send().unwrap().status(), 204);
+    }
+
     pub(crate) fn update_v1(&self, id: &str, fields: &[(&str, &str)]) {
         let mut request = self.client.put(format!("{}/v1/images/{id}", self.url));
         request = request.header("x-glance-registry-purge-props", "False");

@@ -77,6 +77,12 @@ pub enum Event {
         /// What differs all the same.
         diff: MetadataDiff,
     },
+    /// An archive has the metadata of an image that is deactivated at the source, which does
+    /// not give out its data to this caller.
+    Withheld {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+    },
     /// An image was left alone.
     Skipped {
         /// The image, as the source describes it.
