@@ -149,6 +149,15 @@ pub(crate) struct Connected {
 /// Signs in, if the end is a cloud, and connects.
 pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Connected, CliError> {
     let options = side_options(run.options, side);
+    for option in without_effect(run.options, end, side) {
+        run.console.warning(&format!(
+            "{option} has no effect at the {side}, which {}",
+            match end {
+                End::Glance(_) => "is named by its address, not as a cloud",
+                _ => "is a cloud: it is signed in to",
+            }
+        ));
+    }
     let work = async {
         let (config, details) = match end {
             End::Glance(endpoint) => {
@@ -230,6 +239,35 @@ async fn connect(
             source,
         }),
     }
+}
+
+/// Lists what was given for this server alone and has no effect on one of its kind.
+fn without_effect(options: &Options, end: &End, side: Side) -> Vec<&'static str> {
+    let is_cloud = matches!(end, End::Cloud(..) | End::Environment);
+    let given = match side {
+        Side::Source => [
+            ("--source-region", options.source_region.as_deref(), false),
+            (
+                "--source-interface",
+                options.source_interface.as_deref(),
+                false,
+            ),
+            ("--sourcetoken", options.sourcetoken.as_deref(), true),
+        ],
+        Side::Target => [
+            ("--target-region", options.target_region.as_deref(), false),
+            (
+                "--target-interface",
+                options.target_interface.as_deref(),
+                false,
+            ),
+            ("--targettoken", options.targettoken.as_deref(), true),
+        ],
+    };
+    let idle = given.into_iter().filter(|(_, value, on_cloud)| {
+        *on_cloud == is_cloud && value.is_some_and(|v| !v.is_empty())
+    });
+    idle.map(|(option, ..)| option).collect()
 }
 
 fn side_options(options: &Options, side: Side) -> SideOptions {

@@ -1,9 +1,11 @@
 //! Where the log goes: stderr, a file, syslog.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use syslog_tracing::Syslog;
 use tracing::Level;
@@ -36,7 +38,8 @@ const OURS: [&str; 5] = [
 /// Starts logging as the options say: to a file or syslog where they are given,
 /// else to stderr.
 pub(crate) fn start(options: &Options, console: &Arc<Console>) -> Result<(), CliError> {
-    let file = path(options).map(open).transpose()?;
+    let file = path(options).map(|path| LogFile::open(path, console));
+    let file = file.transpose()?;
     let syslog = options.syslog.then(syslog).transpose()?;
     let to_stderr = file.is_none() && syslog.is_none();
     let level = level(options);
@@ -105,9 +108,49 @@ fn path(options: &Options) -> Option<PathBuf> {
     }
 }
 
-fn open(path: PathBuf) -> Result<File, CliError> {
-    let file = File::options().append(true).create(true).open(&path);
-    file.map_err(|source| CliError::Log { path, source })
+/// A log file that tells the terminal, once, that it cannot be written any more.
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    console: Arc<Console>,
+    is_told: AtomicBool,
+}
+
+impl LogFile {
+    fn open(path: PathBuf, console: &Arc<Console>) -> Result<Self, CliError> {
+        match File::options().append(true).create(true).open(&path) {
+            Ok(file) => Ok(Self {
+                file,
+                path,
+                console: Arc::clone(console),
+                is_told: AtomicBool::new(false),
+            }),
+            Err(source) => Err(CliError::Log { path, source }),
+        }
+    }
+
+    /// Passes a result on. Whoever logs never looks at it.
+    fn told<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            self.console.warning(&format!(
+                "the log is not whole: cannot write {}: {error}",
+                self.path.display()
+            ));
+        }
+        result
+    }
+}
+
+impl io::Write for &LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.told((&self.file).write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.told((&self.file).flush())
+    }
 }
 
 /// Where a syslog listens: on Linux, macOS, and the BSDs.

@@ -193,8 +193,11 @@ const REST: Duration = Duration::from_millis(3);
 
 fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
     let mut progress = Progress::new(look);
+    let mut is_finished = false;
     loop {
         let message = match messages.try_recv() {
+            // What is written is logged as well, which may have brought something to say.
+            Err(TryRecvError::Empty) if is_finished => break,
             Err(TryRecvError::Empty) => {
                 // Else whoever reports something would wake this thread each time.
                 thread::sleep(REST);
@@ -220,7 +223,8 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
             }
             Ok(Message::Log(line)) => progress.above(|| show(&line)),
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(Message::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+            Ok(Message::Finish) => is_finished = true,
+            Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(line) = progress.line() {
             show(&line);

@@ -115,3 +115,41 @@ fn syslog_that_is_not_there_is_an_error_however_it_was_asked_for() {
     }
     assert_eq!(run(&["--syslog", "help"]).code, Some(0));
 }
+
+#[test]
+fn option_for_clouds_and_a_token_for_addresses_are_told_where_they_have_no_effect() {
+    let server = EmbeddedGlance::builder().start_blocking().unwrap();
+    let address = server.host_port();
+    for (args, told) in [
+        (
+            &["size", "--target-region", "R", address][..],
+            "--target-region has no effect at the target, which is named by its address",
+        ),
+        (
+            &["compare", "--source-interface", "admin", address, address],
+            "--source-interface has no effect at the source, which is named by its address",
+        ),
+        (
+            &["size", "-S", "s3cret", "cloud:nosuch"],
+            "--targettoken has no effect at the target, which is a cloud",
+        ),
+    ] {
+        let ran = run(args);
+        assert!(ran.stderr.contains(&format!("warning: {told}")), "{ran:?}");
+    }
+    let quiet = run(&["size", "--source-region", "R", "-S", "s3cret", address]);
+    assert!(!quiet.stderr.contains("no effect"), "{quiet:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn log_on_a_full_disk_is_told_once() {
+    let [source, target] = [(); 2].map(|()| EmbeddedGlance::builder().start_blocking().unwrap());
+    let ends = ["livecopy", source.host_port(), target.host_port()];
+    for options in [&["-l", "/dev/full"][..], &["-d", "-l", "/dev/full"]] {
+        let ran = run(&[options, &ends].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let told = "warning: the log is not whole: cannot write /dev/full: No space left on device";
+        assert_eq!(ran.stderr.matches(told).count(), 1, "{ran:?}");
+    }
+}
