@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use crate::setup;
-use crate::shell::{Outcome, cargo, output, root, run as run_command};
+use crate::shell::{Outcome, host, root, run as run_command};
 
 /// How long each target runs unless one says otherwise, and in CI.
 pub(crate) const SECONDS: u32 = 20;
@@ -75,12 +75,10 @@ fn choose(all: Vec<String>, chosen: &[String]) -> Result<Vec<String>, String> {
 
 /// Returns the directory of the programs.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let version = output(&mut cargo(&["--version", "--verbose"]))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or("cargo does not say what machine this is")?;
+    let host = host()?;
     let mut fuzz = setup::cargo_fuzz();
     fuzz.args(["build", "--sanitizer=none", "--debug-assertions"]);
-    run_command(fuzz.args(["--target", host, "--target-dir", BUILD]))?;
+    run_command(fuzz.args(["--target", &host, "--target-dir", BUILD]))?;
     Ok(Path::new(BUILD).join(host).join("release"))
 }
 

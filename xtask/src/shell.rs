@@ -38,6 +38,15 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Returns the name of the platform that cargo runs on, such as `x86_64-unknown-linux-gnu`.
+pub(crate) fn host() -> Result<String, Box<dyn Error>> {
+    let version = output(&mut cargo(&["--version", "--verbose"]))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host
+        .ok_or("cargo does not say what machine this is")?
+        .to_owned())
+}
+
 /// Tells whether cargo has the subcommand `name`.
 pub(crate) fn has_cargo(name: &str) -> bool {
     succeeds(&mut cargo(&[name, "--version"]))

@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::shell::{cargo, output, root};
+use crate::shell::{cargo, host, output, root};
 
 /// The file that all others follow, and what stands around the number in each.
 const FIRST: (&str, &str, &str) = ("Cargo.toml", "\nrust-version = \"", "\"");
@@ -37,11 +37,14 @@ pub(super) fn problems() -> Result<Vec<String>, Box<dyn Error>> {
             "{CLIPPY}: rust-version in Cargo.toml is the one number"
         ));
     }
+    // Of other platforms, cargo would have to fetch all crates first.
+    let platform = format!("--filter-platform={}", host()?);
     for manifest in WORKSPACES {
         let metadata = output(&mut cargo(&[
             "metadata",
             "--locked",
             "--format-version=1",
+            &platform,
             "--manifest-path",
             manifest,
         ]))?;
