@@ -203,7 +203,7 @@ fn what_makes_no_sense_is_2() {
 
 #[test]
 fn image_that_fails_is_3_be_it_the_only_one_or_refused_by_a_policy() {
-    for status in [403, 500] {
+    for status in [401, 403, 500] {
         let scene = Scene::new();
         let failing = |kind| on(kind).image(&id(1));
         scene
