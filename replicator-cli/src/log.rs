@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,7 +119,9 @@ struct LogFile {
 
 impl LogFile {
     fn open(path: PathBuf, console: &Arc<Console>) -> Result<Self, CliError> {
-        match File::options().append(true).create(true).open(&path) {
+        // For its owner alone: it names the images of all projects.
+        let mut how = File::options();
+        match how.append(true).create(true).mode(0o600).open(&path) {
             Ok(file) => Ok(Self {
                 file,
                 path,

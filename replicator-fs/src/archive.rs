@@ -14,6 +14,7 @@ use replicator_core::{
 };
 
 use crate::ArchiveError;
+use crate::access;
 use crate::atomic;
 use crate::directory::{Directory, Shown};
 use crate::metadata_file::{self, len_of_regular_file};
@@ -53,7 +54,8 @@ impl ImageArchive {
         Ok(Self(Arc::new(Directory::new(path))))
     }
 
-    /// Opens an archive to write to, and creates its directory if it is missing.
+    /// Opens an archive to write to, and creates its directory, for its owner alone, if it is
+    /// missing.
     ///
     /// # Errors
     ///
@@ -64,7 +66,7 @@ impl ImageArchive {
         if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
             return Err(ArchiveError::NotADirectory { path });
         }
-        fs::create_dir_all(&path).map_err(ArchiveError::write(&path))?;
+        access::create_directory(&path).map_err(ArchiveError::write(&path))?;
         atomic::check_writable(&path)?;
         Self::open(path)
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use glance_model::ImageId;
 
 use crate::ArchiveError;
+use crate::access;
 use crate::layout::Layout;
 use crate::locked_file;
 
@@ -22,7 +23,9 @@ pub(crate) fn write_metadata(
 ) -> Result<(), ArchiveError> {
     let (path, temporary) = (layout.metadata(id), layout.new_metadata(id));
     let file = locked_file::open_or_create(&temporary)?;
-    let written = fill(&file, contents).and_then(|()| fs::rename(&temporary, &path));
+    let written = access::take_over(&file, &path)
+        .and_then(|()| fill(&file, contents))
+        .and_then(|()| fs::rename(&temporary, &path));
     if let Err(error) = written {
         // It would only take up room, of which there may be none.
         let _ = fs::remove_file(&temporary);

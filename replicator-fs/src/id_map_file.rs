@@ -11,6 +11,7 @@ use replicator_core::{IdMap, Operation, PortError, TargetIds};
 use serde::{Deserialize, Serialize};
 
 use crate::ArchiveError;
+use crate::access;
 use crate::transfer::finish;
 
 /// A file that says which images go by another id at a target: one JSON object a
@@ -35,8 +36,8 @@ struct Line<'a> {
 
 impl IdMapFile {
     /// Reads what a file says of one target, which is named as it is in the file.
-    /// A file that does not exist says nothing; it is created when something is
-    /// to be kept.
+    /// A file that does not exist says nothing; it is created, for its owner
+    /// alone, when something is to be kept.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl Inner {
         let failed = || ArchiveError::write(&self.path);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&self.path).map_err(failed())?;
+        let mut file = access::open(&self.path, options).map_err(failed())?;
         file.lock().map_err(failed())?;
         let contents = read(&mut file, &self.path, &self.target)?;
         let mut ids = self.ids();

@@ -5,13 +5,14 @@ use std::io;
 use std::path::Path;
 
 use crate::ArchiveError;
+use crate::access;
 use crate::metadata_file::len_of_regular_file;
 
 /// How often the file may vanish under us before it is called busy.
 const MAX_OPENS: usize = 5;
 
-/// Opens a file to read and write it, and locks it against other processes; it is created if it is
-/// missing.
+/// Opens a file to read and write it, and locks it against other processes; it is created, for its
+/// owner alone, if it is missing.
 pub(crate) fn open_or_create(path: &Path) -> Result<File, ArchiveError> {
     open(path, OpenOptions::new().create(true))
 }
@@ -24,7 +25,7 @@ pub(crate) fn open_existing(path: &Path) -> Result<File, ArchiveError> {
 fn open(path: &Path, how: &mut OpenOptions) -> Result<File, ArchiveError> {
     for _ in 0..MAX_OPENS {
         len_of_regular_file(path)?;
-        let file = how.read(true).write(true).truncate(false).open(path);
+        let file = access::open(path, how.read(true).write(true).truncate(false));
         let file = file.map_err(ArchiveError::write(path))?;
         match file.try_lock() {
             // Some network file systems have no locks. They are used without.

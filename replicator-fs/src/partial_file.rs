@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
+use crate::access;
 use crate::direct::DirectFile;
 use crate::locked_file;
 
@@ -121,9 +122,8 @@ impl PartialFile {
     /// what is returned lets other writers in.
     pub(crate) fn publish(self, path: &Path) -> Result<Self, ArchiveError> {
         self.set_len()?;
-        self.data
-            .file
-            .sync_all()
+        access::take_over(&self.data.file, path)
+            .and_then(|()| self.data.file.sync_all())
             .map_err(ArchiveError::write(&self.path))?;
         fs::rename(&self.path, path).map_err(ArchiveError::write(path))?;
         Ok(self)

@@ -329,20 +329,6 @@ async fn runs_of_zeros_are_holes() {
     );
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn files_are_as_readable_as_the_umask_says() {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let fixture = Fixture::new();
-    fixture.write(whole(&fixture.data)).await.unwrap();
-    let plain = fixture.archive.path().join("plain");
-    fs::write(&plain, "").unwrap();
-    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode();
-    assert_eq!(mode(fixture.file("ID")), mode(plain.clone()));
-    assert_eq!(mode(fixture.file("ID.img")), mode(plain));
-}
-
 #[tokio::test]
 async fn a_directory_that_is_gone_is_the_fault_of_the_archive() {
     let fixture = Fixture::new();
