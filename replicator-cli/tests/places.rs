@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec};
-use support::{Ran, program, run};
+use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
+use support::{Ran, program};
 
 fn id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
@@ -37,8 +37,8 @@ fn tree(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn what_a_run_creates_is_for_its_owner_alone() {
-    let (source, old) = (glance(2), EmbeddedGlance::builder().v1_only());
-    let old = old.start_blocking().unwrap();
+    let old = EmbeddedGlance::builder().profile(Profile::V1Only);
+    let (source, old) = (glance(2), old.start_blocking().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let all = dir.path().join("all");
     fs::create_dir(&all).unwrap();
@@ -47,7 +47,13 @@ fn what_a_run_creates_is_for_its_owner_alone() {
     for umask in ["000", "022"] {
         for args in [
             &["dump", "-v", "-l", &log, source.host_port(), &archive][..],
-            &["livecopy", "--stage", &stage, source.host_port(), old.host_port()],
+            &[
+                "livecopy",
+                "--stage",
+                &stage,
+                source.host_port(),
+                old.host_port(),
+            ],
         ] {
             let mut command = Command::new("sh");
             command.args(["-c", "umask $1; shift; exec \"$@\"", "sh", umask]);
