@@ -1,6 +1,7 @@
 //! Where a run reads and writes: right places only, and for their owner alone.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+#[expect(dead_code, reason = "one run is started by a shell")]
 mod support;
 
 use std::fs;
