@@ -188,6 +188,11 @@ impl GlanceClient {
             ApiVersion::V1 => {
                 let answer = match self.0.http.send(&v1::download(id)).await {
                     Err(error) if is_not_active(&error) => return Ok(None),
+                    Err(error) if is_of_store(&error) => {
+                        let found = self.find_image(id).await?;
+                        let is_there = found.is_some_and(|found| found.is_active());
+                        return if is_there { Ok(None) } else { Err(error) };
+                    }
                     result => result?,
                 };
                 Ok(Some(Download::new(0, answer, limits)))
@@ -407,6 +412,16 @@ fn is_not_active(error: &Error) -> bool {
         && error
             .message()
             .is_some_and(|text| text.contains("is not active"))
+}
+
+/// v1 answers 404 to an image whose data is gone as well, in the words of its store
+/// (`Image /var/lib/glance/images/... not found`).
+fn is_of_store(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error.message().is_some_and(|text| {
+            let place = text.strip_prefix("Image ");
+            place.is_some_and(|place| place.ends_with(" not found") && !place.starts_with("with "))
+        })
 }
 
 /// The first byte that a partial answer holds (`Content-Range: bytes 5-9/10`).

@@ -124,6 +124,12 @@ pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
 
 fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<glance_client::Error>() {
+        if is_of_fixed_format(error) {
+            return Some(
+                "v2 does not change the formats of an image that has its data, for nobody: create \
+                 the image anew at the end where they are wrong",
+            );
+        }
         return hint_of_request(error.kind());
     }
     match error.downcast_ref() {
@@ -186,6 +192,14 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return hint_of_archive(error);
     }
     None
+}
+
+/// Returns whether an update was refused for a format (403, as if it were for the caller).
+fn is_of_fixed_format(error: &glance_client::Error) -> bool {
+    error.kind() == ErrorKind::Forbidden
+        && error
+            .message()
+            .is_some_and(|message| message.contains("_format can be only replaced"))
 }
 
 /// Tried with real servers: v2 answers 403 to a change of `disk_format` once there is data.

@@ -292,3 +292,50 @@ fn what_a_dump_does_not_keep_of_deactivated_images_is_told_and_fails_if_it_could
         ended(0, &metaonly);
     }
 }
+
+#[test]
+fn of_an_image_whose_data_is_lost_a_dump_keeps_the_metadata_and_says_so() {
+    for profile in [Profile::Today, Profile::Legacy, Profile::V1Only] {
+        let (source, target) = (glance(profile), glance(Profile::Today));
+        source.add_image(ImageSpec::new(ONE).name("lost").data_gone(5000));
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().to_str().unwrap();
+        let dump = ["dump", source.host_port(), archive];
+        for _ in 0..2 {
+            let ran = ended(3, &dump);
+            says(&ran, "the source has lost the data of the image");
+            let kept = fs::read_to_string(dir.path().join(ONE)).unwrap();
+            assert!(kept.contains("lost at the source"), "{profile:?}: {kept}");
+        }
+        ended(0, &["verify", &format!("dir:{archive}")]);
+        let ran = ended(0, &["load", target.host_port(), archive]);
+        says(&ran, "is skipped: there is no data for it");
+        assert!(target.images().is_empty());
+        // It may be found again.
+        source.add_image(
+            ImageSpec::new(ONE)
+                .name("lost")
+                .data(ImageContent::zeros(5000)),
+        );
+        says(&ended(0, &dump), "1 copied");
+        let kept = fs::read_to_string(dir.path().join(ONE)).unwrap();
+        assert!(!kept.contains("lost at the source"), "{profile:?}: {kept}");
+        says(
+            &ended(0, &["load", target.host_port(), archive]),
+            "1 copied",
+        );
+    }
+}
+
+#[test]
+fn formats_that_differ_for_good_are_told_with_a_cure_that_works() {
+    let (source, target) = (glance(Profile::Today), glance(Profile::Today));
+    let image = ImageSpec::new(ONE).data(ImageContent::pattern(1, 5000));
+    target.add_image(image.clone().formats("ami", "ami"));
+    source.add_image(image);
+    let ran = ended(3, &["livecopy", source.host_port(), target.host_port()]);
+    says(
+        &ran,
+        "hint: v2 does not change the formats of an image that has its data",
+    );
+}

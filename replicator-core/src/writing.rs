@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata, TargetForm};
+use glance_model::{ImageId, ImageMetadata, NoData, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict};
@@ -102,6 +102,9 @@ impl Writer<'_> {
                 Ok(outcome) => return Ok(Done::Written(outcome)),
                 Err(error) => error,
             };
+            if matches!(error, ImageError::DataLost) {
+                self.keep_record(&copy).await;
+            }
             let reason = match (&error, on_conflict) {
                 (ImageError::Target(PortError::Busy { since, .. }), _) => {
                     let since = since.clone();
@@ -125,6 +128,20 @@ impl Writer<'_> {
                 _ => return Err(error),
             };
             return Ok(self.leave_alone(image, reason));
+        }
+    }
+
+    /// Keeps what is known of an image whose data is lost, in an archive: anywhere else it would
+    /// look like a record that waits for its data.
+    async fn keep_record(&self, copy: &ImageMetadata) {
+        if self.target.form() != TargetForm::Whole {
+            return;
+        }
+        let mut record = copy.clone();
+        record.no_data = Some(NoData::Lost);
+        // The image has failed already, and does so again if there is a record.
+        if self.target.create_record(&record).await.is_ok() {
+            self.ctx.emit(Event::RecordCreated { id: record.id });
         }
     }
 

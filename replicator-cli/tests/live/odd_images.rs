@@ -198,6 +198,13 @@ fn an_image_whose_record_was_brought_back_without_its_data_is_found_by_verify() 
             "{said}"
         );
         assert!(said.contains("2 verified"), "{said}");
+        // To a dump of that server, the data is lost.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        let said = text(&run(3, &["dump", &target.url, path]).stderr);
+        assert!(said.contains("the source has lost the data"), "{said}");
+        let kept = fs::read_to_string(directory.path().join(id(2))).unwrap();
+        assert!(kept.contains("lost at the source"), "{kept}");
     }
 }
 
