@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use glance_model::{
-    BaseProperty, DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Scalar,
-    TargetForm, V1Record, V2Record, Visibility, from_headers, json_patch, to_headers, to_v1_record,
-    to_v2_record, update_headers,
+    BaseProperty, DoNotReplicate, ImageId, ImageMetadata, ImageStatus, Inspector, MetadataDiff,
+    Scalar, TargetForm, V1Record, V2Record, Visibility, from_headers, json_patch, to_headers,
+    to_v1_record, to_v2_record, update_headers,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -198,5 +198,25 @@ proptest! {
         for property in BaseProperty::ALL {
             image.set(*property, Some(Scalar::Text(&text)));
         }
+    }
+
+    #[test]
+    fn image_data_is_judged_the_same_however_it_is_cut_into_pieces(
+        magic in proptest::sample::select(vec![
+            &b"KDMV\x01\0\0\0"[..], b"vhdxfile", b"QFI\xfb\0\0\0\x03", b"LUKS\xba\xbe\0\x01",
+            b"createType=\"x\"", b"",
+        ]),
+        rest in vec(any::<u8>(), 0..700),
+        zeros in prop_oneof![Just(0_usize), Just(70_000), Just(300_000)],
+        piece in 1..100_000_usize,
+        format in prop_oneof![Just("raw"), Just("vmdk"), Just("vhdx"), Just("qcow2")],
+    ) {
+        let data = [magic, &rest, &vec![0; zeros]].concat();
+        let mut inspector = Inspector::new(format, "bare");
+        data.chunks(piece).for_each(|piece| inspector.see(piece));
+        let early = inspector.problem().cloned();
+        let late = inspector.finish();
+        prop_assert!(early.is_none() || early == late);
+        prop_assert_eq!(late, Inspector::find(format, "bare", &data));
     }
 }
