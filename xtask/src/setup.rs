@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::shell::{Outcome, cargo, has_cargo, root, run, succeeds};
 
 /// What cargo, the fuzz targets and the lab call, as `xtask/packages` knows it.
-const NEEDED: [&str; 5] = ["cc", "c++", "curl", "flock", "venv"];
+const NEEDED: [&str; 6] = ["cc", "c++", "curl", "flock", "venv", "protocols"];
 
 const CARGO_FUZZ: &str = "0.13.2";
 /// Not the user's own directory: what a task installs for itself goes below `target`.
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn nothing_is_installed_where_nothing_is_missing() {
         let mut machine = Machine::new("complete").with_apt().with("id", "echo 0");
-        for program in ["cc", "c++", "curl", "flock", "python3"] {
+        for program in ["cc", "c++", "curl", "flock", "python3", "getent"] {
             machine = machine.with(program, "exit 0");
         }
         assert_eq!(machine.needs(&NEEDED), (true, String::new()));
@@ -117,7 +117,8 @@ mod tests {
         let machine = Machine::new("bare").with_apt().with("id", "echo 0");
         let (done, said) = machine.needs(&NEEDED);
         assert!(done, "{said}");
-        let packages = "gcc libc6-dev g++ ca-certificates curl util-linux python3 python3-venv";
+        let packages =
+            "gcc libc6-dev g++ ca-certificates curl util-linux python3 python3-venv netbase";
         assert_eq!(
             machine.noted(),
             format!("update -q\ninstall -qy --no-install-recommends {packages}\n")
