@@ -67,7 +67,7 @@ impl ImageTarget for GlanceClient {
     }
 
     /// Glance keeps nothing of an upload that broke off.
-    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+    async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         Ok(None)
     }
 

@@ -176,13 +176,15 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_TARGET_INSECURE", hide_env = true)]
     pub(crate) target_insecure: bool,
 
-    /// Write so many images with their data at a time
-    #[arg(long, global = true, value_name = "N", default_value = "4")]
+    /// Copy the data of N images at a time
+    ///
+    /// At most 1000, and no more than the system's limit on open files allows.
+    #[arg(long, global = true, value_name = "N", default_value = "4", value_parser = at_a_time)]
     #[arg(env = "GLANCE_REPLICATOR_TRANSFERS", hide_env = true)]
     pub(crate) transfers: NonZeroUsize,
 
-    /// Write the metadata of so many images at a time that need nothing else
-    #[arg(long, global = true, value_name = "N", default_value = "8")]
+    /// Write the metadata of N images at a time that need nothing else
+    #[arg(long, global = true, value_name = "N", default_value = "8", value_parser = at_a_time)]
     #[arg(env = "GLANCE_REPLICATOR_CHECKERS", hide_env = true)]
     pub(crate) checkers: NonZeroUsize,
 
@@ -453,6 +455,19 @@ pub(crate) enum ProgressMode {
     Line,
     /// Nothing but problems and the summary
     None,
+}
+
+/// No server and no disk is faster with more of them.
+const MOST_AT_A_TIME: usize = 1000;
+
+fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {
+    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if number.get() > MOST_AT_A_TIME {
+        return Err(format!(
+            "no more than {MOST_AT_A_TIME} images are worked on at a time"
+        ));
+    }
+    Ok(number)
 }
 
 impl Options {

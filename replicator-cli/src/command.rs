@@ -21,6 +21,7 @@ use crate::connect::Tokens;
 use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::handles::Parallel;
 use crate::render::{Console, Look};
 use crate::signals::{self, FirstSignal, Signal};
 use crate::{limits, log};
@@ -28,6 +29,9 @@ use crate::{limits, log};
 /// How long what is under way may take to end when all is done. A name that is
 /// being looked up cannot be broken off.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How many threads read and write files at a time; more would only take turns.
+const MOST_BLOCKING_THREADS: usize = 128;
 
 /// What every command works with.
 pub(crate) struct Run<'a> {
@@ -37,6 +41,7 @@ pub(crate) struct Run<'a> {
     pub(crate) ctx: RunContext,
     /// What all clients of the run share.
     pub(crate) limits: Limits,
+    pub(crate) parallel: Parallel,
     pub(crate) console: Arc<Console>,
     signal: FirstSignal,
 }
@@ -71,6 +76,8 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
     // chunk changes threads twice, which takes a quarter more of the processor.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        // For steps of files and pages of listings, which never wait for each other.
+        .max_blocking_threads(MOST_BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|source| {
@@ -103,6 +110,7 @@ async fn begin(
         env,
         signal: signals::watch(&ctx, console)?,
         limits: limits::start(options, console),
+        parallel: Parallel::new(options, command, console),
         ctx,
         console: Arc::clone(console),
     };

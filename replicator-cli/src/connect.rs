@@ -136,7 +136,7 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
 pub(crate) fn stage(path: &Path, target: &str) -> Result<Arc<dyn Stage>, CliError> {
     let name = target.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let path = path.join(format!(".stage-{name}"));
-    Ok(Arc::new(ImageArchive::create(path)?))
+    Ok(Arc::new(ImageArchive::stage(path)?))
 }
 
 /// A Glance that answers.

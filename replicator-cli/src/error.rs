@@ -302,6 +302,13 @@ fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
         | ArchiveError::DataLength { .. } => {
             Some("the archive is damaged there; dump the image again")
         }
+        ArchiveError::NotOurs { .. } => Some(
+            "if it is not needed, remove it, and run it again; a stage is best a directory where \
+             nobody else may write",
+        ),
+        ArchiveError::Changed { .. } => {
+            Some("find out who else works in this directory, and run it again")
+        }
         ArchiveError::DataMissing { .. } => Some(
             "dump the image again, which brings its data back; if the archive was dumped by the \
              Python tool without data (--metaonly), give --metaonly here as well",

@@ -8,6 +8,7 @@ mod connect;
 mod end;
 mod error;
 mod exit_code;
+mod handles;
 mod limits;
 mod log;
 mod render;

@@ -120,7 +120,13 @@ impl Flow {
         };
         let mut hashing = start();
         let mut at_bytes = 0;
-        if let Some(kept) = kept {
+        // What is longer than the image is none of it; hashing it could take hours.
+        let is_longer = |kept: &ImageData| {
+            kept.len_bytes
+                .zip(image.size)
+                .is_some_and(|(len, size)| len > size)
+        };
+        if let Some(kept) = kept.filter(|kept| !is_longer(kept)) {
             let taken = hashing::take_in(kept, hashing.as_mut()).await;
             at_bytes = taken.map_err(ImageError::Target)?;
         }
@@ -319,7 +325,7 @@ impl Flow {
             }
             rest = chunk.slice(known..);
         }
-        if let (Some(again), Some(before)) = (&again, &self.hashing) {
+        if let (Some(again), Some(before)) = (&mut again, &mut self.hashing) {
             let (found, stated) = (again.so_far().await, before.so_far().await);
             if found != stated {
                 return Err(ImageError::SourceDigest {
@@ -346,7 +352,7 @@ impl Flow {
     }
 
     async fn check_digest(&mut self) -> Result<(), ImageError> {
-        let Some(hashing) = &self.hashing else {
+        let Some(hashing) = &mut self.hashing else {
             return Ok(());
         };
         let found = hashing.so_far().await;

@@ -208,6 +208,12 @@ impl ImageError {
         self.port().is_some_and(PortError::is_transient)
     }
 
+    /// Returns whether there was no room for the image, as there is none for larger ones.
+    pub(crate) fn is_of_room(&self) -> bool {
+        self.port()
+            .is_some_and(|error| error.kind() == FailureKind::NoRoom)
+    }
+
     /// Says whether the other images would fail in the same way.
     pub(crate) fn is_of_the_end(&self) -> bool {
         self.port()

@@ -33,6 +33,7 @@ struct Finished {
     target: usize,
     id: ImageId,
     name: Option<String>,
+    bytes: u64,
     result: Result<Done, ImageError>,
 }
 
@@ -50,8 +51,9 @@ pub(crate) struct Schedule {
     source: Arc<dyn ImageSource>,
     targets: Vec<Arc<Target>>,
     reports: Vec<Report>,
-    /// Whether a target can take no more.
-    is_over: Vec<bool>,
+    /// How many bytes are too many for each target: none at first, and all once it
+    /// can take no more.
+    too_many: Vec<u64>,
     copies: VecDeque<Copies>,
     updates: VecDeque<(usize, PlannedImage)>,
     free_transfers: usize,
@@ -73,7 +75,7 @@ impl Schedule {
             free_checkers: first.map_or(1, |options| options.checkers.get()),
             targets: Vec::new(),
             reports: Vec::new(),
-            is_over: vec![false; runs.len()],
+            too_many: vec![u64::MAX; runs.len()],
             copies: VecDeque::new(),
             updates: VecDeque::new(),
             running: JoinSet::new(),
@@ -164,10 +166,11 @@ impl Schedule {
         let mut members = Vec::new();
         let mut names = Vec::new();
         for (index, planned) in planned {
-            match (self.targets.get(index), self.is_over.get(index)) {
-                (Some(target), Some(false)) => {
+            let bytes = planned.bytes_to_copy();
+            match (self.targets.get(index), self.too_many.get(index)) {
+                (Some(target), Some(too_many)) if bytes < *too_many => {
                     let image = &planned.image;
-                    names.push((index, image.id.clone(), image.name.clone()));
+                    names.push((index, image.id.clone(), image.name.clone(), bytes));
                     members.push(Member {
                         target: Arc::clone(target),
                         planned,
@@ -191,10 +194,11 @@ impl Schedule {
         self.running.spawn(async move {
             let results = write_all(&ctx, &source, members).await;
             let finished = names.into_iter().zip(results);
-            let finished = finished.map(|((target, id, name), result)| Finished {
+            let finished = finished.map(|((target, id, name, bytes), result)| Finished {
                 target,
                 id,
                 name,
+                bytes,
                 result,
             });
             (lane, finished.collect())
@@ -206,11 +210,12 @@ impl Schedule {
             target,
             id,
             name,
+            bytes,
             result,
         } = finished;
-        let (Some(report), Some(is_over), Some(target)) = (
+        let (Some(report), Some(too_many), Some(target)) = (
             self.reports.get_mut(target),
-            self.is_over.get_mut(target),
+            self.too_many.get_mut(target),
             self.targets.get(target),
         ) else {
             return;
@@ -220,7 +225,11 @@ impl Schedule {
             Ok(Done::LeftAlone) => report.skipped += 1,
             Err(error) if error.is_cancelled() => report.not_done += 1,
             Err(error) => {
-                *is_over |= error.is_of_the_end();
+                if error.is_of_the_end() {
+                    *too_many = 0;
+                } else if error.is_of_room() {
+                    *too_many = bytes.min(*too_many);
+                }
                 let failure = Failure::new(&id, name, error);
                 target.ctx.emit(Event::Failed(failure.clone()));
                 report.failures.push(failure);

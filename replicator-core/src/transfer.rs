@@ -222,7 +222,7 @@ impl Transfer<'_> {
         existing: Option<&ImageMetadata>,
         ending: &Ending,
     ) -> Result<ImageMetadata, ImageError> {
-        let kept = self.target.partial_data(&self.copy.id).await;
+        let kept = self.target.partial_data(self.copy).await;
         let kept = kept.map_err(ImageError::Target)?;
         let is_continued = kept.is_some();
         match self.write_behind(kept, existing, ending).await {

@@ -42,7 +42,7 @@ impl ImageTarget for MockEnd {
         Ok(None)
     }
 
-    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+    async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         Ok(None)
     }
 

@@ -1,6 +1,6 @@
 //! An archive as an end of a run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
@@ -12,12 +12,14 @@ use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm
 use replicator_core::{
     ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError, Stage,
 };
+use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
 use crate::access;
-use crate::atomic;
 use crate::directory::{Directory, Shown};
-use crate::metadata_file::{self, len_of_regular_file};
+use crate::folder::{Folder, For};
+use crate::hardening;
+use crate::metadata_file;
 use crate::partial_file::PartialFile;
 use crate::transfer::{self, Writer, finish};
 
@@ -50,8 +52,8 @@ impl ImageArchive {
             }
             Err(e) => return Err(ArchiveError::read(&path)(e)),
         }
-        fs::read_dir(&path).map_err(ArchiveError::read(&path))?;
-        Ok(Self(Arc::new(Directory::new(path))))
+        let folder = Folder::open(&path).map_err(ArchiveError::read(&path))?;
+        Ok(Self(Arc::new(Directory::new(Arc::new(folder)))))
     }
 
     /// Opens an archive to write to, and creates its directory, for its owner alone, if it is
@@ -67,8 +69,27 @@ impl ImageArchive {
             return Err(ArchiveError::NotADirectory { path });
         }
         access::create_directory(&path).map_err(ArchiveError::write(&path))?;
-        atomic::check_writable(&path)?;
-        Self::open(path)
+        let archive = Self::open(path)?;
+        archive.0.try_out()?;
+        Ok(archive)
+    }
+
+    /// Opens a directory that images are written to and removed from, and creates it, for its
+    /// owner alone, if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NotOurs`] if it is a link, or if another user owns it or may write to it;
+    /// [`ArchiveError::Write`] if it cannot be created or no file can be made in it.
+    pub fn stage(path: impl Into<PathBuf>) -> Result<Self, ArchiveError> {
+        let path = path.into();
+        if let Some(above) = path.parent() {
+            access::create_directory(above).map_err(ArchiveError::write(above))?;
+        }
+        let folder = Folder::private(&path)?;
+        let archive = Self(Arc::new(Directory::new(Arc::new(folder))));
+        archive.0.try_out()?;
+        Ok(archive)
     }
 
     /// Takes the archive for one without data: that of an active image may be
@@ -76,7 +97,7 @@ impl ImageArchive {
     /// write down that it was to dump metadata only.
     #[must_use]
     pub fn metadata_only(self) -> Self {
-        let mut directory = Directory::new(self.path().to_owned());
+        let mut directory = Directory::new(Arc::clone(self.0.folder()));
         directory.is_metadata_only = true;
         Self(Arc::new(directory))
     }
@@ -94,7 +115,9 @@ impl ImageArchive {
     ///
     /// [`PortError::Adapter`] if the directory cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<ImageId>, PortError> {
-        let scan = self.run(&Operation::ListImages, Directory::scan).await?;
+        let scan = self
+            .run(&Operation::ListImages, |directory| directory.scan())
+            .await?;
         let is_image = |id: &ImageId| scan.images.binary_search(id).is_ok();
         let mut unfinished = scan.data;
         unfinished.retain(|id| !is_image(id));
@@ -104,24 +127,11 @@ impl ImageArchive {
         Ok(unfinished)
     }
 
-    async fn read(
-        &self,
-        path: PathBuf,
-        offset_bytes: u64,
-        id: &ImageId,
-    ) -> Result<Option<ImageData>, PortError> {
-        let operation = Operation::ReadData(id.clone());
-        let reader = self
-            .run(&operation, move |_| transfer::open(path, offset_bytes))
-            .await?;
-        Ok(reader.map(|reader| reader.into_data(operation)))
-    }
-
     /// Works on files on a thread that may block.
     async fn run<T: Send + 'static>(
         &self,
         operation: &Operation,
-        work: impl FnOnce(&Directory) -> Result<T, ArchiveError> + Send + 'static,
+        work: impl FnOnce(&Arc<Directory>) -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T, PortError> {
         let directory = Arc::clone(&self.0);
         finish(
@@ -139,7 +149,7 @@ impl ImageSource for ImageArchive {
         stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
             let archive = archive.clone();
             async move {
-                let work = |directory: &Directory| {
+                let work = |directory: &Arc<Directory>| {
                     let mut ids = match ids {
                         Some(ids) => ids,
                         None => directory.scan()?.images.into_iter(),
@@ -160,16 +170,22 @@ impl ImageSource for ImageArchive {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
-        let metadata = self.0.layout().metadata(id);
-        let found = self
-            .run(&Operation::ReadData(id.clone()), move |_| {
-                len_of_regular_file(&metadata)
+        let operation = Operation::ReadData(id.clone());
+        let wanted = id.clone();
+        let opened = self
+            .run(&operation, move |directory| {
+                let (layout, folder) = (directory.layout(), directory.folder());
+                if folder.len_of(&layout.metadata(&wanted))?.is_none() {
+                    return Ok(None);
+                }
+                let path = layout.data(&wanted);
+                let file = folder.file(&path, For::Reading)?;
+                let reader = file.map(|file| transfer::read(file, path, offset_bytes));
+                reader.transpose().map(Some)
             })
             .await?;
-        if found.is_none() {
-            return Err(PortError::NotFound { id: id.clone() });
-        }
-        self.read(self.0.layout().data(id), offset_bytes, id).await
+        let reader = opened.ok_or_else(|| PortError::NotFound { id: id.clone() })?;
+        Ok(reader.map(|reader| reader.into_data(operation)))
     }
 }
 
@@ -189,41 +205,57 @@ impl ImageTarget for ImageArchive {
         }
     }
 
-    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
+    async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         // A write whose future was dropped may still be at it.
-        drop(self.0.turn(id).await);
-        let kept = self.read(self.0.layout().partial(id), 0, id).await?;
-        Ok(kept.filter(|data| data.len_bytes != Some(0)))
+        drop(self.0.turn(&image.id).await);
+        let operation = Operation::ReadData(image.id.clone());
+        let image = image.clone();
+        let reader = self
+            .run(&operation, move |directory| {
+                let kept = directory.kept_data(&image)?;
+                let reader = kept.map(|(file, path)| transfer::read(file, path, 0));
+                reader.transpose()
+            })
+            .await?;
+        Ok(reader.map(|reader| reader.into_data(operation)))
     }
 
     async fn write_image(
         &self,
         metadata: &ImageMetadata,
-        _existing: Option<&ImageMetadata>,
+        existing: Option<&ImageMetadata>,
         mut data: ImageData,
     ) -> Result<ImageMetadata, PortError> {
         let id = metadata.id.clone();
         let operation = Operation::WriteData(id.clone());
         let data_path = self.0.layout().data(&id);
         let offset_bytes = data.offset_bytes;
+        let is_replaced = existing.is_some_and(ImageMetadata::is_active);
         let turn = self.0.turn(&id).await;
         let opened = self
             .run(&operation, {
                 let id = id.clone();
-                move |directory| {
-                    let path = directory.layout().partial(&id);
-                    let partial = PartialFile::open(path, offset_bytes, turn)?;
-                    // Looked at under the lock, so that it stays so.
-                    if directory.is_complete(&id) {
-                        partial.remove()?;
-                        return Ok(None);
-                    }
-                    Ok(Some(partial))
-                }
+                move |directory| Opened::of(directory, &id, offset_bytes, is_replaced, turn)
             })
             .await?;
-        let Some(partial) = opened else {
-            return Err(PortError::AlreadyExists { id });
+        let mut whole = metadata.clone();
+        (whole.status, whole.no_data) = (ImageStatus::Active, None);
+        let partial = match opened {
+            Opened::Taken => return Err(PortError::AlreadyExists { id }),
+            Opened::Whole(file, turn) => {
+                // Nothing is left to come, save an error.
+                while let Some(chunk) = data.chunks.next().await {
+                    chunk?;
+                }
+                return self
+                    .run(&operation, move |directory| {
+                        let _turn = turn;
+                        hardening::sync(&file).map_err(ArchiveError::write(&data_path))?;
+                        directory.write(&whole)
+                    })
+                    .await;
+            }
+            Opened::Partial(partial) => partial,
         };
         let mut writer = Writer::new(partial, offset_bytes, operation.clone());
         let mut failure = None;
@@ -261,12 +293,12 @@ impl ImageTarget for ImageArchive {
                 })
                 .await;
         }
-        let mut whole = metadata.clone();
-        (whole.status, whole.no_data) = (ImageStatus::Active, None);
         whole.size = Some(len_bytes);
         self.run(&operation, move |directory| {
             let _published = partial.publish(&data_path)?;
-            directory.write(&whole)
+            let written = directory.write(&whole)?;
+            directory.clear_up(&whole.id);
+            Ok(written)
         })
         .await
     }
@@ -311,7 +343,7 @@ impl ImageTarget for ImageArchive {
                 let _turn = turn;
                 // Not what was listed, whose status may be another than the file's.
                 let path = directory.layout().metadata(&id);
-                let Some(metadata) = metadata_file::read(&path, &id)? else {
+                let Some(metadata) = metadata_file::read(directory.folder(), &path, &id)? else {
                     return Ok(None);
                 };
                 directory.write(&diff.apply_to(metadata)).map(Some)
@@ -323,10 +355,47 @@ impl ImageTarget for ImageArchive {
     }
 }
 
+/// What the data of an image is written to.
+enum Opened {
+    /// Nothing: the image is whole.
+    Taken,
+    /// Nothing: only the metadata is missing. The file is locked.
+    Whole(File, OwnedMutexGuard<()>),
+    Partial(PartialFile),
+}
+
+impl Opened {
+    fn of(
+        directory: &Arc<Directory>,
+        id: &ImageId,
+        offset_bytes: u64,
+        is_replaced: bool,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<Self, ArchiveError> {
+        // Looked at under the lock, so that it stays so.
+        let is_taken = || !is_replaced && directory.is_complete(id);
+        if let Some(file) = directory.open_whole(id, offset_bytes)? {
+            return Ok(if is_taken() {
+                Self::Taken
+            } else {
+                Self::Whole(file, turn)
+            });
+        }
+        let partial = PartialFile::open(directory, id, offset_bytes, turn)?;
+        if is_taken() {
+            partial.remove()?;
+            return Ok(Self::Taken);
+        }
+        Ok(Self::Partial(partial))
+    }
+}
+
 #[async_trait]
 impl Stage for ImageArchive {
     async fn staged_ids(&self) -> Result<Vec<ImageId>, PortError> {
-        let scan = self.run(&Operation::ListImages, Directory::scan).await?;
+        let scan = self
+            .run(&Operation::ListImages, |directory| directory.scan())
+            .await?;
         let mut ids = [scan.images, scan.data, scan.partial].concat();
         ids.sort_unstable();
         ids.dedup();
@@ -344,3 +413,6 @@ impl Stage for ImageArchive {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

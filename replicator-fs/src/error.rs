@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use glance_model::ImageId;
 use replicator_core::{FailureKind, Operation, PortError};
+use rustix::io::Errno;
 
 /// An archive, or a file in it, cannot be used. Each error names the path.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,12 @@ pub enum ArchiveError {
     /// The data of an active image is gone.
     #[error("{} is missing: it is the data of an active image", path.display())]
     DataMissing { path: PathBuf },
+    /// A link or another user's file, or directory, stands where ours should.
+    #[error("{} is not ours: it is a link, or others can write to it", path.display())]
+    NotOurs { path: PathBuf },
+    /// Another process has replaced, cut or removed a file that is being written.
+    #[error("{} was changed by somebody else while it was written", path.display())]
+    Changed { path: PathBuf },
     /// A line of an id map does not say which image goes by which id.
     #[error("line {line} of {} is no line of an id map", path.display())]
     IdMap {
@@ -78,10 +85,6 @@ impl ArchiveError {
         |source| Self::Write { path, source }
     }
 
-    pub(crate) fn is_of_missing_file(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::NotFound)
-    }
-
     /// What a use case is told of an image that cannot be used as it is.
     pub(crate) fn damages(self, id: ImageId) -> PortError {
         PortError::Damaged {
@@ -104,16 +107,62 @@ impl ArchiveError {
             return PortError::Busy { id, since };
         }
         let kind = match &self {
-            // What stops one image from being written stops them all: the disk
-            // is full or read-only, the directory is gone or not ours.
-            Self::Missing { .. } | Self::NotADirectory { .. } | Self::Write { .. } => {
-                FailureKind::Unusable
-            }
+            Self::Missing { .. } | Self::NotADirectory { .. } => FailureKind::Unusable,
             Self::Read { .. } if operation == Operation::ListImages => FailureKind::Unusable,
+            Self::Read { source, .. } | Self::Write { source, .. } => kind_of(source),
             // Goes away once the data is sent from a byte that is there.
-            Self::Gap { .. } => FailureKind::Transient { retry_after: None },
+            Self::Gap { .. } | Self::Changed { .. } => FailureKind::Transient { retry_after: None },
             _ => FailureKind::Refused,
         };
         PortError::adapter(operation, kind, self)
+    }
+}
+
+/// What the operating system says of one file, as far as it concerns the others: a file that is
+/// too large for the file system, or that somebody else owns, is the trouble of one image.
+fn kind_of(error: &io::Error) -> FailureKind {
+    let passes = [Errno::MFILE, Errno::NFILE, Errno::NOLCK];
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureKind::NoRoom,
+        io::ErrorKind::ReadOnlyFilesystem => FailureKind::Unusable,
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
+            FailureKind::Transient { retry_after: None }
+        }
+        _ if passes
+            .iter()
+            .any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) =>
+        {
+            FailureKind::Transient { retry_after: None }
+        }
+        _ => FailureKind::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_disk_that_is_full_or_read_only_concerns_other_images() {
+        let passing = FailureKind::Transient { retry_after: None };
+        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
+        for (errno, kind) in [
+            (Errno::NOSPC, FailureKind::NoRoom),
+            (Errno::DQUOT, FailureKind::NoRoom),
+            (Errno::ROFS, FailureKind::Unusable),
+            (Errno::MFILE, passing),
+            (Errno::NFILE, passing),
+            (Errno::NOMEM, passing),
+            (Errno::FBIG, FailureKind::Refused),
+            (Errno::ISDIR, FailureKind::Refused),
+            (Errno::ACCESS, FailureKind::Refused),
+            (Errno::PERM, FailureKind::Refused),
+            (Errno::NOENT, FailureKind::Refused),
+            (Errno::IO, FailureKind::Refused),
+        ] {
+            let error = ArchiveError::write(Path::new("x"))(errno.into());
+            let error = error.during(Operation::WriteData(id.clone()));
+            assert_eq!(error.kind(), kind, "{errno}");
+        }
     }
 }

@@ -18,6 +18,9 @@ pub(crate) enum Entry {
     Data(ImageId),
     /// `.<id>.img.partial`: data that has yet to become whole.
     Partial(ImageId),
+    /// `.<id>.img.partial.<writer>` or `.<id>.tmp.<writer>`: the same, and new
+    /// metadata, where files cannot be locked and each writer has its own.
+    Unlocked(ImageId),
     /// No business of ours.
     Other,
 }
@@ -37,10 +40,28 @@ impl Entry {
             .and_then(|name| name.strip_suffix(PARTIAL_SUFFIX)))
         {
             Self::Partial(id)
+        } else if let Some(id) = id(unlocked(name)) {
+            Self::Unlocked(id)
         } else {
             Self::Other
         }
     }
+}
+
+/// The id in the name of a file that only one writer writes.
+fn unlocked(name: &str) -> Option<&str> {
+    let (name, _) = name.strip_prefix('.')?.rsplit_once('.')?;
+    [PARTIAL_SUFFIX, TEMPORARY_SUFFIX]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+}
+
+/// The file that one writer alone writes in the place of another one.
+pub(crate) fn of_writer(path: &Path, writer: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".");
+    path.push(writer);
+    path.into()
 }
 
 /// Where the files of an archive are.
@@ -87,7 +108,15 @@ mod tests {
         for (path, entry) in [
             (layout.metadata(&id), Entry::Metadata(id.clone())),
             (layout.data(&id), Entry::Data(id.clone())),
-            (layout.partial(&id), Entry::Partial(id)),
+            (layout.partial(&id), Entry::Partial(id.clone())),
+            (
+                of_writer(&layout.partial(&id), "7-ab"),
+                Entry::Unlocked(id.clone()),
+            ),
+            (
+                of_writer(&layout.new_metadata(&id), "7-ab"),
+                Entry::Unlocked(id),
+            ),
         ] {
             assert_eq!(Entry::of(path.file_name().unwrap()), entry, "{path:?}");
         }

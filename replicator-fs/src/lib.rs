@@ -6,6 +6,8 @@ mod atomic;
 mod direct;
 mod directory;
 mod error;
+mod folder;
+mod hardening;
 mod id_map_file;
 mod layout;
 mod locked_file;

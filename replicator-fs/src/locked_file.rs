@@ -1,41 +1,45 @@
 //! Files that are written by one process at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use crate::ArchiveError;
-use crate::access;
-use crate::metadata_file::len_of_regular_file;
+use crate::folder::{Folder, For};
 
 /// How often the file may vanish under us before it is called busy.
 const MAX_OPENS: usize = 5;
 
-/// Opens a file to read and write it, and locks it against other processes; it is created, for its
-/// owner alone, if it is missing.
-pub(crate) fn open_or_create(path: &Path) -> Result<File, ArchiveError> {
-    open(path, OpenOptions::new().create(true))
+/// A file of an archive that is open to be written.
+pub(crate) struct Locked {
+    pub(crate) file: File,
+    /// Whether other processes are kept away. Some network file systems have no locks.
+    pub(crate) is_locked: bool,
 }
 
-/// The same for a file that is there; [`ArchiveError::Write`] says if it is not.
-pub(crate) fn open_existing(path: &Path) -> Result<File, ArchiveError> {
-    open(path, &mut OpenOptions::new())
-}
-
-fn open(path: &Path, how: &mut OpenOptions) -> Result<File, ArchiveError> {
+/// Opens a file to read and write it, and locks it against other processes; `None` if it is
+/// missing and not to be created.
+pub(crate) fn open(
+    folder: &Folder,
+    path: &Path,
+    what_for: For,
+) -> Result<Option<Locked>, ArchiveError> {
     for _ in 0..MAX_OPENS {
-        len_of_regular_file(path)?;
-        let file = access::open(path, how.read(true).write(true).truncate(false));
-        let file = file.map_err(ArchiveError::write(path))?;
-        match file.try_lock() {
-            // Some network file systems have no locks. They are used without.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        let Some(file) = folder.file(path, what_for)? else {
+            return Ok(None);
+        };
+        let is_locked = match file.try_lock() {
+            Ok(()) => true,
             Err(TryLockError::WouldBlock) => break,
-        }
+            Err(TryLockError::Error(_)) => false,
+        };
         // Whoever had the lock may have finished: then the file that we have
         // open is whole, bears another name, and must not be touched.
-        if is_at(&file, path).map_err(ArchiveError::write(path))? {
-            return Ok(file);
+        if folder
+            .is_at(&file, path)
+            .map_err(|error| folder.failed(path, error))?
+        {
+            return Ok(Some(Locked { file, is_locked }));
         }
     }
     Err(ArchiveError::Busy {
@@ -43,19 +47,11 @@ fn open(path: &Path, how: &mut OpenOptions) -> Result<File, ArchiveError> {
     })
 }
 
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+/// Makes a file without a name in a directory. Returns whether it can be locked, and who owns it.
+pub(crate) fn try_out(directory: &Path) -> io::Result<(bool, u32)> {
     use std::os::unix::fs::MetadataExt as _;
-    let opened = file.metadata()?;
-    match path.symlink_metadata() {
-        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-    }
-}
 
-/// Elsewhere an open file cannot be renamed.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> io::Result<bool> {
-    Ok(true)
+    let file = tempfile::tempfile_in(directory)?;
+    let has_locks = !matches!(file.try_lock(), Err(TryLockError::Error(_)));
+    Ok((has_locks, file.metadata()?.uid()))
 }

@@ -9,8 +9,7 @@ mod python_json;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use glance_model::{
@@ -19,6 +18,7 @@ use glance_model::{
 use serde_json::{Map, Value};
 
 use crate::ArchiveError;
+use crate::folder::{Folder, For};
 
 /// A server lists at most 128 properties, tags and so on: some 100 KiB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -28,11 +28,16 @@ const IN_V2: &str = "image_api_v2";
 const NO_DATA: &str = "no_data";
 
 /// Reads a metadata file, or returns `None` if there is none.
-pub(crate) fn read(path: &Path, id: &ImageId) -> Result<Option<ImageMetadata>, ArchiveError> {
-    // Looked at first, since opening a named pipe would wait for a writer.
-    let Some(len_bytes) = len_of_regular_file(path)? else {
+pub(crate) fn read(
+    folder: &Folder,
+    path: &Path,
+    id: &ImageId,
+) -> Result<Option<ImageMetadata>, ArchiveError> {
+    let Some(file) = folder.file(path, For::Reading)? else {
         return Ok(None);
     };
+    let failed = || ArchiveError::read(path);
+    let len_bytes = file.metadata().map_err(failed())?.len();
     if len_bytes > MAX_BYTES {
         return Err(ArchiveError::TooLarge {
             path: path.to_owned(),
@@ -40,9 +45,9 @@ pub(crate) fn read(path: &Path, id: &ImageId) -> Result<Option<ImageMetadata>, A
         });
     }
     let mut json = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut json))
-        .map_err(ArchiveError::read(path))?;
+    file.take(MAX_BYTES)
+        .read_to_end(&mut json)
+        .map_err(failed())?;
     let metadata = metadata_from_json(&json).map_err(|source| ArchiveError::Metadata {
         path: path.to_owned(),
         source,
@@ -54,19 +59,6 @@ pub(crate) fn read(path: &Path, id: &ImageId) -> Result<Option<ImageMetadata>, A
         });
     }
     Ok(Some(metadata))
-}
-
-/// The length of a file, or `None` if there is none. Links are not followed: an
-/// archive may come from a stranger, and its links could lead anywhere.
-pub(crate) fn len_of_regular_file(path: &Path) -> Result<Option<u64>, ArchiveError> {
-    match path.symlink_metadata() {
-        Ok(found) if found.is_file() => Ok(Some(found.len())),
-        Ok(_) => Err(ArchiveError::NotAFile {
-            path: path.to_owned(),
-        }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(ArchiveError::read(path)(e)),
-    }
 }
 
 /// Reads the JSON of a metadata file: what the file `<id>` of an archive holds.

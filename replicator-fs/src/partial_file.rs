@@ -1,14 +1,19 @@
 //! The file that image data is written to until it is whole.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use glance_model::ImageId;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
 use crate::access;
 use crate::direct::DirectFile;
-use crate::locked_file;
+use crate::directory::{Directory, is_full};
+use crate::folder::{For, identity};
+use crate::hardening;
 
 /// Zeros become a hole if they fill such a block.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -21,9 +26,13 @@ const WRITE_BACK_BYTES: u64 = 32 << 20;
 /// A partial file, locked against other processes. It stays when it is dropped.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
+    directory: Arc<Directory>,
     data: DirectFile,
     path: PathBuf,
     len_bytes: u64,
+    /// How long the file is on the disk: less, where a hole at its end has yet to
+    /// become part of it.
+    written_bytes: u64,
     /// Up to where the disk was told to begin.
     begun_bytes: u64,
     /// Keeps other writers of this process waiting until the last write, which
@@ -34,37 +43,45 @@ pub(crate) struct PartialFile {
 impl PartialFile {
     /// Opens the file to be continued at a byte; what stands behind it is cut off.
     pub(crate) fn open(
-        path: PathBuf,
+        directory: &Arc<Directory>,
+        id: &ImageId,
         offset_bytes: u64,
         turn: OwnedMutexGuard<()>,
     ) -> Result<Self, ArchiveError> {
-        let file = match offset_bytes {
-            0 => locked_file::open_or_create(&path)?,
-            _ => match locked_file::open_existing(&path) {
-                Err(error) if error.is_of_missing_file() => {
-                    return Err(ArchiveError::Gap {
-                        path,
-                        len_bytes: 0,
-                        offset_bytes,
-                    });
-                }
-                opened => opened?,
-            },
+        let standard = directory.layout().partial(id);
+        let what_for = match offset_bytes {
+            0 => For::WritingAnew,
+            _ => For::Writing,
         };
-        let failed = || ArchiveError::write(&path);
-        let len_bytes = file.metadata().map_err(failed())?.len();
-        if len_bytes < offset_bytes {
+        let Some((file, path)) = directory.open_unshared(&standard, what_for)? else {
+            return Err(ArchiveError::Gap {
+                path: standard,
+                len_bytes: 0,
+                offset_bytes,
+            });
+        };
+        let failed = |error| directory.folder().failed(&path, error);
+        let found = identity(&file).map_err(failed)?;
+        let kept = directory.take_kept(id).filter(|_| offset_bytes > 0);
+        if kept.is_some_and(|kept| kept.identity != found) {
+            // What was hashed is not what is there now.
+            return Err(ArchiveError::Changed { path });
+        }
+        if found.len_bytes < offset_bytes {
             return Err(ArchiveError::Gap {
                 path,
-                len_bytes,
+                len_bytes: found.len_bytes,
                 offset_bytes,
             });
         }
-        file.set_len(offset_bytes).map_err(failed())?;
+        hardening::set_len(&file, offset_bytes).map_err(failed)?;
+        directory.take_back(&path);
         Ok(Self {
+            directory: Arc::clone(directory),
             data: DirectFile::new(file),
             path,
             len_bytes: offset_bytes,
+            written_bytes: offset_bytes,
             begun_bytes: offset_bytes,
             _turn: turn,
         })
@@ -73,6 +90,7 @@ impl PartialFile {
     /// Appends data. Blocks of zeros are left out, which makes holes of them; what
     /// lies between two of them is one write.
     pub(crate) fn append(&mut self, mut data: &[u8]) -> Result<(), ArchiveError> {
+        self.check_untouched()?;
         while !data.is_empty() {
             let mut with_data = 0;
             let mut zeros = 0;
@@ -86,9 +104,7 @@ impl PartialFile {
             }
             let (run, rest) = data.split_at(with_data);
             if !run.is_empty() {
-                self.data
-                    .write_at(self.len_bytes, run)
-                    .map_err(ArchiveError::write(&self.path))?;
+                self.write(run)?;
             }
             self.len_bytes += (with_data + zeros) as u64;
             data = rest.get(zeros..).unwrap_or_default();
@@ -100,6 +116,22 @@ impl PartialFile {
         Ok(())
     }
 
+    fn write(&mut self, run: &[u8]) -> Result<(), ArchiveError> {
+        loop {
+            let Err(error) = self.data.write_at(self.len_bytes, run) else {
+                self.written_bytes = self.len_bytes + run.len() as u64;
+                return Ok(());
+            };
+            if is_full(&error) {
+                if self.directory.make_room() {
+                    continue;
+                }
+                self.directory.give_up(self.path.clone());
+            }
+            return Err(self.failed(error));
+        }
+    }
+
     /// The rest of the block of the file into which `rest` begins to fall, `ahead`
     /// bytes behind its end.
     fn block_at<'a>(&self, ahead: usize, rest: &'a [u8]) -> &'a [u8] {
@@ -109,32 +141,62 @@ impl PartialFile {
     }
 
     /// Leaves what there is for a later run.
-    pub(crate) fn keep(self) -> Result<(), ArchiveError> {
+    pub(crate) fn keep(mut self) -> Result<(), ArchiveError> {
         self.set_len()
     }
 
     /// Removes the file: its data is not that of the image.
     pub(crate) fn remove(self) -> Result<(), ArchiveError> {
-        fs::remove_file(&self.path).map_err(ArchiveError::write(&self.path))
+        self.directory.folder().remove(&self.path)
     }
 
     /// Gives the file the name of whole data, once it is on the disk. Dropping
     /// what is returned lets other writers in.
-    pub(crate) fn publish(self, path: &Path) -> Result<Self, ArchiveError> {
+    pub(crate) fn publish(mut self, path: &Path) -> Result<Self, ArchiveError> {
         self.set_len()?;
-        access::take_over(&self.data.file, path)
-            .and_then(|()| self.data.file.sync_all())
-            .map_err(ArchiveError::write(&self.path))?;
-        fs::rename(&self.path, path).map_err(ArchiveError::write(path))?;
+        hardening::as_far_as_possible(access::take_over(&self.data.file, path))
+            .and_then(|()| hardening::sync(&self.data.file))
+            .map_err(|error| self.failed(error))?;
+        self.check_name(&self.path)?;
+        self.directory.folder().rename(&self.path, path)?;
+        self.check_name(path)?;
+        self.check_untouched()?;
         Ok(self)
     }
 
     /// A hole at the end is no part of the file before this.
-    fn set_len(&self) -> Result<(), ArchiveError> {
-        self.data
-            .file
-            .set_len(self.len_bytes)
-            .map_err(ArchiveError::write(&self.path))
+    fn set_len(&mut self) -> Result<(), ArchiveError> {
+        self.check_untouched()?;
+        hardening::set_len(&self.data.file, self.len_bytes).map_err(|error| self.failed(error))?;
+        self.written_bytes = self.len_bytes;
+        Ok(())
+    }
+
+    /// Whoever has cut the file has made a hole of what was written, once it grows again.
+    fn check_untouched(&self) -> Result<(), ArchiveError> {
+        let found = self.data.file.metadata();
+        let found = found.map_err(|error| self.failed(error))?;
+        if found.len() == self.written_bytes {
+            return Ok(());
+        }
+        Err(ArchiveError::Changed {
+            path: self.path.clone(),
+        })
+    }
+
+    /// Somebody may have put another file, or a directory, in the place of this one.
+    fn check_name(&self, path: &Path) -> Result<(), ArchiveError> {
+        match self.directory.folder().is_at(&self.data.file, path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.directory.folder().gone_or(ArchiveError::Changed {
+                path: path.to_owned(),
+            })),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> ArchiveError {
+        self.directory.folder().failed(&self.path, error)
     }
 }
 

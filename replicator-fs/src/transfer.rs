@@ -34,33 +34,30 @@ pub(crate) async fn finish<T>(
     }
 }
 
-/// Opens a file as image data, or returns `None` if there is none.
-pub(crate) fn open(path: PathBuf, offset_bytes: u64) -> Result<Option<Reader>, ArchiveError> {
+/// Begins to read a file as image data.
+pub(crate) fn read(
+    mut file: File,
+    path: PathBuf,
+    offset_bytes: u64,
+) -> Result<Reader, ArchiveError> {
     let failed = || ArchiveError::read(&path);
-    let Some(len_bytes) = crate::metadata_file::len_of_regular_file(&path)? else {
-        return Ok(None);
-    };
+    let len_bytes = file.metadata().map_err(failed())?.len();
     // Beyond the end there is nothing to give: it begins at the beginning.
     let offset_bytes = if offset_bytes > len_bytes {
         0
     } else {
         offset_bytes
     };
-    let mut file = match File::open(&path) {
-        // Another process has finished with it just now.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(failed())?,
-    };
     file.seek(SeekFrom::Start(offset_bytes)).map_err(failed())?;
     // Read far ahead.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(&file, offset_bytes, None, rustix::fs::Advice::Sequential);
-    Ok(Some(Reader {
+    Ok(Reader {
         file,
         offset_bytes,
         left_bytes: len_bytes - offset_bytes,
         path,
-    }))
+    })
 }
 
 /// A file that is being read.

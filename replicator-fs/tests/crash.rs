@@ -84,7 +84,7 @@ impl Fixture {
     }
 
     async fn kept(&self) -> Bytes {
-        let Some(kept) = self.archive.partial_data(&self.image.id).await.unwrap() else {
+        let Some(kept) = self.archive.partial_data(&self.image).await.unwrap() else {
             return Bytes::new();
         };
         let len = kept.len_bytes.unwrap();

@@ -15,6 +15,7 @@ use crate::connect::{self, Opening};
 use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::handles::Parallel;
 use crate::render;
 
 pub(crate) async fn run(
@@ -24,7 +25,7 @@ pub(crate) async fn run(
     targets: &[End],
     &DryRun { dry_run }: &DryRun,
 ) -> Result<ExitCode, CliError> {
-    let options = options(run.options)?;
+    let options = options(run.options, run.parallel)?;
     let opening = if dry_run {
         Opening::DryRun
     } else {
@@ -180,7 +181,7 @@ fn of_failure(error: &ImageError) -> ExitCode {
     }
 }
 
-fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
+fn options(given: &Options, parallel: Parallel) -> Result<ReplicateOptions, CliError> {
     let mut options = ReplicateOptions::default();
     options.on_id_conflict = match given.on_id_conflict {
         IdConflict::Fail => OnIdConflict::Fail,
@@ -190,8 +191,8 @@ fn options(given: &Options) -> Result<ReplicateOptions, CliError> {
     };
     options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     options.do_not_replicate = given.do_not_replicate()?;
-    options.transfers = given.transfers;
-    options.checkers = given.checkers;
+    options.transfers = parallel.transfers;
+    options.checkers = parallel.checkers;
     options.retry.retries = given.retries;
     options.retry.max_time = given.retry_max_time.map(Duration::from_secs);
     options.verify = match given.verify {

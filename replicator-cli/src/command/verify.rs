@@ -27,7 +27,7 @@ pub(crate) async fn run(
         }
         None => (Arc::clone(&source), TargetIds::new(), VerifyBy::Reading),
     };
-    let report = verify(&run.ctx, source, target, ids, by, run.options.transfers).await;
+    let report = verify(&run.ctx, source, target, ids, by, run.parallel.transfers).await;
     let report = report.map_err(|error| run.listing_failed(error))?;
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());

@@ -102,7 +102,9 @@ pub enum FailureKind {
     Denied,
     /// The image was refused: trying again would end the same way.
     Refused,
-    /// The end is out of reach, full, or not what it was taken for: no other
+    /// There is no room for the image. A smaller one may fit.
+    NoRoom,
+    /// The end is out of reach, cannot be written, or not what it was taken for: no other
     /// image would fare better.
     Unusable,
 }

@@ -29,7 +29,7 @@ pub trait ImageTarget: ImageSource {
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError>;
 
     /// Opens what is kept of the data of an image whose writing broke off, from
-    /// its first byte; `None` if nothing is.
+    /// its first byte; `None` if nothing is, or more than the image has.
     ///
     /// To go on from there, hash it, and give
     /// [`write_image`](Self::write_image) data that begins where it ends.
@@ -37,7 +37,7 @@ pub trait ImageTarget: ImageSource {
     /// # Errors
     ///
     /// [`PortError::Adapter`] if what is kept cannot be read.
-    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError>;
+    async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError>;
 
     /// Writes an image with its data, and returns what the target says of it
     /// then. The metadata is in the target's [`form`](Self::form).
@@ -45,7 +45,8 @@ pub trait ImageTarget: ImageSource {
     /// Until the caller has compared the digests, the image is not published:
     /// its visibility, protection and hiding may have to be set afterwards by
     /// [`update_metadata`](Self::update_metadata). A record without data that is
-    /// there already (`existing`) is used.
+    /// there already (`existing`) is used. Where it says `active`, its data was
+    /// found to be wrong, and is replaced, as far as the target can do it.
     ///
     /// If `data` ends in an error, or this future is dropped, the image is not
     /// left looking complete, and a later call can write it again. (Save on a

@@ -148,10 +148,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         self.inner.find_image(id).await
     }
 
-    async fn partial_data(&self, id: &ImageId) -> Result<Option<ImageData>, PortError> {
+    async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         match self.with(|faults| faults.kept.clone()) {
             Some(kept) => Ok(Some(ImageData::from_bytes(kept))),
-            None => self.inner.partial_data(id).await,
+            None => self.inner.partial_data(image).await,
         }
     }
 

@@ -112,7 +112,7 @@ impl ImageTarget for MemoryImages {
         Ok(self.lock().get(id).map(|(image, _)| image.clone()))
     }
 
-    async fn partial_data(&self, _: &ImageId) -> Result<Option<ImageData>, PortError> {
+    async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         Ok(None)
     }
 

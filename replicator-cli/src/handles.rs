@@ -1,0 +1,110 @@
+//! How many images may be worked on at a time: each of them needs handles for its connections and
+//! files, of which the system gives a process so many and no more.
+
+use std::num::NonZeroUsize;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::args::{Command, Options};
+use crate::render::Console;
+
+/// What is open beside the images: the terminal, the log, directories, listings, sign-ins.
+const OTHERS: u64 = 24;
+/// What each end of an image may have open: its connection or file, and one that is about to
+/// take its place.
+const PER_END: u64 = 2;
+
+/// How many images are worked on at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parallel {
+    pub(crate) transfers: NonZeroUsize,
+    pub(crate) checkers: NonZeroUsize,
+}
+
+impl Parallel {
+    /// Takes as many as the options ask for, or fewer, with a warning, where there are not
+    /// enough handles for them.
+    pub(crate) fn new(options: &Options, command: &Command, console: &Console) -> Self {
+        let asked = Self {
+            transfers: options.transfers,
+            checkers: options.checkers,
+        };
+        let targets = match command {
+            Command::Livecopy { targets, .. } => targets.len() as u64,
+            _ => 1,
+        };
+        let Some(handles) = raised_limit() else {
+            return asked;
+        };
+        let possible = asked.within(handles, targets);
+        for (option, asked, possible) in [
+            ("transfers", asked.transfers, possible.transfers),
+            ("checkers", asked.checkers, possible.checkers),
+        ] {
+            // What nobody has asked for is lowered without a word.
+            let default = if option == "transfers" { 4 } else { 8 };
+            if possible < asked && asked.get() != default {
+                console.warning(&format!(
+                    "--{option} {asked} is lowered to {possible}: this process may open {handles} \
+                     files and connections at a time (ulimit -n)"
+                ));
+            }
+        }
+        possible
+    }
+
+    fn within(self, handles: u64, targets: u64) -> Self {
+        let free = handles.saturating_sub(OTHERS);
+        let at_most = |asked: NonZeroUsize, count: u64| {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            asked.min(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+        };
+        let checkers = at_most(self.checkers, free / 4 / PER_END);
+        let free = free.saturating_sub(checkers.get() as u64 * PER_END);
+        let transfers = at_most(self.transfers, free / (PER_END * (1 + targets)));
+        Self {
+            transfers,
+            checkers,
+        }
+    }
+}
+
+/// Raises the limit to what the system lets this process have; `None` if there is none.
+fn raised_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // A system that does not do it leaves us what we have.
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_begun_than_there_are_handles_for() {
+        let number = |number| NonZeroUsize::new(number).unwrap();
+        for (asked, handles, targets, possible) in [
+            ((4, 8), 1024, 1, (4, 8)),
+            ((4, 8), 12, 1, (1, 1)),
+            ((16, 8), 64, 1, (7, 5)),
+            ((1000, 8), 1024, 1, (246, 8)),
+            ((1000, 8), 1024, 4, (98, 8)),
+            ((1000, 1000), 1 << 20, 1, (1000, 1000)),
+        ] {
+            let asked = Parallel {
+                transfers: number(asked.0),
+                checkers: number(asked.1),
+            };
+            let found = asked.within(handles, targets);
+            let found = (found.transfers.get(), found.checkers.get());
+            assert_eq!(found, possible, "{asked:?} with {handles}");
+        }
+    }
+}
