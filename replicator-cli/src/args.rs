@@ -421,7 +421,8 @@ pub(crate) enum Verify {
     Full,
     /// Compare what both servers state, after the upload
     Target,
-    /// As full, and read the copy from the target and hash it again
+    /// As full, and read the copy from the target and hash it again; dump also
+    /// reads what is in the archive already, and copies what is wrong again
     ReadBack,
     /// Nothing but the length
     None,

@@ -163,6 +163,14 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              the other one",
         );
     }
+    if let Some(ImageError::ReadBack { .. } | ImageError::SourceDigest { .. }) =
+        error.downcast_ref()
+    {
+        return Some(
+            "in an archive, `dump --verify read-back` reads what is there and copies what is \
+             wrong again; at a server, the data is damaged in its store or on the way from it",
+        );
+    }
     if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
         return Some(hint_of_content(problem));
     }

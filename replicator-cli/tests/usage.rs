@@ -467,3 +467,60 @@ fn what_no_proxy_names_is_reached_directly() {
     let ran = Ran::from(command.output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
+
+#[test]
+fn no_more_is_begun_at_a_time_than_there_are_handles_for() {
+    let source = glance(40);
+    for handles in ["24", "40"] {
+        let dir = tempfile::tempdir().unwrap();
+        let script = format!("ulimit -n {handles}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", &script]).arg(program().get_program());
+        let command = command.env_clear().args(["--transfers", "16", "dump"]);
+        let ran = command.arg(source.host_port()).arg(dir.path());
+        let ran = Ran::from(ran.output().unwrap());
+        assert_eq!(ran.code, Some(0), "{handles}: {ran:?}");
+        let warning = "warning: --transfers 16 is lowered to ";
+        assert!(ran.stderr.contains(warning), "{handles}: {ran:?}");
+        assert!(ran.stderr.contains("dump: 40 copied"), "{handles}: {ran:?}");
+    }
+}
+
+/// Whatever stands where files of one image should be is the trouble of that image.
+#[test]
+fn one_image_that_cannot_be_written_does_not_end_a_dump() {
+    let source = glance(8);
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join(id(1))).unwrap();
+    fs::create_dir_all(dir.path().join(format!("{}.img/x", id(2)))).unwrap();
+    fs::create_dir(dir.path().join(format!(".{}.tmp", id(3)))).unwrap();
+    let dump = ["--transfers", "1", "dump", source.host_port()];
+    let ran = run(&[&dump[..], &[dir.path().to_str().unwrap()]].concat());
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("dump: 5 copied"), "{ran:?}");
+    assert!(ran.stderr.contains("3 failed"), "{ran:?}");
+    assert!(!ran.stderr.contains("not done"), "{ran:?}");
+}
+
+/// A kill between the two names, or a disk that had room for the data and no more.
+#[test]
+fn data_that_is_whole_and_lacks_its_metadata_is_not_read_again_from_the_source() {
+    let source = glance(1);
+    let dir = tempfile::tempdir().unwrap();
+    let dump = ["dump", source.host_port(), dir.path().to_str().unwrap()];
+    assert_eq!(run(&dump).code, Some(0));
+    fs::remove_file(dir.path().join(id(1))).unwrap();
+    source.clear_requests();
+    let ran = run(&dump);
+    assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
+    assert_eq!(source.count(RequestKind::Download), 0);
+
+    // What is there is hashed: wrong data is read again.
+    fs::remove_file(dir.path().join(id(1))).unwrap();
+    let data = dir.path().join(format!("{}.img", id(1)));
+    let right = fs::read(&data).unwrap();
+    fs::write(&data, vec![0; right.len()]).unwrap();
+    assert_eq!(run(&dump).code, Some(0));
+    assert_eq!(source.count(RequestKind::Download), 1);
+    assert!(fs::read(&data).unwrap() == right);
+}

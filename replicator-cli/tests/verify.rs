@@ -31,7 +31,7 @@ fn equal_ends_are_verified_by_digests_without_reading_any_data() {
     let (source, target) = (glance(&[(ONE, 1)]), glance(&[(ONE, 1), (TWO, 2)]));
     let ran = run(&["verify", source.host_port(), target.host_port()]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
-    let summary = "verify: 1 verified, 0 unverifiable, 0 missing, 0 failed";
+    let summary = "verify: 1 same digest on record, 0 unverifiable, 0 missing, 0 failed";
     assert_eq!(ran.stderr.lines().last(), Some(summary));
     assert_eq!(target.count(RequestKind::Download), 0);
 }
@@ -294,9 +294,98 @@ fn an_image_whose_record_is_right_and_whose_data_is_gone_is_found_without_readin
         assert_eq!(ran.stdout, format!("{ONE}: failed\n"));
         let words = "the target has no data for the image, though its record is active";
         assert!(ran.stderr.contains(words), "{ran:?}");
-        assert!(ran.stderr.contains("1 verified, 0 unverifiable"), "{ran:?}");
+        assert!(
+            ran.stderr
+                .contains("1 same digest on record, 0 unverifiable"),
+            "{ran:?}"
+        );
         assert_eq!(target.count(RequestKind::Download), 2);
         let ran = run(&["verify", "--read-back", ends[0], ends[1]]);
         assert!(ran.code == Some(6) || profile == Profile::V1Only, "{ran:?}");
     }
+}
+
+#[test]
+fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (glance(&[(ONE, 1), (TWO, 2)]), glance(&[]));
+    let archive = archive_of(&source, directory.path());
+    let path = directory.path().to_str().unwrap();
+    let dump = ["dump", "--verify", "read-back", source.host_port(), path];
+    let file = directory.path().join(format!("{TWO}.img"));
+    let right = fs::read(&file).unwrap();
+    let mut wrong = right.clone();
+    wrong[7] ^= 1;
+    fs::write(&file, &wrong).unwrap();
+
+    // What is on record is as before, which is all that these say.
+    let ran = run(&["verify", source.host_port(), &archive]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let summary = "verify: 2 same digest on record, 0 unverifiable, 0 missing, 0 failed";
+    assert_eq!(ran.stderr.lines().last(), Some(summary));
+    let ran = run(&["dump", source.host_port(), path]);
+    assert!(ran.stderr.contains("2 unchanged"), "{ran:?}");
+    // Whoever reads it finds it, and is told the cure.
+    for (args, code) in [
+        (vec!["verify", &archive], 6),
+        (
+            vec!["verify", "--read-back", source.host_port(), &archive],
+            6,
+        ),
+        (vec!["load", target.host_port(), path], 6),
+    ] {
+        let ran = run(&args);
+        assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("`dump --verify read-back`"), "{ran:?}");
+    }
+
+    let ran = run(&[&dump[..], &["--dry-run"]].concat());
+    assert!(
+        ran.stdout.contains(&format!("read (to be proven) {TWO}")),
+        "{ran:?}"
+    );
+    source.fault(
+        FaultOn::kind(RequestKind::Download).times(1),
+        FaultAction::status(503),
+    );
+    let ran = run(&dump);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let warning = format!("warning: image {TWO} ");
+    assert!(ran.stderr.contains(&warning), "{ran:?}");
+    assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
+    assert!(ran.stderr.contains("1 unchanged"), "{ran:?}");
+    assert!(fs::read(&file).unwrap() == right);
+    let ran = run(&["verify", &archive]);
+    let summary = "verify: 2 verified by reading, 0 unverifiable, 0 missing, 0 failed";
+    assert_eq!(ran.stderr.lines().last(), Some(summary));
+    let ran = run(&dump);
+    assert!(ran.stderr.contains("2 unchanged"), "{ran:?}");
+}
+
+/// Its name can be foretold.
+#[test]
+fn a_stage_that_is_a_link_to_an_archive_leaves_the_archive_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = glance(&[(ONE, 1), (TWO, 2)]);
+    let archive = directory.path().join("archive");
+    archive_of(&source, &archive);
+    let target = EmbeddedGlance::builder().profile(Profile::V1Only);
+    let target = target.start_blocking().unwrap();
+    let stage = directory.path().join("stage");
+    fs::create_dir(&stage).unwrap();
+    let args = ["livecopy", "--stage", stage.to_str().unwrap()];
+    let args = [&args[..], &[source.host_port(), target.host_port()]].concat();
+    let name = format!("http://{}", target.host_port());
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let link = stage.join(format!(".stage-{name}"));
+    std::os::unix::fs::symlink(&archive, &link).unwrap();
+    let ran = run(&args);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("is not ours"), "{ran:?}");
+    assert_eq!(fs::read_dir(&archive).unwrap().count(), 4);
+    assert!(target.image(ONE).is_none());
+
+    fs::remove_file(&link).unwrap();
+    assert_eq!(run(&args).code, Some(0));
+    assert!(link.is_dir(), "that is its name");
 }

@@ -9,6 +9,7 @@ use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict, refused_before};
 use crate::merge::{End, ListingError, MergedListing, Next, Pair};
 use crate::port::{Event, ImageSource, ImageStream, ImageTarget, Operation, PortError, SkipReason};
+use crate::proof::Verify;
 use crate::replicate::{DataPolicy, ReplicateOptions};
 use crate::report::{Failure, ImageError};
 use crate::tee::tee;
@@ -67,6 +68,8 @@ pub enum TargetId {
 pub enum Action {
     /// Copy its data and metadata.
     Copy,
+    /// Read the data that is there, and copy it again if it is wrong.
+    Check,
     /// Write its metadata, without data.
     CreateRecord,
     /// Update metadata that differs.
@@ -83,6 +86,8 @@ pub enum Reason {
     DataMissing,
     /// The metadata differs.
     MetadataDiffers,
+    /// What is there is to be read ([`Verify::ReadBack`]).
+    Unread,
 }
 
 impl Plan {
@@ -99,7 +104,7 @@ impl PlannedImage {
     pub fn bytes_to_copy(&self) -> u64 {
         match self.action {
             Action::Copy => self.image.size.unwrap_or(0),
-            Action::CreateRecord | Action::UpdateMetadata(_) => 0,
+            Action::Check | Action::CreateRecord | Action::UpdateMetadata(_) => 0,
         }
     }
 }
@@ -253,6 +258,7 @@ impl Decider<'_> {
     fn decide(&self, mut image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
         let verb = self.verb;
         let has_data = image.is_active();
+        let verify = self.options.verify;
         let is_to_copy = has_data && self.options.data == DataPolicy::Copy;
         let Some(existing) = existing else {
             return if is_to_copy {
@@ -273,6 +279,10 @@ impl Decider<'_> {
         if existing.is_active() {
             if has_data && diff.is_of_content() {
                 return Decision::Fail(ImageError::DifferentContent(diff));
+            }
+            // What is wrong there can be replaced, as it cannot at a server.
+            if is_to_copy && self.form == TargetForm::Whole && verify == Verify::ReadBack {
+                return write(image, Some(existing), Action::Check, Reason::Unread);
             }
             let is_equal = diff.is_empty();
             let status = existing.status.clone();

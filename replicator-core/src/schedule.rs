@@ -222,6 +222,7 @@ impl Schedule {
         };
         match result {
             Ok(Done::Written(outcome)) => report.done.push((id, outcome)),
+            Ok(Done::Unchanged) => report.unchanged += 1,
             Ok(Done::LeftAlone) => report.skipped += 1,
             Err(error) if error.is_cancelled() => report.not_done += 1,
             Err(error) => {

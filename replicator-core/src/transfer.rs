@@ -50,6 +50,8 @@ impl Transfer<'_> {
             image: Box::new(self.image.clone()),
             total_bytes: self.image.size.unwrap_or(0),
         });
+        // What the target has is wrong, and to be replaced.
+        let is_replaced = existing.as_ref().is_some_and(ImageMetadata::is_active);
         let (mut existing, mut shared) = (existing, shared);
         let (mut attempts, mut taken) = (0, 0);
         let mut ending;
@@ -99,7 +101,7 @@ impl Transfer<'_> {
             });
             match self.look_again(delay, &mut attempts).await? {
                 // The answer was lost, the image was not.
-                Some(found) if found.is_active() => break found,
+                Some(found) if found.is_active() && !is_replaced => break found,
                 found => existing = found,
             }
         };
@@ -213,6 +215,8 @@ impl Transfer<'_> {
             Verify::Full if sent.is_some() && stated_digest(self.image).is_some() => {
                 Ok(Proof::Verified)
             }
+            // An archive states only what it was told.
+            _ if self.target.form() == TargetForm::Whole => Ok(Proof::Unverifiable),
             _ => Ok(compared),
         }
     }

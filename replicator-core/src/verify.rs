@@ -130,7 +130,8 @@ async fn compare(
     }
 }
 
-async fn read(
+/// Reads the copy of an image, and compares it with what the image should be.
+pub(crate) async fn read(
     target: &dyn ImageSource,
     image: &ImageMetadata,
     copy: &ImageMetadata,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata, NoData, TargetForm};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoData, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict};
@@ -12,10 +12,12 @@ use crate::replicate::ReplicateOptions;
 use crate::report::{ImageError, Outcome};
 use crate::staging;
 use crate::transfer::{SharedData, Transfer, update_metadata};
+use crate::verify;
 
 /// What became of an image that did not fail.
 pub(crate) enum Done {
     Written(Outcome),
+    Unchanged,
     LeftAlone,
 }
 
@@ -55,21 +57,57 @@ impl Writer<'_> {
                 }
                 Err(error) => Err(ImageError::Target(error)),
             },
+            Action::Check => {
+                let existing = existing.unwrap_or_else(|| image.clone());
+                self.check(image, existing).await
+            }
             Action::UpdateMetadata(diff) => {
-                let current = existing.as_ref().unwrap_or(&image);
-                let updated =
-                    update_metadata(self.ctx, self.target, current, &diff, self.options).await;
-                match updated {
-                    Ok(_) => {
-                        let image = Box::new(image);
-                        self.ctx.emit(Event::MetadataUpdated { image, diff });
-                        Ok(Done::Written(Outcome::MetadataUpdated))
-                    }
-                    Err(ImageError::Target(PortError::Busy { since, .. })) => {
-                        Ok(self.leave_alone(image, SkipReason::BeingWritten { since }))
-                    }
-                    Err(error) => Err(error),
+                let current = existing.unwrap_or_else(|| image.clone());
+                self.update(image, &current, diff).await
+            }
+        }
+    }
+
+    async fn update(
+        &self,
+        image: ImageMetadata,
+        current: &ImageMetadata,
+        diff: MetadataDiff,
+    ) -> Result<Done, ImageError> {
+        match update_metadata(self.ctx, self.target, current, &diff, self.options).await {
+            Ok(_) => {
+                let image = Box::new(image);
+                self.ctx.emit(Event::MetadataUpdated { image, diff });
+                Ok(Done::Written(Outcome::MetadataUpdated))
+            }
+            Err(ImageError::Target(PortError::Busy { since, .. })) => {
+                Ok(self.leave_alone(image, SkipReason::BeingWritten { since }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the data that the target has, and copies it again if it is not right.
+    async fn check(
+        &self,
+        image: ImageMetadata,
+        existing: ImageMetadata,
+    ) -> Result<Done, ImageError> {
+        match verify::read(&**self.target, &image, &existing).await {
+            Ok(_) => {
+                let filter = &self.options.do_not_replicate;
+                let diff = MetadataDiff::between(&image, &existing, filter).writable();
+                if diff.is_empty() {
+                    return Ok(Done::Unchanged);
                 }
+                self.update(image, &existing, diff).await
+            }
+            Err(error) => {
+                self.ctx.emit(Event::Repairing {
+                    image: Box::new(image.clone()),
+                    error: Arc::new(error),
+                });
+                self.copy(image, TargetId::Same, Some(existing), None).await
             }
         }
     }

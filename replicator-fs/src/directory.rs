@@ -11,6 +11,7 @@ use std::vec;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus};
 use replicator_core::PortError;
+use rustix::io::Errno;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
@@ -100,9 +101,11 @@ impl Directory {
             Some(code) => io::Error::from_raw_os_error(code),
             None => error.kind().into(),
         };
-        let (has_locks, owner) = tried
-            .map_err(without_path)
-            .map_err(ArchiveError::write(self.folder.path()))?;
+        let (has_locks, owner) = match tried.map_err(without_path) {
+            // Each file that is opened waits for a handle.
+            Err(error) if is_out_of_handles(&error) => return Ok(()),
+            tried => tried.map_err(ArchiveError::write(self.folder.path()))?,
+        };
         self.has_locks.store(has_locks, Ordering::Relaxed);
         let _ = self.owner.set(owner);
         Ok(())
@@ -381,6 +384,13 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Returns whether an error says that this process, or the system, has no handle left.
+pub(crate) fn is_out_of_handles(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| Some(errno.raw_os_error()) == error.raw_os_error())
 }
 
 /// Returns whether a file may be written as our own: it has no other name, which may be that of a

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use glance_model::ImageId;
 use replicator_core::{FailureKind, Operation, PortError};
-use rustix::io::Errno;
+
+use crate::directory::is_out_of_handles;
 
 /// An archive, or a file in it, cannot be used. Each error names the path.
 #[derive(Debug, thiserror::Error)]
@@ -121,25 +122,21 @@ impl ArchiveError {
 /// What the operating system says of one file, as far as it concerns the others: a file that is
 /// too large for the file system, or that somebody else owns, is the trouble of one image.
 fn kind_of(error: &io::Error) -> FailureKind {
-    let passes = [Errno::MFILE, Errno::NFILE, Errno::NOLCK];
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureKind::NoRoom,
         io::ErrorKind::ReadOnlyFilesystem => FailureKind::Unusable,
         io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
             FailureKind::Transient { retry_after: None }
         }
-        _ if passes
-            .iter()
-            .any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) =>
-        {
-            FailureKind::Transient { retry_after: None }
-        }
+        _ if is_out_of_handles(error) => FailureKind::Transient { retry_after: None },
         _ => FailureKind::Refused,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliErr
         render::human_size(bytes),
         count(|action| matches!(action, Action::CreateRecord)),
         count(|action| matches!(action, Action::UpdateMetadata(_))),
-        plan.unchanged,
+        plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
         plan.skipped,
         plan.failures.len(),
     ))?;
@@ -37,6 +37,7 @@ fn line(planned: &PlannedImage) -> String {
     let image = &planned.image;
     let action = match &planned.action {
         Action::Copy => "copy",
+        Action::Check => "read",
         Action::CreateRecord => "write metadata",
         Action::UpdateMetadata(_) => "update",
         _ => "write",
@@ -44,6 +45,7 @@ fn line(planned: &PlannedImage) -> String {
     let reason = match planned.reason {
         Reason::Missing => "missing".to_owned(),
         Reason::DataMissing => "data missing".to_owned(),
+        Reason::Unread => "to be proven".to_owned(),
         _ => "metadata differs".to_owned(),
     };
     let size = match (&planned.action, image.size) {

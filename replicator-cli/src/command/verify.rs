@@ -43,8 +43,12 @@ pub(crate) async fn run(
     for failure in &report.failures {
         render::data(&format!("{}: failed", failure.id))?;
     }
+    let how = match by {
+        VerifyBy::Stated => "same digest on record",
+        VerifyBy::Reading => "verified by reading",
+    };
     run.console.summary(&format!(
-        "verify: {} verified, {} unverifiable, {} missing, {} failed",
+        "verify: {} {how}, {} unverifiable, {} missing, {} failed",
         report.verified,
         report.unverifiable.len(),
         report.missing.len(),

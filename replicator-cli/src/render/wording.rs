@@ -80,6 +80,14 @@ impl Wording {
                     named(image)
                 )],
             },
+            Event::Repairing { image, error } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!(
+                    "warning: image {} is damaged at the target, and copied again: {}",
+                    named(image),
+                    causes(&**error).join(": ")
+                )],
+            },
             Event::RecordCreated { id } => info(format!("Storing: {id} (metadata only)")),
             Event::MetadataUpdated { image, .. } => {
                 info(format!("Image {} metadata has changed", named(image)))

@@ -19,6 +19,8 @@ use crate::port::{ImageData, PortError};
 
 /// How many chunks may gather before reading waits for the hash.
 const QUEUE: usize = 4;
+/// And how many bytes: chunks that come from a disk are large.
+const QUEUE_BYTES: usize = 1 << 20;
 
 /// What is no larger than this is hashed where it is read: handing it to a thread
 /// would take longer.
@@ -65,7 +67,12 @@ impl Hashing {
                 gathered.push(data);
                 let digester = match running.try_recv() {
                     Ok(digester) => Ok(digester),
-                    Err(oneshot::error::TryRecvError::Empty) if gathered.len() < QUEUE => return,
+                    Err(oneshot::error::TryRecvError::Empty)
+                        if gathered.len() < QUEUE
+                            && gathered.iter().map(Bytes::len).sum::<usize>() < QUEUE_BYTES =>
+                    {
+                        return;
+                    }
                     Err(_) => running.await,
                 };
                 let gathered = mem::take(gathered);

@@ -42,6 +42,13 @@ pub enum Event {
         /// What went wrong.
         error: Arc<ImageError>,
     },
+    /// What the target has of an image was read, is wrong, and is copied again.
+    Repairing {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+        /// What is wrong.
+        error: Arc<ImageError>,
+    },
     /// The id of an image cannot be used at the target, and it gets another one.
     IdAssigned {
         /// The image, as the source describes it.
