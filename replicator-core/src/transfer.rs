@@ -216,7 +216,7 @@ impl Transfer<'_> {
                 Ok(Proof::Verified)
             }
             // An archive states only what it was told.
-            _ if self.target.form() == TargetForm::Whole => Ok(Proof::Unverifiable),
+            Verify::Target if self.target.form() == TargetForm::Whole => Ok(Proof::Unverifiable),
             _ => Ok(compared),
         }
     }
