@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
-    DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
+    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
@@ -83,6 +83,7 @@ impl ImageTarget for GlanceClient {
             ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
             ApiVersion::V1 => {
                 self.ensure_untouched(id).await?;
+                let metadata = &with_nulls_for_surplus(metadata, existing);
                 self.upload(metadata, data).await
             }
             ApiVersion::V2 { .. } => {
@@ -122,10 +123,11 @@ impl ImageTarget for GlanceClient {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
-        if !diff.changes().iter().any(glance_model::Change::is_writable) {
+        let (diff, _) = diff.clone().updatable(self.form());
+        if diff.is_empty() {
             return Ok(current.clone());
         }
-        let updated = self.update(&current.id, diff).await;
+        let updated = self.update(&current.id, &diff).await;
         updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id.clone())))
     }
 }
@@ -163,33 +165,74 @@ impl GlanceClient {
         taken.unwrap_or_else(|| port_error(error, Operation::WriteData(id.clone())))
     }
 
-    /// Makes sure that there is a record that says what `wanted` says.
+    /// Makes sure that there is a record that says what `wanted` says, and no more, and
+    /// that nobody else sees it.
     async fn prepare(
         &self,
         wanted: &ImageMetadata,
         existing: Option<&ImageMetadata>,
     ) -> Result<(), PortError> {
         let id = &wanted.id;
-        let existing = match existing {
-            Some(existing) => existing.clone(),
+        let created = match existing {
+            Some(existing) => Err(existing.clone()),
             None => match self.create_record(wanted).await {
-                Ok(_) => return Ok(()),
+                Ok(created) => Ok(created),
                 Err(error) if error.kind() == ErrorKind::DuplicateId => {
                     let found = ImageTarget::find_image(self, id).await?;
                     let Some(found) = found.filter(is_unwritten) else {
                         return Err(PortError::AlreadyExists { id: id.clone() });
                     };
-                    found
+                    Err(found)
                 }
                 Err(error) => {
                     return Err(port_error(error, Operation::CreateImage(id.clone())));
                 }
             },
         };
-        let diff = MetadataDiff::between(wanted, &existing, &nothing_left_out());
-        self.update_metadata(&existing, &diff).await?;
-        Ok(())
+        let prepared = match created {
+            Ok(created) => created,
+            Err(existing) => {
+                let existing = self.form().of(existing);
+                let diff = MetadataDiff::to_make_equal(wanted, &existing);
+                self.update_metadata(&existing, &diff).await?
+            }
+        };
+        match prepared.visibility {
+            Some(visibility @ (Visibility::Public | Visibility::Community))
+                if wanted.visibility.is_some() =>
+            {
+                Err(PortError::adapter(
+                    Operation::WriteData(id.clone()),
+                    FailureKind::Refused,
+                    Seen(visibility),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// The target has not done what it was asked for, and answered that it has.
+#[derive(Debug, thiserror::Error)]
+#[error("the target shows the record to others, as {}, before it has its data", .0.as_str())]
+struct Seen(Visibility);
+
+/// What v1 is to say of a record that is there: a property that it has and that is not
+/// wanted is made null, since an upload leaves those that it does not name.
+fn with_nulls_for_surplus(
+    wanted: &ImageMetadata,
+    existing: Option<&ImageMetadata>,
+) -> ImageMetadata {
+    let mut wanted = wanted.clone();
+    if let Some(existing) = existing {
+        let diff = MetadataDiff::to_make_equal(&wanted, &TargetForm::V1.of(existing.clone()));
+        for change in diff.changes() {
+            if let (Field::Property(name), FieldValue::Null) = (&change.field, &change.source) {
+                wanted.null_properties.insert(name.clone());
+            }
+        }
+    }
+    wanted
 }
 
 /// Data that was refused once can only go to a store that does not have it.
@@ -232,10 +275,6 @@ fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
     metadata.protected = None;
     metadata.hidden = None;
     metadata
-}
-
-fn nothing_left_out() -> DoNotReplicate {
-    DoNotReplicate::parse("").unwrap_or_default()
 }
 
 /// Says what a use case can do about an error.

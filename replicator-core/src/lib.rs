@@ -20,6 +20,7 @@ mod tee;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transfer;
+mod update;
 mod verb;
 mod verify;
 mod writing;
@@ -32,7 +33,8 @@ pub use merge::{End, ListingError};
 pub use plan::{Action, Plan, PlanTarget, PlannedImage, Reason, TargetId, plan, plan_for_all};
 pub use port::{
     Cause, Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource,
-    ImageStream, ImageTarget, NoEvents, Operation, PortError, SkipReason, Stage, gives_last_byte,
+    ImageStream, ImageTarget, LeftOut, NoEvents, Operation, PortError, SkipReason, Stage,
+    gives_last_byte,
 };
 pub use proof::{Proof, Verify};
 pub use replicate::{

@@ -1,14 +1,18 @@
 //! What a run will do: two ordered listings merged into actions with reasons.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use glance_model::{
-    BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm,
+    BadRecord, Change, ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm,
 };
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict, refused_before};
 use crate::merge::{End, ListingError, MergedListing, Next, Pair};
-use crate::port::{Event, ImageSource, ImageStream, ImageTarget, Operation, PortError, SkipReason};
+use crate::port::{
+    Event, ImageSource, ImageStream, ImageTarget, LeftOut, Operation, PortError, SkipReason,
+};
 use crate::proof::Verify;
 use crate::replicate::{DataPolicy, ReplicateOptions};
 use crate::report::{Failure, ImageError};
@@ -201,7 +205,7 @@ impl Plan {
                 return self.fail(ctx, pair.id, source.name, ImageError::Target(error));
             }
         };
-        let image = form.of(options.do_not_replicate.apply(source));
+        let (image, not_held) = form.wanted(options.do_not_replicate.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
         let is_kept = existing.as_ref().is_some_and(ImageMetadata::is_active);
@@ -213,12 +217,24 @@ impl Plan {
         {
             self.withheld.push(image.clone());
         }
-        let decider = Decider {
+        let mut decider = Decider {
             verb,
             form,
             options,
+            not_updated: BTreeSet::new(),
         };
-        match decider.decide(image, existing) {
+        let decision = decider.decide(image, existing);
+        let left_out = |names: BTreeSet<String>, reason| {
+            if !names.is_empty() {
+                let id = skipped.id.clone();
+                ctx.emit(Event::PropertiesLeftOut { id, names, reason });
+            }
+        };
+        if let Decision::Do(_) = decision {
+            left_out(not_held, LeftOut::NotHeld);
+        }
+        left_out(decider.not_updated, LeftOut::NotUpdated);
+        match decision {
             Decision::Do(mut planned) => {
                 if let (TargetId::Same, Some(id)) = (&planned.target_id, pair.target_id) {
                     planned.target_id = TargetId::Other(id);
@@ -252,10 +268,12 @@ struct Decider<'a> {
     verb: Verb,
     form: TargetForm,
     options: &'a ReplicateOptions,
+    /// The properties that an active image lacks and no update can give it.
+    not_updated: BTreeSet<String>,
 }
 
 impl Decider<'_> {
-    fn decide(&self, mut image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
+    fn decide(&mut self, mut image: ImageMetadata, existing: Option<ImageMetadata>) -> Decision {
         let verb = self.verb;
         let has_data = image.is_active();
         let verify = self.options.verify;
@@ -284,12 +302,16 @@ impl Decider<'_> {
             if is_to_copy && self.form == TargetForm::Whole && verify == Verify::ReadBack {
                 return write(image, Some(existing), Action::Check, Reason::Unread);
             }
-            let is_equal = diff.is_empty();
+            let is_writable = diff.changes().iter().all(Change::is_writable);
             let status = existing.status.clone();
-            return match diff.writable() {
-                diff if !diff.is_empty() => update(image, existing, diff),
-                _ if is_equal => Decision::Unchanged,
-                _ => Decision::Skip(SkipReason::OnlyStatusDiffers(status)),
+            let (diff, not_updated) = diff.updatable(self.form);
+            self.not_updated = not_updated;
+            return if !diff.is_empty() {
+                update(image, existing, diff)
+            } else if is_writable {
+                Decision::Unchanged
+            } else {
+                Decision::Skip(SkipReason::OnlyStatusDiffers(status))
             };
         }
         // Where nothing is to be copied, nothing is lost; and an archive has no such ids.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glance_model::{BadRecord, ContentProblem, ImageId, MetadataDiff};
+use glance_model::{BadRecord, ContentProblem, ImageId, MetadataDiff, Visibility};
 
 use crate::digest::DigestAlgorithm;
 use crate::ids::IdProblem;
@@ -164,6 +164,27 @@ pub enum ImageError {
     /// An upload broke off, and the target does not let go of its record.
     #[error("the upload broke off, and the target still has the image in saving")]
     StillSaving,
+    /// The answer to an update is not what was asked for: other fields changed as well.
+    #[error(
+        "the update changed other fields at the target, {}, which {} set back",
+        others(.diff),
+        if *.is_restored { "were" } else { "could not be" }
+    )]
+    OtherFieldsChanged {
+        /// What they should be, and what they became.
+        diff: MetadataDiff,
+        /// Whether they are as before by now.
+        is_restored: bool,
+    },
+    /// The target shows the image to more people than the source does, and an update
+    /// did not change that.
+    #[error("the visibility is {} at the target, and it was to be {}", .found.as_str(), .wanted.as_str())]
+    SeenByMore {
+        /// What it is at the source.
+        wanted: Visibility,
+        /// What it is at the target.
+        found: Visibility,
+    },
     /// Its id cannot be used at the target.
     #[error(transparent)]
     Id(#[from] IdProblem),
@@ -233,6 +254,15 @@ fn describe(diff: &MetadataDiff) -> String {
         })
         .collect();
     texts.join(", ")
+}
+
+fn others(diff: &MetadataDiff) -> String {
+    let texts = diff.changes().iter().map(|change| {
+        let found = change.target.as_ref().map(ToString::to_string);
+        let found = found.as_deref().unwrap_or("undefined");
+        format!("{} (to {found}, not {})", change.field, change.source)
+    });
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 impl Report {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{ImageMetadata, ImageStatus, TargetForm};
 
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
@@ -13,6 +13,7 @@ use crate::port::{Event, ImageData, ImageSource, ImageTarget, PortError};
 use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
 use crate::replicate::{FormatCheck, ReplicateOptions};
 use crate::report::{ImageError, Outcome};
+use crate::update::Update;
 
 /// How often somebody else may be faster: with the record, and then with its data.
 const MOST_TAKEN: u32 = 2;
@@ -284,22 +285,17 @@ impl Transfer<'_> {
     /// Sets what had to wait until the content was proven, and what else the
     /// target does not say yet.
     async fn publish(&self, stated: ImageMetadata) -> Result<(), ImageError> {
-        let lacks = |stated: ImageMetadata| {
-            let stated = self.target.form().of(stated);
-            let filter = &self.options.do_not_replicate;
-            MetadataDiff::between(self.image, &stated, filter).writable()
+        let update = Update {
+            ctx: self.ctx,
+            target: self.target,
+            options: self.options,
+            image: self.image,
         };
-        let diff = lacks(stated.clone());
+        let diff = update.lacking(&self.target.form().of(stated.clone()));
         if diff.is_empty() {
             return Ok(());
         }
-        let updated = update_metadata(self.ctx, self.target, &stated, &diff, self.options).await?;
-        let diff = lacks(updated);
-        if !diff.is_empty() {
-            let id = self.image.id.clone();
-            self.ctx.emit(Event::MetadataNotKept { id, diff });
-        }
-        Ok(())
+        update.of_current(&stated, &diff).await
     }
 }
 
@@ -314,31 +310,5 @@ pub(crate) fn flow_options<'a>(
         hashes: options.verify.hashes(),
         // A server that knows no hidden images is too old to look.
         inspects: options.format_check == FormatCheck::Auto && target.form() == knows_hidden,
-    }
-}
-
-/// Updates metadata, again if the target is out of reach: an update says the
-/// same however often it is sent.
-pub(crate) async fn update_metadata(
-    ctx: &RunContext,
-    target: &Arc<dyn ImageTarget>,
-    current: &ImageMetadata,
-    diff: &MetadataDiff,
-    options: &ReplicateOptions,
-) -> Result<ImageMetadata, ImageError> {
-    let mut failed = 0;
-    loop {
-        let error = match target.update_metadata(current, diff).await {
-            Ok(updated) => return Ok(updated),
-            Err(error) => ImageError::Target(error),
-        };
-        failed += 1;
-        let delay = options
-            .retry
-            .delay(failed, retry_after(&error), ctx.run_time());
-        match delay.filter(|_| error.is_transient()) {
-            Some(delay) => tokio::time::sleep(delay).await,
-            None => return Err(error),
-        }
     }
 }

@@ -11,7 +11,8 @@ use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
 use crate::replicate::ReplicateOptions;
 use crate::report::{ImageError, Outcome};
 use crate::staging;
-use crate::transfer::{SharedData, Transfer, update_metadata};
+use crate::transfer::{SharedData, Transfer};
+use crate::update::Update;
 use crate::verify;
 
 /// What became of an image that did not fail.
@@ -74,8 +75,14 @@ impl Writer<'_> {
         current: &ImageMetadata,
         diff: MetadataDiff,
     ) -> Result<Done, ImageError> {
-        match update_metadata(self.ctx, self.target, current, &diff, self.options).await {
-            Ok(_) => {
+        let update = Update {
+            ctx: self.ctx,
+            target: self.target,
+            options: self.options,
+            image: &image,
+        };
+        match update.of_listed(current, &diff).await {
+            Ok(()) => {
                 let image = Box::new(image);
                 self.ctx.emit(Event::MetadataUpdated { image, diff });
                 Ok(Done::Written(Outcome::MetadataUpdated))

@@ -1,13 +1,15 @@
 //! What is said about what happens.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use glance_model::{ImageMetadata, MetadataDiff};
-use replicator_core::{Event, Failure, Outcome, Proof, Report, SkipReason, Verb, saving_limit};
+use replicator_core::{
+    Event, Failure, LeftOut, Outcome, Proof, Report, SkipReason, Verb, saving_limit,
+};
 
 use super::causes;
 use super::escape::escaped;
@@ -123,6 +125,10 @@ impl Wording {
                     "warning: image {id}: the target has not kept {}",
                     not_kept(diff)
                 )],
+            },
+            Event::PropertiesLeftOut { id, names, reason } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!("warning: image {id}: {}", left_out(names, *reason))],
             },
             Event::Failed(failure) => self.failed(failure),
             _ => return None,
@@ -290,6 +296,18 @@ fn why_skipped(image: &ImageMetadata, reason: &SkipReason) -> String {
         }
         SkipReason::NoData => "there is no data for it".to_owned(),
         _ => "it needs nothing".to_owned(),
+    }
+}
+
+fn left_out(names: &BTreeSet<String>, reason: LeftOut) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let names = names.join(", ");
+    match reason {
+        LeftOut::NotUpdated => format!(
+            "the target can be given the properties {names} only with a new record, and has one: \
+             left out"
+        ),
+        _ => format!("the target cannot hold the properties {names}: left out"),
     }
 }
 

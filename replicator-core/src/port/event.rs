@@ -1,5 +1,6 @@
 //! What happens in a run, as it happens.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
@@ -90,6 +91,15 @@ pub enum Event {
         /// The image, as the source describes it.
         image: Box<ImageMetadata>,
     },
+    /// Additional properties of an image that is written are not.
+    PropertiesLeftOut {
+        /// The image.
+        id: ImageId,
+        /// The names of the properties.
+        names: BTreeSet<String>,
+        /// Why.
+        reason: LeftOut,
+    },
     /// An image was left alone.
     Skipped {
         /// The image, as the source describes it.
@@ -99,6 +109,17 @@ pub enum Event {
     },
     /// An image failed; the others go on.
     Failed(Failure),
+}
+
+/// Why additional properties are not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftOut {
+    /// The target cannot hold them.
+    NotHeld,
+    /// The target can only be given them with a new record, and it has one: an update
+    /// would change something else ([`TargetForm::can_update`](glance_model::TargetForm::can_update)).
+    NotUpdated,
 }
 
 /// Why an image was left alone.
