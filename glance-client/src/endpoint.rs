@@ -56,7 +56,7 @@ pub enum EndpointProblem {
 
 impl Endpoint {
     /// Reads `host:port`, which means plain HTTP, or a URL. IPv6 addresses stand
-    /// in brackets. A `/v1` or `/v2` at the end is dropped.
+    /// in brackets. A version at the end (`/v2`, `/v1.1`) is dropped.
     ///
     /// # Errors
     ///
@@ -149,10 +149,22 @@ fn parse(text: &str) -> Result<Endpoint, EndpointProblem> {
 
 fn without_version(path: &str) -> &str {
     let mut path = path.trim_end_matches('/');
-    while let Some(base) = path.strip_suffix("/v1").or(path.strip_suffix("/v2")) {
+    while let Some((base, last)) = path.rsplit_once('/')
+        && is_version(last)
+    {
         path = base.trim_end_matches('/');
     }
     path
+}
+
+/// Returns whether a segment of a path is a version, as glanceclient has it
+/// (`v\d+\.?\d*`, in `utils.strip_version`).
+fn is_version(segment: &str) -> bool {
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    segment.strip_prefix('v').is_some_and(|version| {
+        let (major, minor) = version.split_once('.').unwrap_or((version, ""));
+        !major.is_empty() && are_digits(major) && are_digits(minor)
+    })
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), EndpointProblem> {
@@ -231,6 +243,15 @@ mod tests {
             ("http://glance:9292/v1", "http://glance:9292"),
             ("http://glance:9292//v2//", "http://glance:9292"),
             ("http://glance:9292/v1/v2", "http://glance:9292"),
+            ("http://glance:9292/v1.0", "http://glance:9292"),
+            ("http://glance:9292/image/v1.1/", "http://glance:9292/image"),
+            ("http://glance:9292/v2.0/", "http://glance:9292"),
+            ("http://glance:9292/v2.17", "http://glance:9292"),
+            ("http://glance:9292/v2.", "http://glance:9292"),
+            ("http://glance:9292/v", "http://glance:9292/v"),
+            ("http://glance:9292/v2x", "http://glance:9292/v2x"),
+            ("http://glance:9292/v2.0.1", "http://glance:9292/v2.0.1"),
+            ("http://glance:9292/v2/a", "http://glance:9292/v2/a"),
             ("http://glance:9292/a/../v2/. ", "http://glance:9292"),
             ("http://glance:9292/a\\v2", "http://glance:9292/a"),
             (

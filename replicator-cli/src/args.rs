@@ -60,9 +60,10 @@ pub(crate) struct Options {
     #[arg(env = "GLANCE_REPLICATOR_CHUNKSIZE", hide_env = true)]
     pub(crate) chunksize: NonZeroU64,
 
-    /// Leave out these properties, separated by blanks or commas
+    /// Leave out these fields of a record, separated by blanks or commas
     ///
-    /// They are neither compared nor sent.
+    /// They are neither compared nor sent. Additional properties are one field,
+    /// `properties`: see --drop-property.
     #[arg(short = 'D', long, global = true, value_name = "NAMES")]
     #[arg(default_value = "created_at date deleted_at location updated_at")]
     #[arg(env = "GLANCE_REPLICATOR_DONTREPLICATE", hide_env = true)]

@@ -130,7 +130,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
                  the image anew at the end where they are wrong",
             );
         }
-        return hint_of_request(error.kind());
+        return hint_of_refusal(error).or_else(|| hint_of_request(error.kind()));
     }
     match error.downcast_ref() {
         Some(CliError::End(ParseEndError::Endpoint(error))) => return hint_of_endpoint(error),
@@ -257,6 +257,21 @@ fn hint_of_id(problem: &IdProblem) -> &'static str {
              copies it under another one"
         }
     }
+}
+
+/// What a server's words say that its status does not.
+fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
+    let is_of_property = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["schema", "property", "properties", "signature"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let is_refused =
+        error.kind() == ErrorKind::Rejected && error.message().is_some_and(is_of_property);
+    is_refused.then_some(
+        "if the target does not take one of the image's properties, --drop-property NAME leaves it out",
+    )
 }
 
 fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {

@@ -123,7 +123,7 @@ impl Comparison<'_> {
 
     fn diff(&self, source: ImageMetadata, target: ImageMetadata) -> Option<Difference> {
         let form = self.target.form();
-        let source = form.of(self.filter.apply(source));
+        let (source, _) = form.wanted(self.filter.apply(source));
         let diff = MetadataDiff::between(&source, &form.of(target), self.filter);
         (!diff.is_empty()).then_some(Difference::Diff(diff))
     }

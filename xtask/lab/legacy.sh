@@ -99,6 +99,7 @@ legacy_empty_database() {
 
 legacy_config() { # DIRECTORY SERVICE PORT REGISTRY_PORT [LINE]
     cp "$here/legacy-paste.ini" "$1/paste.ini"
+    cp "$here/schema-image.json" "$1/"
     echo '{"context_is_admin": "role:admin", "default": "", "publicize_image": "role:admin or user:None"}' \
         >"$1/policy.json"
     cat >"$1/$2.conf" <<CONF

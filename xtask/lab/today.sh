@@ -44,7 +44,8 @@ sqlite3.connect(sys.argv[1]).execute("pragma journal_mode = wal")' "$1"
 }
 
 today_config() { # DIRECTORY PORT [LINES about who may do what]
-    cp "$lab/today-env/etc/glance/glance-api-paste.ini" "$1/"
+    # The schema of some properties, as packages ship it: the wheel lacks it.
+    cp "$lab/today-env/etc/glance/glance-api-paste.ini" "$here/schema-image.json" "$1/"
     cat >"$1/glance-api.conf" <<CONF
 [DEFAULT]
 log_file = $1/glance.log

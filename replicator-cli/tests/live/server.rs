@@ -107,6 +107,22 @@ impl Server {
         assert_eq!(self.client.post(url).send().unwrap().status(), 204);
     }
 
+    /// The record of an image, as v2 shows it.
+    pub(crate) fn record_v2(&self, id: &str) -> Value {
+        serde_json::from_str(&self.get(&format!("/v2/images/{id}")).text().unwrap()).unwrap()
+    }
+
+    pub(crate) fn add_v2(&self, id: &str, name: &str, value: &str) {
+        let patch = json!([{"op": "add", "path": format!("/{name}"), "value": value}]);
+        let request = self.client.patch(format!("{}/v2/images/{id}", self.url));
+        let request = request.header(
+            "Content-Type",
+            "application/openstack-images-v2.1-json-patch",
+        );
+        let answer = request.body(patch.to_string()).send().unwrap();
+        assert_eq!(answer.status(), 200, "{name}");
+    }
+
     pub(crate) fn update_v1(&self, id: &str, fields: &[(&str, &str)]) {
         let mut request = self.client.put(format!("{}/v1/images/{id}", self.url));
         request = request.header("x-glance-registry-purge-props", "False");
@@ -204,6 +220,8 @@ impl Server {
         };
         let properties = properties
             .into_iter()
+            // v2 shows null only for what its schema knows, and no property says as much.
+            .filter(|(_, value)| !self.is_v2 || !value.is_null())
             .filter(|(name, _)| !self.is_v2 || !own.contains(&&**name))
             .filter(|(name, _)| !self.is_v2 || !fields.contains_key(&**name))
             // What is null here is empty there.

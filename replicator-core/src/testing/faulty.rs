@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{
+    DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
+};
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
@@ -32,6 +34,8 @@ pub struct Faults {
     pub still_saving: u32,
     /// So many writes are stored, and an error is answered.
     pub lost_answers: u32,
+    /// So many updates make the image public as well.
+    pub publishing_updates: u32,
 }
 
 /// Wraps a port, and fails as told.
@@ -181,6 +185,13 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
-        self.inner.update_metadata(current, diff).await
+        let updated = self.inner.update_metadata(current, diff).await?;
+        if !self.with(|faults| count_down(&mut faults.publishing_updates)) {
+            return Ok(updated);
+        }
+        let mut public = updated.clone();
+        public.visibility = Some(Visibility::Public);
+        let diff = MetadataDiff::between(&public, &updated, &DoNotReplicate::nothing());
+        self.inner.update_metadata(&updated, &diff).await
     }
 }
