@@ -24,10 +24,8 @@ fn ends(properties: &[&str]) -> (MemoryImages, MemoryImages) {
 }
 
 async fn run(source: &MemoryImages, target: &MemoryImages, publishing_updates: u32) -> Report {
-    let faults = Faults {
-        publishing_updates,
-        ..Faults::default()
-    };
+    let mut faults = Faults::default();
+    faults.publishing_updates = publishing_updates;
     let faulty = Faulty::new(target.clone(), faults);
     let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
     let plan = plan(&ctx, Verb::Livecopy, source, &faulty, &options)
