@@ -1,5 +1,5 @@
 //! What an update of metadata may change, and what is said of it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;
 
