@@ -74,7 +74,9 @@ impl TargetForm {
     #[must_use]
     pub fn can_update(self, property: &str) -> bool {
         match self {
-            Self::V2 { .. } => can_be_patched(property),
+            Self::V2 { hidden } => {
+                can_be_patched(property) && !Names::V2 { hidden }.is_reserved(property)
+            }
             Self::Whole | Self::V1 => true,
         }
     }
