@@ -343,6 +343,8 @@ pub(crate) enum Command {
         directory: OsString,
         #[command(flatten)]
         dry_run: DryRun,
+        #[command(flatten)]
+        allow_empty: AllowEmpty,
     },
     /// Copy the images of one server to others
     ///
@@ -357,6 +359,8 @@ pub(crate) enum Command {
         targets: Vec<OsString>,
         #[command(flatten)]
         dry_run: DryRun,
+        #[command(flatten)]
+        allow_empty: AllowEmpty,
     },
     /// Compare the content of images, by their digests or by reading them
     ///
@@ -373,6 +377,8 @@ pub(crate) enum Command {
         #[arg(long, value_parser = BoolishValueParser::new())]
         #[arg(env = "GLANCE_REPLICATOR_READ_BACK", hide_env = true)]
         read_back: bool,
+        #[command(flatten)]
+        allow_empty: AllowEmpty,
     },
     /// Sign in to servers and print what they are and what would hurt
     ///
@@ -394,7 +400,20 @@ pub(crate) enum Command {
         #[arg(long, value_parser = BoolishValueParser::new())]
         #[arg(env = "GLANCE_REPLICATOR_EXIT_CODE", hide_env = true)]
         exit_code: bool,
+        #[command(flatten)]
+        allow_empty: AllowEmpty,
     },
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct AllowEmpty {
+    /// Take a directory without images for an archive
+    ///
+    /// Without it, an empty directory to read images from is an error: it may be the
+    /// wrong one, or its disk may not be mounted.
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(env = "GLANCE_REPLICATOR_ALLOW_EMPTY", hide_env = true)]
+    pub(crate) allow_empty: bool,
 }
 
 #[derive(clap::Args, Debug)]

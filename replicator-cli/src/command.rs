@@ -43,6 +43,8 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: Limits,
     pub(crate) parallel: Parallel,
     pub(crate) console: Arc<Console>,
+    /// Whether an archive without images is taken as a source.
+    pub(crate) allow_empty: bool,
     signal: FirstSignal,
 }
 
@@ -108,7 +110,8 @@ async fn begin(
         options,
         tokens: Tokens::new(options, &env)?,
         env,
-        signal: signals::watch(&ctx, console)?,
+        signal: signals::watch(&ctx, console, is_writing(command))?,
+        allow_empty: allow_empty(command),
         limits: limits::start(options, console),
         parallel: Parallel::new(options, command, console),
         ctx,
@@ -121,21 +124,23 @@ async fn begin(
             directory,
             dry_run,
         } => {
-            let (source, target) = (End::parse(server)?, End::archive(directory));
+            let (source, target) = (End::parse(server)?, End::archive(directory)?);
             replicate::run(&run, Verb::Dump, &source, &[target], dry_run).await
         }
         Command::Load {
             server,
             directory,
             dry_run,
+            ..
         } => {
-            let (source, target) = (End::archive(directory), End::parse(server)?);
+            let (target, source) = (End::parse(server)?, End::archive(directory)?);
             replicate::run(&run, Verb::Load, &source, &[target], dry_run).await
         }
         Command::Livecopy {
             source,
             targets,
             dry_run,
+            ..
         } => {
             let source = End::parse(source)?;
             let targets = targets.iter().map(|target| End::parse(target));
@@ -146,6 +151,7 @@ async fn begin(
             source,
             target,
             read_back,
+            ..
         } => {
             let source = End::parse(source)?;
             let target = target.as_ref().map(|target| End::parse(target));
@@ -167,6 +173,7 @@ async fn begin(
             source,
             target,
             exit_code,
+            ..
         } => {
             let (source, target) = (End::parse(source)?, End::parse(target)?);
             let code = compare::run(&run, &source, &target).await?;
@@ -181,9 +188,28 @@ async fn begin(
 fn dump_directory(command: &Command) -> Option<PathBuf> {
     match command {
         Command::Dump { directory, .. } => match End::archive(directory) {
-            End::Archive(path) => Some(path),
+            Ok(End::Archive(path)) => Some(path),
             _ => None,
         },
         _ => None,
+    }
+}
+
+fn is_writing(command: &Command) -> bool {
+    match command {
+        Command::Dump { dry_run, .. }
+        | Command::Load { dry_run, .. }
+        | Command::Livecopy { dry_run, .. } => !dry_run.dry_run,
+        _ => false,
+    }
+}
+
+fn allow_empty(command: &Command) -> bool {
+    match command {
+        Command::Load { allow_empty, .. }
+        | Command::Livecopy { allow_empty, .. }
+        | Command::Verify { allow_empty, .. }
+        | Command::Compare { allow_empty, .. } => allow_empty.allow_empty,
+        _ => false,
     }
 }

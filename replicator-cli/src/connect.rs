@@ -1,6 +1,7 @@
 //! Puts ends and adapters together: the only module that names both adapters.
 
 mod nothing;
+mod place;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use glance_client::{ApiChoice, AuthToken, ClientConfig, GlanceClient, Tls};
 use replicator_core::{End as Side, IdMap, ImageSource, ImageTarget, Stage, TargetIds};
-use replicator_fs::{ArchiveError, IdMapFile, ImageArchive};
+use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
 use self::nothing::Nothing;
+pub(crate) use self::place::Place;
 use crate::args::{Api, Options};
 use crate::auth::{self, Cloud, Details, Environment, SideOptions};
 use crate::command::Run;
@@ -68,26 +70,68 @@ fn token(
 }
 
 /// Opens the end that images come from.
-pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Arc<dyn ImageSource>, CliError> {
+pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Source, CliError> {
     let End::Archive(path) = end else {
-        return Ok(Arc::new(glance(run, end, Side::Source).await?.client));
+        let client = glance(run, end, Side::Source).await?.client;
+        return Ok(Source {
+            place: Place::of_server(client.endpoint().as_str()),
+            images: Arc::new(client),
+        });
     };
     let mut archive = ImageArchive::open(path)?;
+    match archive.contents()? {
+        Contents::Nothing if !run.allow_empty => {
+            return Err(ArchiveError::Empty { path: path.clone() }.into());
+        }
+        contents => has_images_if_anything(contents, path)?,
+    }
     if run.options.metaonly {
         archive = archive.metadata_only();
     }
-    let unfinished = archive.unfinished().await;
+    let unfinished = run.ctx.until_cancelled(archive.unfinished()).await;
+    let unfinished = unfinished.map_err(|_| run.interrupted())?;
     for id in unfinished.map_err(|source| CliError::Unfinished { source })? {
         run.console.warning(&format!(
             "image {id} in {} is unfinished: it has data, but no metadata yet",
             path.display()
         ));
     }
-    Ok(Arc::new(archive))
+    Ok(Source {
+        place: Place::of_directory(path),
+        images: Arc::new(archive),
+    })
+}
+
+fn has_images_if_anything(contents: Contents, path: &Path) -> Result<(), CliError> {
+    match contents {
+        Contents::Others | Contents::Namesakes => {
+            let path = path.to_owned();
+            Err(ArchiveError::NoArchive { path }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The end that images come from.
+pub(crate) struct Source {
+    pub(crate) images: Arc<dyn ImageSource>,
+    pub(crate) place: Place,
+}
+
+impl Source {
+    /// Whatever is done between an end and itself would seem to go well.
+    pub(crate) fn is_another_than(&self, target: &Target) -> Result<(), CliError> {
+        if self.place == target.place {
+            let name = target.name.clone();
+            return Err(CliError::SameEnd { name });
+        }
+        Ok(())
+    }
 }
 
 /// The end that images go to.
 pub(crate) struct Target {
+    pub(crate) place: Place,
     /// Its endpoint, or the path of its directory.
     pub(crate) name: String,
     pub(crate) images: Arc<dyn ImageTarget>,
@@ -108,7 +152,17 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
         let client = glance(run, end, Side::Target).await?.client;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
         let id_map = run.options.id_map.as_ref().map(open).transpose()?;
+        let console = Arc::clone(&run.console);
+        let id_map = id_map.map(|map| {
+            map.telling(move |path| {
+                let path = path.display();
+                console.note(&format!(
+                    "waiting for {path}, which another process has locked"
+                ));
+            })
+        });
         return Ok(Target {
+            place: Place::of_server(client.endpoint().as_str()),
             name: client.endpoint().to_string(),
             id_map: id_map.map(|map| Arc::new(map) as _),
             images: Arc::new(client),
@@ -120,9 +174,22 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
     };
     let images: Arc<dyn ImageTarget> = match (archive, opening) {
         (Err(ArchiveError::Missing { .. }), Opening::DryRun) => Arc::new(Nothing),
-        (archive, _) => Arc::new(archive?),
+        (archive, _) => {
+            let archive = archive?;
+            match (archive.contents()?, opening) {
+                (Contents::Others, Opening::Write | Opening::DryRun) => {
+                    run.console.warning(&format!(
+                        "{} holds other files and no image yet: images go beside them",
+                        path.display()
+                    ));
+                }
+                (contents, _) => has_images_if_anything(contents, path)?,
+            }
+            Arc::new(archive)
+        }
     };
     Ok(Target {
+        place: Place::of_directory(path),
         name: path.display().to_string(),
         images,
         // Every id can be used in a directory.

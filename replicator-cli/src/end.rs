@@ -24,6 +24,8 @@ pub(crate) enum ParseEndError {
     Endpoint(#[from] ParseEndpointError),
     #[error("{text:?} is no Glance endpoint: it is not UTF-8")]
     NotUtf8 { text: String },
+    #[error("{text:?} is written like a server, and a directory is wanted")]
+    NoDirectory { text: String },
     #[error("{text:?} names no cloud: write cloud:NAME or cloud:NAME/REGION")]
     Cloud { text: String },
 }
@@ -35,12 +37,7 @@ impl End {
             return Ok(Self::Archive(path));
         }
         let Some(text) = text.to_str() else {
-            let text = text.to_string_lossy();
-            // What stands before it may be a password.
-            let text = match text.rsplit_once('@') {
-                Some((_, host)) => format!("***@{host}"),
-                None => text.into_owned(),
-            };
+            let text = without_user(&text.to_string_lossy());
             return Err(ParseEndError::NotUtf8 { text });
         };
         if text == "env:" {
@@ -61,9 +58,42 @@ impl End {
         Ok(Self::Glance(Endpoint::parse(text)?))
     }
 
-    /// Reads the path of an archive, with or without `dir:`.
-    pub(crate) fn archive(text: &OsStr) -> Self {
-        Self::Archive(path_in(text).unwrap_or_else(|| text.into()))
+    /// Reads the path of an archive, with or without `dir:`. Without it, what is written like
+    /// a server is none: a dump would go into a directory of that name.
+    pub(crate) fn archive(text: &OsStr) -> Result<Self, ParseEndError> {
+        if let Some(path) = path_in(text) {
+            return Ok(Self::Archive(path));
+        }
+        let shown = text.to_string_lossy();
+        if is_like_a_server(&shown) {
+            let text = without_user(&shown);
+            return Err(ParseEndError::NoDirectory { text });
+        }
+        Ok(Self::Archive(text.into()))
+    }
+}
+
+/// Returns whether a text looks like a cloud, a URL or `host:port`, be it a right one or not.
+fn is_like_a_server(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let begins = ["cloud:", "env:", "dir:", "http:", "https:"];
+    if begins.iter().any(|begin| lower.starts_with(begin)) || text.contains("://") {
+        return true;
+    }
+    let authority = text.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    authority.rsplit_once(':').is_some_and(|(host, port)| {
+        // Not the time of day, as in `2026-11-26T10:30:00`.
+        let is_host = host.ends_with(']') || !host.contains(':');
+        is_host && port.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// Leaves out what may be a password.
+fn without_user(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => text.to_owned(),
     }
 }
 
@@ -95,7 +125,47 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
         for text in ["archive", "dir:archive"] {
             let archive = End::archive(OsStr::new(text));
-            assert_eq!(archive, End::Archive("archive".into()));
+            assert_eq!(archive, Ok(End::Archive("archive".into())));
+        }
+    }
+
+    #[test]
+    fn what_is_written_like_a_server_is_no_directory() {
+        let archive = |text: &str| End::archive(OsStr::new(text));
+        for text in [
+            "cloud:DR",
+            "Cloud:DR/One",
+            "cloud:",
+            "env:",
+            "DIR:x",
+            "https://host",
+            "http:/host",
+            "s3://bucket",
+            "host:9292",
+            "host:9292/image",
+            "host:",
+            "127.0.0.1:99999",
+            "[::1]:9292",
+            "me:secret@host:9292",
+            "https://me:secret@host",
+        ] {
+            let error = archive(text).unwrap_err();
+            assert!(matches!(error, ParseEndError::NoDirectory { .. }), "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        for text in [
+            "./host:9292",
+            "/backup/cloud:DR",
+            "dir:cloud:DR",
+            "dir:host:9292",
+            "backup",
+            "../x:1",
+            "2026-11-26T10:30:00",
+            "2026-11-26T10:30:00+00:00",
+            "images@home",
+            "a:b",
+        ] {
+            assert!(archive(text).is_ok(), "{text}");
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum CliError {
     },
     #[error("{name} is named as a target twice")]
     SameTarget { name: String },
+    #[error("source and target are the same: {name}")]
+    SameEnd { name: String },
     #[error("--on-id-conflict new-id needs --id-map FILE, to find the images again")]
     NoIdMap,
     #[error("cannot log to {}", path.display())]
@@ -65,7 +67,9 @@ pub(crate) enum CliError {
         what: &'static str,
         source: io::Error,
     },
-    #[error("interrupted before anything was begun")]
+    #[error("nobody reads the output any more")]
+    NoReader,
+    #[error("interrupted: nothing was changed")]
     Interrupted(Signal),
 }
 
@@ -80,6 +84,7 @@ impl CliError {
             | Self::Filter(_)
             | Self::NoIdMap
             | Self::SameTarget { .. }
+            | Self::SameEnd { .. }
             | Self::Token { .. } => ExitCode::Usage,
             Self::Auth(error) => match error.kind() {
                 AuthErrorKind::Usage => ExitCode::Usage,
@@ -87,6 +92,7 @@ impl CliError {
                 AuthErrorKind::Unavailable => ExitCode::Error,
             },
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
+            Self::NoReader => ExitCode::NoReader,
             Self::Connect { source, .. } if is_denial(source.kind()) => ExitCode::Denied,
             Self::Listing(ListingError::Failed { source, .. })
                 if source.kind() == FailureKind::Denied =>
@@ -134,6 +140,12 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     match error.downcast_ref() {
         Some(CliError::End(ParseEndError::Endpoint(error))) => return hint_of_endpoint(error),
+        Some(CliError::End(ParseEndError::NoDirectory { .. })) => {
+            return Some(
+                "livecopy copies from server to server; a directory that is called so is written \
+                 dir:NAME or ./NAME",
+            );
+        }
         Some(CliError::Archive(error)) => return hint_of_archive(error),
         Some(CliError::NoSyslog) => {
             return Some("start a syslog, or use --logfile; in a container it has to be mounted");
@@ -319,6 +331,12 @@ fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
             }
             _ => None,
         },
+        ArchiveError::NoArchive { .. } => {
+            Some("is it the right directory? An archive has a file ID, and mostly ID.img, an image")
+        }
+        ArchiveError::Empty { .. } => Some(
+            "is it the right directory, and is its disk mounted? --allow-empty takes it as it is",
+        ),
         ArchiveError::Metadata { .. }
         | ArchiveError::OtherImage { .. }
         | ArchiveError::TooLarge { .. }

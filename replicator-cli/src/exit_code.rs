@@ -5,7 +5,7 @@ use std::process;
 use crate::signals::Signal;
 
 /// The table of the exit statuses, as `--help` prints it and README.md has it.
-const TABLE: [(&str, &str); 9] = [
+const TABLE: [(&str, &str); 10] = [
     (
         "0",
         "done; what was skipped is said, with the reason, and is no failure",
@@ -35,6 +35,10 @@ const TABLE: [(&str, &str); 9] = [
     (
         "130, 143",
         "interrupted (Ctrl-C, SIGTERM); the next run goes on",
+    ),
+    (
+        "141",
+        "nobody reads the output any more, so that it is not whole (a closed pipe)",
     ),
 ];
 
@@ -68,6 +72,8 @@ pub(crate) enum ExitCode {
     WrongContent,
     /// At least one image was held back here, since its data looks wrong or unsafe.
     Refused,
+    /// Whoever read the output has gone.
+    NoReader,
     /// Interrupted; the next run goes on.
     Interrupted(Signal),
 }
@@ -94,7 +100,8 @@ impl ExitCode {
             Self::ImagesFailed => 5,
             Self::Refused => 6,
             Self::WrongContent => 7,
-            Self::Interrupted(_) => 8,
+            Self::NoReader => 8,
+            Self::Interrupted(_) => 9,
         }
     }
 
@@ -112,6 +119,8 @@ impl ExitCode {
             // As the shell says it of a process that a signal has ended.
             Self::Interrupted(Signal::Interrupt) => 128 + 2,
             Self::Interrupted(Signal::Terminate) => 128 + 15,
+            // As if SIGPIPE had ended it, which Rust programs ignore.
+            Self::NoReader => 128 + 13,
         }
     }
 }

@@ -22,11 +22,12 @@ use self::wording::{Lines, Weight, Wording};
 pub(crate) use self::wording::{human_size, named, named_as, verb};
 use crate::error::{CliError, hint};
 
-/// Writes a line of data to stdout; says whether anybody still reads there.
-pub(crate) fn data(line: &str) -> Result<bool, CliError> {
+/// Writes a line of data to stdout. Where nobody reads any more, [`CliError::NoReader`] ends the
+/// command: it has not seen all, so it must not sum up.
+pub(crate) fn data(line: &str) -> Result<(), CliError> {
     match writeln!(io::stdout(), "{}", escaped(line)) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(CliError::NoReader),
         Err(source) => {
             let what = "write to stdout";
             Err(CliError::System { what, source })
@@ -39,6 +40,8 @@ pub(crate) fn failure(error: &CliError) {
     // If nobody reads it, nothing can be done.
     match error {
         CliError::Usage(error) => drop(error.print()),
+        // As other tools do, which the signal ends.
+        CliError::NoReader => {}
         CliError::Setting { source } => {
             drop(source.print());
             show("hint: the value is one of the environment or of the configuration file");

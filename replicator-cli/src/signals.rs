@@ -23,7 +23,14 @@ pub(crate) enum Signal {
 pub(crate) type FirstSignal = Arc<OnceLock<Signal>>;
 
 /// Watches out for signals until the program ends.
-pub(crate) fn watch(ctx: &RunContext, console: &Arc<Console>) -> Result<FirstSignal, CliError> {
+///
+/// Of a run that writes it is told at once that it ends; another one has nothing to finish, and
+/// its error is all that is to be said.
+pub(crate) fn watch(
+    ctx: &RunContext,
+    console: &Arc<Console>,
+    is_writing: bool,
+) -> Result<FirstSignal, CliError> {
     let failed = |source| {
         let what = "watch out for signals";
         CliError::System { what, source }
@@ -42,7 +49,9 @@ pub(crate) fn watch(ctx: &RunContext, console: &Arc<Console>) -> Result<FirstSig
             if let Err(signal) = seen.set(signal) {
                 process::exit(ExitCode::Interrupted(signal).number().into());
             }
-            console.note("interrupted: finishing; what is done stays, the next run goes on");
+            if is_writing {
+                console.note("interrupted: finishing; what is done stays, the next run goes on");
+            }
             ctx.cancel();
         }
     });

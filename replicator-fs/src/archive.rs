@@ -16,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
 use crate::access;
-use crate::directory::{Directory, Shown};
+use crate::directory::{Contents, Directory, Shown};
 use crate::folder::{Folder, For};
 use crate::hardening;
 use crate::metadata_file;
@@ -100,6 +100,15 @@ impl ImageArchive {
         let mut directory = Directory::new(Arc::clone(self.0.folder()));
         directory.is_metadata_only = true;
         Self(Arc::new(directory))
+    }
+
+    /// Looks at what the directory holds, up to the first file of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Read`] if the directory cannot be read.
+    pub fn contents(&self) -> Result<Contents, ArchiveError> {
+        self.0.contents()
     }
 
     /// Where the archive is.

@@ -17,7 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::ArchiveError;
 use crate::atomic;
 use crate::folder::{Folder, For, Identity, identity};
-use crate::layout::{Entry, Layout, of_writer};
+use crate::layout::{Entry, Layout, is_new_metadata, of_writer};
 use crate::locked_file::{self, Locked};
 use crate::metadata_file;
 
@@ -26,6 +26,21 @@ const BATCH: usize = 100;
 
 /// How much a partial file gives back at a time to an image for which there is no room.
 const GIVEN_BACK_BYTES: u64 = 256 << 10;
+
+/// What a directory that is taken for an archive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contents {
+    /// No file but hidden ones, and `lost+found`.
+    Nothing,
+    /// Metadata or data of an image, be it unfinished or damaged.
+    Images,
+    /// Files that have nothing to do with images.
+    Others,
+    /// Files that bear the ids of images and hold something else, as in the store of a Glance. A
+    /// dump could take them for damaged metadata, and replace them.
+    Namesakes,
+}
 
 /// What the names of the files say.
 #[derive(Debug, Default)]
@@ -265,6 +280,27 @@ impl Directory {
             Arc::clone(turns.entry(id.clone()).or_default())
         };
         turn.lock_owned().await
+    }
+
+    pub(crate) fn contents(&self) -> Result<Contents, ArchiveError> {
+        let failed = || ArchiveError::read(self.folder.path());
+        let mut contents = Contents::Nothing;
+        for name in self.folder.names().map_err(failed())? {
+            let name = name.map_err(failed())?;
+            let is_hidden = name.as_encoded_bytes().starts_with(b".") || name == "lost+found";
+            match Entry::of(&name) {
+                Entry::Metadata(id)
+                    if !metadata_file::may_be_one(&self.folder, &self.layout.metadata(&id)) =>
+                {
+                    contents = Contents::Namesakes;
+                }
+                Entry::Other if is_new_metadata(&name) => return Ok(Contents::Images),
+                Entry::Other if is_hidden || contents == Contents::Namesakes => {}
+                Entry::Other => contents = Contents::Others,
+                _ => return Ok(Contents::Images),
+            }
+        }
+        Ok(contents)
     }
 
     pub(crate) fn scan(&self) -> Result<Scan, ArchiveError> {

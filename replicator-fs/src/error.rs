@@ -19,6 +19,12 @@ pub enum ArchiveError {
     /// The path leads to something else.
     #[error("the archive {} is not a directory", path.display())]
     NotADirectory { path: PathBuf },
+    /// The directory holds files, and no image.
+    #[error("{} is no archive: it holds other files and no image", path.display())]
+    NoArchive { path: PathBuf },
+    /// The directory holds nothing.
+    #[error("the archive {} is empty", path.display())]
+    Empty { path: PathBuf },
     /// The operating system does not let it be read.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },

@@ -1,9 +1,13 @@
 //! Which images go by another id at a target, in a file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use glance_model::ImageId;
@@ -17,15 +21,21 @@ use crate::transfer::finish;
 /// A file that says which images go by another id at a target: one JSON object a
 /// line, and the last line about an image counts. Several targets may share a
 /// file, and several processes may write it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IdMapFile(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     path: PathBuf,
     target: String,
     ids: Mutex<TargetIds>,
+    on_wait: Option<OnWait>,
+    is_told: AtomicBool,
 }
+
+/// How long another process may have the file locked before that is told. An id is chosen sooner.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type OnWait = Box<dyn Fn(&Path) + Send + Sync>;
 
 #[derive(Deserialize, Serialize)]
 struct Line<'a> {
@@ -50,8 +60,31 @@ impl IdMapFile {
             Err(e) if e.kind() == ErrorKind::NotFound => TargetIds::new(),
             Err(e) => return Err(ArchiveError::read(&path)(e)),
         };
-        let ids = Mutex::new(ids);
-        Ok(Self(Arc::new(Inner { path, target, ids })))
+        Ok(Self(Arc::new(Inner {
+            path,
+            target,
+            ids: Mutex::new(ids),
+            on_wait: None,
+            is_told: AtomicBool::new(false),
+        })))
+    }
+
+    /// Has it told, once, that the file is waited for, which another process has locked.
+    #[must_use]
+    pub fn telling(mut self, on_wait: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.on_wait = Some(Box::new(on_wait));
+        }
+        self
+    }
+}
+
+impl fmt::Debug for IdMapFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdMapFile")
+            .field("path", &self.0.path)
+            .field("target", &self.0.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,12 +110,29 @@ impl Inner {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock(&self, file: &File) -> io::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => thread::sleep(PATIENCE / 100),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        if let Some(on_wait) = &self.on_wait
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            on_wait(&self.path);
+        }
+        file.lock()
+    }
+
     fn assign(&self, source: ImageId) -> Result<ImageId, ArchiveError> {
         let failed = || ArchiveError::write(&self.path);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = access::open(&self.path, options).map_err(failed())?;
-        file.lock().map_err(failed())?;
+        self.lock(&file).map_err(failed())?;
         let contents = read(&mut file, &self.path, &self.target)?;
         let mut ids = self.ids();
         // Another process has chosen one since we looked.
@@ -171,6 +221,27 @@ mod tests {
         let next = map.assign(&id(ONE)).await.unwrap();
         assert_ne!(next, chosen);
         assert_eq!(kept("http://b").get(&id(ONE)), Some(&next));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_process_has_locked_is_waited_for_and_that_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ids");
+        let locked = File::create(&path).unwrap();
+        locked.lock().unwrap();
+        let (told, is_told) = std::sync::mpsc::channel();
+        let map = IdMapFile::open(&path, "http://b").unwrap();
+        let map = map.telling(move |path| told.send(path.to_owned()).unwrap());
+        let (one, other) = (map.clone(), map);
+        let one = tokio::spawn(async move { one.assign(&id(ONE)).await });
+        let other = tokio::spawn(async move { other.assign(&id(ONE)).await });
+        let first = tokio::task::spawn_blocking(move || (is_told.recv(), is_told)).await;
+        let (first, is_told) = first.unwrap();
+        assert_eq!(first.unwrap(), path);
+        drop(locked);
+        one.await.unwrap().unwrap();
+        other.await.unwrap().unwrap();
+        assert!(is_told.try_recv().is_err());
     }
 
     #[tokio::test]

@@ -64,6 +64,13 @@ pub(crate) fn of_writer(path: &Path, writer: &str) -> PathBuf {
     path.into()
 }
 
+/// Returns whether a file is metadata that was about to take its name.
+pub(crate) fn is_new_metadata(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix('.'));
+    let id = name.and_then(|name| name.strip_suffix(TEMPORARY_SUFFIX));
+    id.is_some_and(|id| ImageId::parse(id).is_ok())
+}
+
 /// Where the files of an archive are.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {

@@ -16,6 +16,7 @@ mod partial_file;
 mod transfer;
 
 pub use archive::ImageArchive;
+pub use directory::Contents;
 pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
 pub use metadata_file::{metadata_from_json, metadata_to_json};

@@ -61,6 +61,21 @@ pub(crate) fn read(
     Ok(Some(metadata))
 }
 
+/// Returns whether a file may be metadata, by its beginning. One that was cut short may be, and
+/// one that cannot be read.
+pub(crate) fn may_be_one(folder: &Folder, path: &Path) -> bool {
+    let file = match folder.file(path, For::Reading) {
+        Ok(Some(file)) => file,
+        Err(ArchiveError::NotAFile { .. }) => return false,
+        Ok(None) | Err(_) => return true,
+    };
+    let mut begin = Vec::new();
+    let read = file.take(64).read_to_end(&mut begin);
+    let begin = begin.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&begin);
+    let begin = begin.trim_ascii_start();
+    read.is_err() || begin.is_empty() || begin.starts_with(b"{")
+}
+
 /// Reads the JSON of a metadata file: what the file `<id>` of an archive holds.
 ///
 /// It may be of this crate or of the Python tool, or edited by hand. That it is

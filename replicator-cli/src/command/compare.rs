@@ -20,16 +20,21 @@ pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<Exi
     let filter = run.options.do_not_replicate()?;
     let source = connect::source(run, source).await?;
     let target = connect::target(run, target, Opening::Read).await?;
-    let mut comparison = compare(&run.ctx, &*source, &*target.images, &filter, target.ids());
+    source.is_another_than(&target)?;
+    let mut comparison = compare(
+        &run.ctx,
+        &*source.images,
+        &*target.images,
+        &filter,
+        target.ids(),
+    );
     let mut counts = Counts::default();
-    let mut is_read = true;
-    // Whoever has closed the pipe has seen enough.
-    while is_read {
+    loop {
         let next = comparison.next().await;
         let Some(found) = next.map_err(|error| run.listing_failed(error))? else {
             break;
         };
-        is_read = show(run, &mut counts, &found)?;
+        show(run, &mut counts, &found)?;
     }
     let Counts {
         differ,
@@ -51,7 +56,7 @@ pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<Exi
     })
 }
 
-fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, CliError> {
+fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliError> {
     let id = &found.id;
     match &found.difference {
         Difference::Missing => {
@@ -65,17 +70,14 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, Cl
             counts.differ += 1;
             for change in diff.changes() {
                 let target = change.target.as_ref().map(ToString::to_string);
-                let is_read = render::data(&format!(
+                render::data(&format!(
                     "{id}: field {} differs (source is {}, destination is {})",
                     change.field,
                     change.source,
                     target.as_deref().unwrap_or("undefined"),
                 ))?;
-                if !is_read {
-                    return Ok(false);
-                }
             }
-            Ok(true)
+            Ok(())
         }
         Difference::Damaged { end, error } => {
             counts.damaged += 1;
@@ -87,8 +89,8 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<bool, Cl
                 _ => String::new(),
             };
             run.console.failed(&format!("at the {end}, {image}"), error);
-            Ok(true)
+            Ok(())
         }
-        _ => Ok(true),
+        _ => Ok(()),
     }
 }

@@ -9,9 +9,10 @@ use crate::render::{self, named};
 /// Prints what would be done, an image a line, and the totals.
 pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliError> {
     for planned in &plan.images {
-        if !render::data(&line(planned))? {
-            return Ok(());
+        if run.ctx.is_cancelled() {
+            return Err(run.interrupted());
         }
+        render::data(&line(planned))?;
     }
     let count = |is_it: fn(&Action) -> bool| {
         let planned = plan.images.iter().filter(|planned| is_it(&planned.action));

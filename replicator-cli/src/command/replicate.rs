@@ -11,7 +11,7 @@ use replicator_core::{
 
 use super::{Run, dry_run};
 use crate::args::{self, DryRun, IdConflict, Options};
-use crate::connect::{self, Opening};
+use crate::connect::{self, Opening, Source};
 use crate::end::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -39,7 +39,8 @@ pub(crate) async fn run(
         options,
         code: ExitCode::Done,
     };
-    let targets = ends.open(targets, opening).await?;
+    let targets = ends.open(&source, targets, opening).await?;
+    let source = source.images;
     let started = Instant::now();
     let planned = ends.plan(verb, &*source, targets).await?;
     if dry_run {
@@ -89,8 +90,14 @@ struct Ends<'a> {
 
 impl Ends<'_> {
     /// Of several targets, one that cannot be reached does not stop the others.
-    async fn open(&mut self, ends: &[End], opening: Opening) -> Result<Vec<Target>, CliError> {
+    async fn open(
+        &mut self,
+        source: &Source,
+        ends: &[End],
+        opening: Opening,
+    ) -> Result<Vec<Target>, CliError> {
         let mut targets: Vec<Target> = Vec::new();
+        let mut places = Vec::new();
         for end in ends {
             let target = match connect::target(self.run, end, opening).await {
                 Ok(target) => target,
@@ -100,10 +107,12 @@ impl Ends<'_> {
                     continue;
                 }
             };
+            source.is_another_than(&target)?;
             let name = target.name;
-            if targets.iter().any(|other| other.name == name) {
+            if places.contains(&target.place) {
                 return Err(CliError::SameTarget { name });
             }
+            places.push(target.place);
             let mut options = self.options.clone();
             options.id_map = target.id_map;
             if let (Some(path), Opening::Write) = (&self.run.options.stage, opening) {

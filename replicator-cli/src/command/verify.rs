@@ -22,12 +22,25 @@ pub(crate) async fn run(
     let (target, ids, by) = match target {
         Some(target) => {
             let target = connect::target(run, target, Opening::Read).await?;
+            source.is_another_than(&target)?;
             let ids = target.ids();
             (target.images as Arc<_>, ids, by)
         }
-        None => (Arc::clone(&source), TargetIds::new(), VerifyBy::Reading),
+        None => (
+            Arc::clone(&source.images),
+            TargetIds::new(),
+            VerifyBy::Reading,
+        ),
     };
-    let report = verify(&run.ctx, source, target, ids, by, run.parallel.transfers).await;
+    let report = verify(
+        &run.ctx,
+        source.images,
+        target,
+        ids,
+        by,
+        run.parallel.transfers,
+    )
+    .await;
     let report = report.map_err(|error| run.listing_failed(error))?;
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());
