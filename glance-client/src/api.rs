@@ -222,6 +222,9 @@ async fn offered(http: &Http, request: &Request) -> Result<Versions, Error> {
         match offered {
             // A wrong address is more likely than a server that comes back.
             Err(error) if error.kind() != ErrorKind::Connect => {
+                if failed == 0 && http.wants_tls(&error).await {
+                    return Err(http.error(ErrorKind::SpeaksTls, request));
+                }
                 failed += 1;
                 http.before_retry(failed, error).await?;
             }

@@ -1,13 +1,15 @@
 //! Image data in the bodies of requests and answers.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::task::AtomicWaker;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -17,6 +19,9 @@ use crate::{Error, ErrorKind, Limits};
 
 /// Servers have been seen to fail on chunks of 1 MiB.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// Chunks are smaller until as much is sent: who refuses an upload mostly does so early.
+const FIRST_CHUNK_BYTES: usize = 64 * 1024;
+const EARLY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Image data as it arrives. It is whole if it ends without an error.
 pub struct Download {
@@ -160,6 +165,8 @@ impl Upload {
             left: self.len_bytes,
             held: Bytes::new(),
             ended: is_empty,
+            given_bytes: 0,
+            turn: None,
             progress: Arc::clone(&progress),
         };
         Ok((body, UploadWatch(progress)))
@@ -192,7 +199,48 @@ pub(crate) struct UploadBody {
     /// The last bytes are held until the stream has ended well.
     held: Bytes,
     ended: bool,
+    given_bytes: usize,
+    /// What is waited for before the next chunk.
+    turn: Option<Arc<Turn>>,
     progress: Arc<Mutex<Progress>>,
+}
+
+/// A look of the runtime at its connections, which comes before the next chunk.
+///
+/// A server that refuses an upload may close at once, and then a write breaks. The HTTP library
+/// gives up on that, and does not read what was answered before, unless it knew already that there
+/// is something to read.
+#[derive(Default)]
+struct Turn {
+    is_over: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Turn {
+    fn begin() -> Arc<Self> {
+        let turn = Arc::new(Self::default());
+        let waker = Waker::from(Arc::clone(&turn));
+        // It wakes its waker when the runtime has looked, and has nothing else to do.
+        let looked = pin!(tokio::task::yield_now());
+        let _ = looked.poll(&mut Context::from_waker(&waker));
+        turn
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        if self.is_over.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.is_over.store(true, Ordering::Release);
+        self.waker.wake();
+    }
 }
 
 /// The data does not have the length that was announced.
@@ -206,7 +254,13 @@ impl UploadBody {
         if self.held.is_empty() {
             return None;
         }
-        let len = self.held.len().min(CHUNK_BYTES);
+        let most = if self.given_bytes < EARLY_BYTES {
+            FIRST_CHUNK_BYTES
+        } else {
+            CHUNK_BYTES
+        };
+        let len = self.held.len().min(most);
+        self.given_bytes = self.given_bytes.saturating_add(len);
         Some(self.held.split_to(len))
     }
 
@@ -261,7 +315,14 @@ impl http_body::Body for UploadBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
+        if let Some(turn) = &this.turn {
+            ready!(turn.poll(cx));
+            this.turn = None;
+        }
         let polled = this.poll_chunk(cx);
+        if let Poll::Ready(Some(Ok(_))) = polled {
+            this.turn = Some(Turn::begin());
+        }
         let mut progress = lock(&this.progress);
         progress.since = Instant::now();
         progress.state = match &polled {
@@ -298,13 +359,19 @@ impl http_body::Body for UploadBody {
 #[error("the image data ended in an error")]
 pub(crate) struct BrokenOff;
 
+/// Why an upload is no longer waited for.
+pub(crate) struct StalledUpload {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+}
+
 /// Watches the upload of a body.
 pub(crate) struct UploadWatch(Arc<Mutex<Progress>>);
 
 impl UploadWatch {
     /// Waits until the server has taken nothing for `stall`, though there was
     /// something to take, or has not answered for `answer` after all of it.
-    pub(crate) async fn stalled(&self, stall: Duration, answer: Duration) -> String {
+    pub(crate) async fn stalled(&self, stall: Duration, answer: Duration) -> StalledUpload {
         loop {
             let deadline = {
                 let progress = lock(&self.0);
@@ -317,12 +384,21 @@ impl UploadWatch {
             if deadline <= Instant::now() {
                 break;
             }
-            tokio::time::sleep_until(deadline).await;
+            // Its state may change meanwhile, and then something else counts.
+            let next_look = Instant::now() + stall.min(answer);
+            tokio::time::sleep_until(deadline.min(next_look)).await;
         }
-        match lock(&self.0).state {
-            State::Sent => format!("it had all of the image data for {answer:?} without an answer"),
-            _ => format!("it took none of the image data for {stall:?}"),
-        }
+        let (kind, message) = match lock(&self.0).state {
+            State::Sent => (
+                ErrorKind::Unanswered,
+                format!("it had all of the image data for {answer:?} without an answer"),
+            ),
+            _ => (
+                ErrorKind::Stalled,
+                format!("it took none of the image data for {stall:?}"),
+            ),
+        };
+        StalledUpload { kind, message }
     }
 
     /// The error in which the image data ended.

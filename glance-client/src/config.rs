@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{AuthToken, Endpoint, Limits, Tls, TokenSource};
 
@@ -33,7 +33,8 @@ pub struct ClientConfig {
     pub api: ApiChoice,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
-    /// How long the server may neither send nor take a byte.
+    /// How long the server may neither send nor take a byte, and how long it may take to answer a
+    /// request without image data.
     pub stall_timeout: Duration,
     /// How long the server may take to answer when it has all of an upload.
     pub answer_timeout: Duration,
@@ -49,6 +50,8 @@ pub struct ClientConfig {
     /// not reached at all on connecting is given up at once. Whoever calls the
     /// other operations is better placed to try again.
     pub listing_retries: u32,
+    /// When that ends: no retry begins later than this.
+    pub retry_until: Option<Instant>,
 }
 
 impl ClientConfig {
@@ -67,6 +70,7 @@ impl ClientConfig {
             limits: Limits::default(),
             page_limit: 1000,
             listing_retries: 0,
+            retry_until: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl fmt::Debug for ClientConfig {
             .field("limits", &self.limits)
             .field("page_limit", &self.page_limit)
             .field("listing_retries", &self.listing_retries)
+            .field("retry_until", &self.retry_until)
             .finish_non_exhaustive()
     }
 }

@@ -36,6 +36,10 @@ pub enum ErrorKind {
     Disconnected,
     /// The server neither sent nor took anything for too long.
     Stalled,
+    /// The server has all of an upload, and did not answer for too long: it may have the image.
+    Unanswered,
+    /// The server speaks TLS where it was spoken to without: its URL begins with `https://`.
+    SpeaksTls,
     /// Image data ended early, or did not fit what was announced.
     BrokenBody,
     /// The image data given to an upload ended in an error, the source of this.
@@ -103,6 +107,8 @@ impl ErrorKind {
             Self::Connect => "cannot connect",
             Self::Disconnected => "the connection broke",
             Self::Stalled => "no progress for too long",
+            Self::Unanswered => "no answer for too long",
+            Self::SpeaksTls => "the server speaks TLS there",
             Self::BrokenBody => "the image data is not whole",
             Self::UploadSource => "the image data to be sent could not be read",
             Self::InvalidRequest => "the request cannot be sent",
@@ -239,6 +245,7 @@ impl Error {
             ErrorKind::Connect
             | ErrorKind::Disconnected
             | ErrorKind::Stalled
+            | ErrorKind::Unanswered
             | ErrorKind::BrokenBody
             | ErrorKind::TokenRenewed
             | ErrorKind::RateLimited => true,
@@ -264,6 +271,9 @@ impl fmt::Display for Error {
         match inner.status {
             Some(status) => write!(f, "{status}")?,
             None => f.write_str(inner.kind.text())?,
+        }
+        if let Some(delay) = inner.retry_after {
+            write!(f, ", to be asked again after {} s", delay.as_secs())?;
         }
         if let Some(message) = &inner.message {
             write!(f, ": {message}")?;

@@ -51,6 +51,7 @@ pub(crate) struct Http {
     stall_timeout: Duration,
     answer_timeout: Duration,
     listing_retries: u32,
+    retry_until: Option<Instant>,
     limits: Limits,
 }
 
@@ -143,6 +144,7 @@ impl Http {
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
             listing_retries: config.listing_retries,
+            retry_until: config.retry_until,
             limits: config.limits.clone(),
         })
     }
@@ -163,9 +165,25 @@ impl Http {
         }
         let delay = Duration::from_secs(1 << failed.saturating_sub(1).min(6));
         let delay = error.retry_after().unwrap_or(delay);
+        let is_too_late = |until| {
+            Instant::now()
+                .checked_add(delay)
+                .is_none_or(|at| at > until)
+        };
+        if self.retry_until.is_some_and(is_too_late) {
+            return Err(error);
+        }
         tracing::warn!(%error, ?delay, "trying again");
         tokio::time::sleep(delay).await;
         Ok(())
+    }
+
+    /// Returns whether an error of the first request comes from speaking plainly to a server that
+    /// wants TLS: such servers answer 400, an alert of TLS, or nothing.
+    pub(crate) async fn wants_tls(&self, error: &Error) -> bool {
+        use ErrorKind::{Disconnected, InvalidAnswer, Rejected};
+        let is_likely = matches!(error.kind(), Disconnected | InvalidAnswer | Rejected);
+        is_likely && tls::is_spoken_at(self.endpoint.as_str()).await
     }
 
     fn no_token(&self, request: &Request, error: TokenError) -> Error {
@@ -198,16 +216,11 @@ impl Http {
         request: &Request,
         token: Option<&AuthToken>,
     ) -> Result<Answer, Error> {
-        let patience = if request.is_repeatable() {
-            self.stall_timeout
-        } else {
-            self.answer_timeout
-        };
         let attempt = async || {
             self.limits.requests.take(1).await;
             let sent = self.builder(request, token);
             let answer = self.answer(request, sent.body(request.body.clone()));
-            let answer = tokio::time::timeout(patience, answer);
+            let answer = tokio::time::timeout(self.stall_timeout, answer);
             self.traced(request, async {
                 let stalled = |elapsed| {
                     self.error(ErrorKind::Stalled, request)
@@ -257,9 +270,9 @@ impl Http {
         let answer = match future::select(answer, stall).await {
             Either::Left((Ok(answer), _)) => answer.successful().await,
             Either::Left((Err(error), _)) => Err(error),
-            Either::Right((what, _)) => {
-                Err(self.error(ErrorKind::Stalled, request).with_message(what))
-            }
+            Either::Right((stalled, _)) => Err(self
+                .error(stalled.kind, request)
+                .with_message(stalled.message)),
         };
         if let Err(error) = &answer
             && error.kind() == ErrorKind::Unauthorized

@@ -28,4 +28,4 @@ pub use error::{Error, ErrorKind};
 pub use limit::{Limits, Rate};
 pub use stores::Store;
 pub use survey::{Quota, Survey};
-pub use tls::{InvalidPem, Tls};
+pub use tls::{InvalidPem, Tls, is_spoken_at as speaks_tls};

@@ -297,6 +297,7 @@ fn port_error(error: Error, operation: Operation) -> PortError {
                 return PortError::adapter(operation, FailureKind::Refused, source);
             }
         },
+        ErrorKind::Unanswered => FailureKind::Unanswered,
         _ if error.is_transient() => FailureKind::Transient {
             retry_after: error.retry_after(),
         },

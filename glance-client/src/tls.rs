@@ -1,8 +1,10 @@
 //! Whom a client trusts, and what it shows of itself.
 
+use std::error::Error as _;
 use std::fmt;
+use std::time::Duration;
 
-use reqwest::{Certificate, ClientBuilder, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
 use crate::Endpoint;
 
@@ -81,6 +83,38 @@ impl fmt::Debug for Tls {
             .field("is_insecure", &self.is_insecure)
             .finish()
     }
+}
+
+/// How long a server is asked whether it speaks TLS.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// Returns whether the server of an `http://` URL speaks TLS there.
+///
+/// Nobody is trusted for that, so the handshake ends at the server's certificate, and no request
+/// is sent.
+pub async fn is_spoken_at(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
+    let client = Client::builder()
+        .tls_certs_only([])
+        .redirect(redirect::Policy::none())
+        .timeout(PROBE);
+    let Ok(client) = client.build() else {
+        return false;
+    };
+    let Err(error) = client.get(format!("https://{rest}")).send().await else {
+        return true;
+    };
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if text.contains("invalid peer certificate") || text.contains("received fatal alert") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Says whether there may be TLS on the way: of the server, or of a proxy before it.

@@ -513,7 +513,7 @@ async fn the_answer_to_an_upload_is_waited_for_longer_and_not_for_ever() {
         .create_image(&other, Upload::from_bytes("x"))
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Stalled);
+    assert_eq!(error.kind(), ErrorKind::Unanswered);
     assert!(
         error.message().unwrap().contains("without an answer"),
         "{error}"

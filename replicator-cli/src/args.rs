@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -215,14 +216,27 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
 
     /// Try nothing again once the run has lasted so long
+    ///
+    /// This holds for transfers, listings, sign-ins and what servers ask for: a wait
+    /// that would end later does not begin.
     #[arg(long, global = true, value_name = "SECONDS")]
     #[arg(env = "GLANCE_REPLICATOR_RETRY_MAX_TIME", hide_env = true)]
     pub(crate) retry_max_time: Option<u64>,
 
     /// Give up on a connection on which nothing has moved for so long
+    ///
+    /// This is also how long the answer to a request without image data may take.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
     #[arg(env = "GLANCE_REPLICATOR_STALL_TIMEOUT", hide_env = true)]
     pub(crate) stall_timeout: NonZeroU64,
+
+    /// Give up on an upload that is not answered so long after all of it was sent
+    ///
+    /// Some servers only then move the data to its place. An image whose answer never
+    /// comes is looked at again, and not sent again by the same run.
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "600")]
+    #[arg(env = "GLANCE_REPLICATOR_ANSWER_TIMEOUT", hide_env = true)]
+    pub(crate) answer_timeout: NonZeroU64,
 
     /// Do this much to know that a copy is right
     #[arg(long, global = true, value_name = "HOW", default_value = "full")]
@@ -492,6 +506,11 @@ fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 impl Options {
+    /// Returns when nothing is tried again any more.
+    pub(crate) fn retry_until(&self, begun: Instant) -> Option<Instant> {
+        begun.checked_add(Duration::from_secs(self.retry_max_time?))
+    }
+
     /// What is neither compared nor sent.
     pub(crate) fn do_not_replicate(&self) -> Result<DoNotReplicate, FilterError> {
         let patterns = self.drop_property.iter().map(String::as_str);

@@ -18,6 +18,7 @@ mod tokens;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use glance_client::{Endpoint, Tls};
 
@@ -38,6 +39,10 @@ pub(crate) struct SideOptions {
     pub(crate) interface: Option<String>,
     pub(crate) cacert: Option<PathBuf>,
     pub(crate) insecure: bool,
+    /// How long Keystone may take to answer.
+    pub(crate) stall_timeout: Option<Duration>,
+    /// When signing in is no longer tried again.
+    pub(crate) retry_until: Option<Instant>,
 }
 
 /// A cloud, and how to sign in there. Nothing has been sent yet.
@@ -143,7 +148,8 @@ impl Cloud {
             (None, None) => return Err(wrong("auth_url is missing".to_owned())),
         };
         let credentials = Credentials::of(cloud, &entry)?;
-        let keystone = Keystone::new(cloud, &auth_url, credentials, &tls)?;
+        let keystone = Keystone::new(cloud, &auth_url, credentials, &tls)?
+            .patient(side.stall_timeout, side.retry_until);
         Ok(Self {
             keystone,
             choice,

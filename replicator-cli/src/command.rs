@@ -9,7 +9,7 @@ mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glance_client::Limits;
 use replicator_core::{ListingError, PortError, RunContext, Verb, VerifyBy};
@@ -24,7 +24,7 @@ use crate::exit_code::ExitCode;
 use crate::handles::Parallel;
 use crate::render::{Console, Look};
 use crate::signals::{self, FirstSignal, Signal};
-use crate::{limits, log};
+use crate::{limits, log, secrets};
 
 /// How long what is under way may take to end when all is done. A name that is
 /// being looked up cannot be broken off.
@@ -39,6 +39,8 @@ pub(crate) struct Run<'a> {
     pub(crate) tokens: Tokens,
     pub(crate) env: Environment,
     pub(crate) ctx: RunContext,
+    /// When it began.
+    pub(crate) begun: Instant,
     /// What all clients of the run share.
     pub(crate) limits: Limits,
     pub(crate) parallel: Parallel,
@@ -106,6 +108,7 @@ async fn begin(
 ) -> Result<ExitCode, CliError> {
     let ctx = RunContext::new(Arc::clone(console) as _);
     let env = Environment::of_process();
+    env.proxies().for_each(secrets::know_url);
     let run = Run {
         options,
         tokens: Tokens::new(options, &env)?,
@@ -115,6 +118,7 @@ async fn begin(
         limits: limits::start(options, console),
         parallel: Parallel::new(options, command, console),
         ctx,
+        begun: Instant::now(),
         console: Arc::clone(console),
     };
     match command {

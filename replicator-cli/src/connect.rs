@@ -19,6 +19,7 @@ use crate::auth::{self, Cloud, Details, Environment, SideOptions};
 use crate::command::Run;
 use crate::end::End;
 use crate::error::CliError;
+use crate::secrets;
 
 /// What an archive is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ fn token(
         ("", None) => return Ok(None),
         (text, _) => (option, text),
     };
+    secrets::know(text);
     let token = AuthToken::new(text);
     token
         .map(Some)
@@ -215,7 +217,7 @@ pub(crate) struct Connected {
 
 /// Signs in, if the end is a cloud, and connects.
 pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Connected, CliError> {
-    let options = side_options(run.options, side);
+    let options = side_options(run, side);
     for option in without_effect(run.options, end, side) {
         run.console.warning(&format!(
             "{option} has no effect at the {side}, which {}",
@@ -293,7 +295,9 @@ async fn connect(
         Api::V2 => ApiChoice::V2,
     };
     config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
+    config.answer_timeout = Duration::from_secs(run.options.answer_timeout.get());
     config.listing_retries = run.options.retries;
+    config.retry_until = run.options.retry_until(run.begun);
     config.limits = run.limits.clone();
     let endpoint = config.endpoint.clone();
     match GlanceClient::connect(&config).await {
@@ -337,7 +341,8 @@ fn without_effect(options: &Options, end: &End, side: Side) -> Vec<&'static str>
     idle.map(|(option, ..)| option).collect()
 }
 
-fn side_options(options: &Options, side: Side) -> SideOptions {
+fn side_options(run: &Run<'_>, side: Side) -> SideOptions {
+    let options = run.options;
     let (region, interface, cacert, insecure) = match side {
         Side::Source => (
             &options.source_region,
@@ -357,5 +362,7 @@ fn side_options(options: &Options, side: Side) -> SideOptions {
         interface: interface.clone(),
         cacert: cacert.as_ref().or(options.cacert.as_ref()).cloned(),
         insecure: insecure || options.insecure,
+        stall_timeout: Some(Duration::from_secs(options.stall_timeout.get())),
+        retry_until: options.retry_until(run.begun),
     }
 }

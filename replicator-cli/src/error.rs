@@ -289,6 +289,11 @@ fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
 fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Connect => "is the server running, and are its host and port right?",
+        ErrorKind::SpeaksTls => "write the address as a URL with https://",
+        ErrorKind::Unanswered => {
+            "the target may still be storing it: run it again later, and if its store takes longer \
+             than that, with a longer --answer-timeout"
+        }
         ErrorKind::NotGlance => {
             "is this the address of the image service? (`openstack endpoint list --service image`)"
         }

@@ -12,6 +12,7 @@ mod handles;
 mod limits;
 mod log;
 mod render;
+mod secrets;
 mod signals;
 
 use std::process;

@@ -259,3 +259,142 @@ fn data_that_does_not_end_is_cut_off_as_a_failure() {
         }
     });
 }
+
+/// The forms in which a server may repeat a secret.
+fn repeated(secret: &str) -> String {
+    let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let unicode: String = secret
+        .chars()
+        .map(|c| format!("\\u{:04x}", u32::from(c)))
+        .collect();
+    let quoted = json!({ "password": secret }).to_string();
+    format!("{secret} {percent} {unicode} {quoted} ?t={secret}&u")
+}
+
+#[track_caller]
+fn assert_masked(text: &str, secret: &str, case: &str) {
+    let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for form in [secret, &percent, &secret.replace('"', "\\\"")] {
+        let part = form.get(..16).unwrap_or(form);
+        assert!(!text.contains(part), "{case}: {part} is shown: {text}");
+    }
+}
+
+#[test]
+fn a_token_that_a_server_repeats_is_masked_wherever_it_is_shown_or_logged() {
+    use RequestKind::{Create, Listing, Show, Upload, Versions};
+    let token = format!("gAAAAABm{}", "Zx0_-9".repeat(30));
+    let said = repeated(&token);
+    let quoted = json!({ "message": said, "code": said, "title": said }).to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut masked = 0;
+    for (kind, status) in [
+        (Versions, 401),
+        (Versions, 302),
+        (Listing, 401),
+        (Listing, 302),
+        (Create, 403),
+        (Upload, 401),
+        (Upload, 302),
+        (Show, 500),
+    ] {
+        let (source, target) = (glance(), glance());
+        let image = ImageSpec::new(ID).name(&token);
+        source.add_image(image.data(ImageContent::pattern(1, 1000)));
+        // Cut short, it is still a secret.
+        let headers = [
+            ("x-openstack-request-id", format!("req-{token}")),
+            (
+                "location",
+                format!("http://elsewhere.example/{}{token}", "x".repeat(60)),
+            ),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        let action = FaultAction::Answer {
+            status,
+            headers: headers.to_vec(),
+            body: Bytes::from(quoted.clone()),
+        };
+        target.fault(FaultOn::kind(kind), action);
+        for to_file in [false, true] {
+            let logfile = ["--logfile", log.to_str().unwrap()];
+            let options = ["-d", "--retries", "0", "livecopy"];
+            let ran = support::program()
+                .args(logfile.iter().filter(|_| to_file))
+                .args(options)
+                .args([source.host_port(), target.host_port()])
+                .env("GLANCE_REPLICATOR_TOKEN", &token)
+                .output()
+                .unwrap();
+            let ran = Ran::from(ran);
+            let case = format!("{kind:?} {status}");
+            assert!(
+                ran.code == Some(3) || status == 500 || kind != Upload,
+                "{case}: {ran:?}"
+            );
+            masked += usize::from(ran.stderr.contains("***"));
+            for text in [&ran.stdout, &ran.stderr] {
+                assert_masked(text, &token, &case);
+            }
+            if to_file {
+                assert_masked(&fs::read_to_string(&log).unwrap(), &token, &case);
+            }
+        }
+    }
+    assert!(masked > 12, "{masked} runs show a mask");
+}
+
+#[test]
+fn a_keystone_that_quotes_its_request_shows_no_password() {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v3", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            while !request.ends_with(b"}}") {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => request.extend_from_slice(&buffer[..count]),
+                }
+            }
+            let request = String::from_utf8_lossy(&request);
+            let quoted = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            let body = json!({ "error": { "message": quoted, "code": 401 } }).to_string();
+            let len = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 401 Unauthorized\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    let password = "a \"quoted\"/pass\\word";
+    for (kind, variables) in [
+        (
+            "password",
+            vec![("OS_USERNAME", "someone"), ("OS_PASSWORD", password)],
+        ),
+        (
+            "application_credential",
+            vec![
+                ("OS_AUTH_TYPE", "v3applicationcredential"),
+                ("OS_APPLICATION_CREDENTIAL_ID", "an-id"),
+                ("OS_APPLICATION_CREDENTIAL_SECRET", password),
+            ],
+        ),
+    ] {
+        let ran = support::program()
+            .args(["-d", "size", "env:"])
+            .env("OS_AUTH_URL", &url)
+            .envs(variables)
+            .output()
+            .unwrap();
+        let ran = Ran::from(ran);
+        assert_eq!(ran.code, Some(4), "{kind}: {ran:?}");
+        assert!(ran.stderr.contains("***"), "{kind}: {ran:?}");
+        assert_masked(&ran.stderr, password, kind);
+    }
+}

@@ -225,6 +225,12 @@ impl ImageError {
         matches!(self.port(), Some(PortError::Cancelled))
     }
 
+    /// Returns whether the target has all of the data, and did not answer.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.port()
+            .is_some_and(|error| error.kind() == FailureKind::Unanswered)
+    }
+
     pub(crate) fn is_transient(&self) -> bool {
         self.port().is_some_and(PortError::is_transient)
     }

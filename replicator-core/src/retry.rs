@@ -12,7 +12,7 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// The longest wait, unless a server asks for a longer one.
     pub max_delay: Duration,
-    /// How long after the run began something is still tried again.
+    /// How long after the run began a retry may still begin.
     pub max_time: Option<Duration>,
 }
 
@@ -37,13 +37,18 @@ impl RetryPolicy {
         retry_after: Option<Duration>,
         run_time: Duration,
     ) -> Option<Duration> {
-        if failed > self.retries || self.max_time.is_some_and(|max| run_time >= max) {
+        if failed > self.retries {
             return None;
         }
         let doubled = 2_u32.saturating_pow(failed.saturating_sub(1));
         let longest = self.first_delay.saturating_mul(doubled).min(self.max_delay);
         let delay = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
-        Some(retry_after.map_or(delay, |asked| asked.max(delay)))
+        let delay = retry_after.map_or(delay, |asked| asked.max(delay));
+        let ends_at = run_time.saturating_add(delay);
+        // Whatever was asked for: a wait that ends too late is a wait for nothing.
+        self.max_time
+            .is_none_or(|max| ends_at <= max)
+            .then_some(delay)
     }
 }
 
@@ -51,7 +56,7 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
-    const RUN_TIME: Duration = Duration::from_secs(99);
+    const RUN_TIME: Duration = Duration::from_secs(90);
 
     #[test]
     fn waits_double_up_to_the_longest_and_then_end() {
@@ -69,6 +74,19 @@ mod tests {
             );
         }
         assert_eq!(policy.delay(4, None, RUN_TIME), None);
+    }
+
+    #[test]
+    fn no_wait_begins_that_ends_after_the_longest_time_of_the_run() {
+        let policy = RetryPolicy {
+            max_time: Some(Duration::from_secs(100)),
+            ..RetryPolicy::default()
+        };
+        for (asked_s, is_waited) in [(10, true), (11, false), (86_400, false), (u64::MAX, false)] {
+            let asked = Duration::from_secs(asked_s);
+            let delay = policy.delay(1, Some(asked), RUN_TIME);
+            assert_eq!(delay, is_waited.then_some(asked), "{asked_s}");
+        }
         assert_eq!(policy.delay(1, None, Duration::from_secs(100)), None);
     }
 

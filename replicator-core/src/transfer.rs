@@ -95,6 +95,13 @@ impl Transfer<'_> {
             else {
                 return Err(error);
             };
+            if error.is_unanswered() {
+                // Sent again, it would wait as long for the same.
+                match self.look_again(delay, &mut attempts).await? {
+                    Some(found) if found.is_active() => break found,
+                    _ => return Err(error),
+                }
+            }
             self.ctx.emit(Event::Retrying {
                 id: self.image.id.clone(),
                 attempts,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::entry::Entry;
 use super::error::AuthError;
 use super::secret::Secret;
+use crate::secrets;
 
 /// What Keystone is shown, and for what. Several methods together are a
 /// multifactor sign-in.
@@ -97,6 +98,9 @@ impl Credentials {
         let names = method_names(entry).map_err(wrong)?;
         let methods = names.iter().map(|name| method(name, entry));
         let methods = methods.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        for method in &methods {
+            secrets::know(method.secret().expose());
+        }
         let scope = match methods.first() {
             // It has its scope, and Keystone takes no other one.
             Some(Method::ApplicationCredential { .. }) => None,
@@ -155,6 +159,15 @@ impl Method {
             Self::Totp { .. } => "totp",
             Self::ApplicationCredential { .. } => "application_credential",
             Self::Token(_) => "token",
+        }
+    }
+
+    /// What proves who one is.
+    fn secret(&self) -> &Secret {
+        match self {
+            Self::Password { password, .. } => password,
+            Self::Totp { passcode, .. } => passcode,
+            Self::ApplicationCredential { secret, .. } | Self::Token(secret) => secret,
         }
     }
 

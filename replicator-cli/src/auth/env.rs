@@ -24,6 +24,14 @@ impl Environment {
         self.get("OS_TOKEN")
     }
 
+    /// The proxies that the HTTP library takes from here.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = &str> {
+        let names = ["http_proxy", "https_proxy", "all_proxy"];
+        let is_proxy = move |name: &str| names.contains(&&*name.to_ascii_lowercase());
+        let proxies = self.0.iter().filter(move |(name, _)| is_proxy(name));
+        proxies.map(|(_, url)| url.expose())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(Secret::expose)
     }

@@ -210,6 +210,11 @@ pub(crate) fn hint_of_connection(
         if has("InvalidContentType") || has("corrupt message") {
             return Some("the server does not speak TLS there; is it http://?");
         }
+        if has("handshake eof") {
+            return Some(
+                "the server breaks off the TLS handshake; if it does not speak TLS, it is http://",
+            );
+        }
         next = error.source();
     }
     None

@@ -12,6 +12,7 @@ use super::catalog::Service;
 use super::credentials::Credentials;
 use super::error::{AuthError, hint_of_connection};
 use super::secret::Secret;
+use crate::secrets;
 
 /// No answer of Keystone is longer, its catalog included.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -22,6 +23,8 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
+/// How long an answer may take, unless it is said.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Signs in at one Keystone, always as the same one.
@@ -32,6 +35,8 @@ pub(super) struct Keystone {
     /// Where tokens are, `.../v3/auth/tokens`.
     url: String,
     credentials: Credentials,
+    stall_timeout: Duration,
+    retry_until: Option<Instant>,
 }
 
 /// What Keystone gives.
@@ -101,8 +106,7 @@ impl Keystone {
             .retry(reqwest::retry::never())
             .http1_only()
             .pool_max_idle_per_host(0)
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60));
+            .connect_timeout(Duration::from_secs(10));
         let client = tls
             .apply(client)
             .build()
@@ -116,7 +120,22 @@ impl Keystone {
             cloud: cloud.to_owned(),
             url,
             credentials,
+            stall_timeout: STALL_TIMEOUT,
+            retry_until: None,
         })
+    }
+
+    /// Waits so long for an answer, and tries nothing again later than that.
+    pub(super) fn patient(
+        self,
+        stall_timeout: Option<Duration>,
+        retry_until: Option<Instant>,
+    ) -> Self {
+        Self {
+            stall_timeout: stall_timeout.unwrap_or(STALL_TIMEOUT),
+            retry_until,
+            ..self
+        }
     }
 
     pub(super) fn cloud(&self) -> &str {
@@ -136,10 +155,23 @@ impl Keystone {
                 Ok(grant) => return Ok(grant),
                 Err(failed) => failed,
             };
+            if may_want_tls(&error) && glance_client::speaks_tls(&self.url).await {
+                return Err(AuthError::Setting {
+                    cloud: self.cloud.clone(),
+                    problem: format!(
+                        "auth_url is http://, and the server speaks TLS at {}: write https://",
+                        self.url
+                    ),
+                });
+            }
             let Some(pause) = pauses.next().filter(|_| is_passing(&error)) else {
                 return Err(error);
             };
             let pause = retry_after.map_or(*pause, |wanted| wanted.min(LONGEST_PAUSE));
+            let is_too_late = |until| Instant::now() + pause > until;
+            if self.retry_until.is_some_and(is_too_late) {
+                return Err(error);
+            }
             tracing::info!(%error, ?pause, "signing in failed; it is tried again");
             tokio::time::sleep(pause).await;
         }
@@ -162,7 +194,9 @@ impl Keystone {
                     .body(body)
             }
         };
-        let request = request.header(header::ACCEPT, "application/json");
+        let request = request
+            .header(header::ACCEPT, "application/json")
+            .timeout(self.stall_timeout);
         let mut answer = request
             .send()
             .await
@@ -209,6 +243,7 @@ impl Keystone {
             .get("x-subject-token")
             .and_then(|token| token.to_str().ok());
         let token = token.ok_or_else(|| self.no_keystone("there is no token in its answer"))?;
+        secrets::know(token);
         let token = AuthToken::new(token).map_err(|error| self.no_keystone(error.to_string()))?;
         // The error would have parts of the body in it.
         let answer: Answer = serde_json::from_slice(body)
@@ -299,6 +334,15 @@ impl Keystone {
 
 fn at_once(error: AuthError) -> (AuthError, Option<Duration>) {
     (error, None)
+}
+
+/// Whether it is how a server that wants TLS answers one who speaks plainly.
+fn may_want_tls(error: &AuthError) -> bool {
+    match error {
+        AuthError::NotKeystone { .. } => true,
+        AuthError::Unreachable { source, .. } => !source.is_connect() && !source.is_timeout(),
+        _ => false,
+    }
 }
 
 /// Whether it may work if it is tried again.

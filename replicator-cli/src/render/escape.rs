@@ -2,9 +2,20 @@
 
 use std::borrow::Cow;
 
-/// Makes a text fit for a terminal and for one line: control characters are
+use crate::secrets;
+
+/// Makes a text fit to be shown, and for one line: secrets are masked, control characters are
 /// written out, and those that change the direction of writing.
+///
+/// All that leaves the program as text, to the terminal or to a log, passes here.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    match secrets::masked(text) {
+        Cow::Borrowed(text) => written_out(text),
+        Cow::Owned(text) => Cow::Owned(written_out(&text).into_owned()),
+    }
+}
+
+fn written_out(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }

@@ -98,6 +98,9 @@ pub enum FailureKind {
         /// What the server asked for (`Retry-After`).
         retry_after: Option<Duration>,
     },
+    /// The end has all of the data, and did not answer: a look at it tells whether the image is
+    /// there. The data is not sent again.
+    Unanswered,
     /// The server does not know the caller, or does not let it do this.
     Denied,
     /// The image was refused: trying again would end the same way.
@@ -122,7 +125,10 @@ impl PortError {
     /// Says whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind(), FailureKind::Transient { .. })
+        matches!(
+            self.kind(),
+            FailureKind::Transient { .. } | FailureKind::Unanswered
+        )
     }
 
     /// What can be done about it.
