@@ -71,6 +71,20 @@ impl ImageTarget for GlanceClient {
         Ok(None)
     }
 
+    async fn prepare_record(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<Option<ImageMetadata>, PortError> {
+        match self.version() {
+            ApiVersion::V1 => Ok(existing.cloned()),
+            ApiVersion::V2 { .. } => {
+                let prepared = self.prepare(&unpublished(metadata), existing).await;
+                prepared.map(Some)
+            }
+        }
+    }
+
     async fn write_image(
         &self,
         metadata: &ImageMetadata,
@@ -87,10 +101,13 @@ impl ImageTarget for GlanceClient {
                 self.upload(metadata, data).await
             }
             ApiVersion::V2 { .. } => {
-                if existing.is_some_and(ImageMetadata::has_leftovers) {
-                    data = data.into_store(self.store_for_leftovers(id).await?);
+                match existing {
+                    Some(existing) if existing.has_leftovers() => {
+                        data = data.into_store(self.store_for_leftovers(id).await?);
+                    }
+                    Some(_) => {}
+                    None => drop(self.prepare_record(metadata, None).await?),
                 }
-                self.prepare(&unpublished(metadata), existing).await?;
                 self.upload(metadata, data).await
             }
         };
@@ -166,12 +183,12 @@ impl GlanceClient {
     }
 
     /// Makes sure that there is a record that says what `wanted` says, and no more, and
-    /// that nobody else sees it.
+    /// that nobody else sees it. Returns it.
     async fn prepare(
         &self,
         wanted: &ImageMetadata,
         existing: Option<&ImageMetadata>,
-    ) -> Result<(), PortError> {
+    ) -> Result<ImageMetadata, PortError> {
         let id = &wanted.id;
         let created = match existing {
             Some(existing) => Err(existing.clone()),
@@ -207,7 +224,7 @@ impl GlanceClient {
                     Seen(visibility),
                 ))
             }
-            _ => Ok(()),
+            _ => Ok(prepared),
         }
     }
 }

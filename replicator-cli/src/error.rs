@@ -169,10 +169,26 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              later run says what can be done",
         );
     }
+    if let Some(ImageError::LeftToAnother { .. }) = error.downcast_ref() {
+        return Some(
+            "run it again later; if no other run is under way, the target's server was restarted \
+             in the middle of an upload, and the record stays so: docs/stuck-images.md has the \
+             ways out, and once it is taken for dead, --on-id-conflict new-id copies it under \
+             another id",
+        );
+    }
+    if let Some(ImageError::TargetDiffers { .. }) = error.downcast_ref() {
+        return Some(
+            "what came to the target is not what was sent: a network or a proxy on the way, or \
+             the disks of its store, may be at fault; the copy cannot be written over, and is not \
+             published; --on-id-conflict new-id copies the image under another id in the next run",
+        );
+    }
     if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
         return Some(
-            "both have an image of that id, with other data; find out which is right and remove \
-             the other one",
+            "both have an image of that id, with other data, and neither is written over; \
+             --on-id-conflict new-id copies the source's under another id (if the target's is the \
+             wrong one and is deleted there, its id stays used up until it is purged)",
         );
     }
     if let Some(ImageError::ReadBack { .. } | ImageError::SourceDigest { .. }) =

@@ -203,6 +203,28 @@ fn two_livecopies_that_find_records_which_others_have_left() {
     into_glances(Profile::Today, fill);
 }
 
+/// What another run has stored is already there, and is nobody else's copy.
+#[test]
+fn each_image_is_counted_as_copied_by_one_of_four_runs() {
+    let source = filled(EmbeddedGlance::builder().page_size(1000), 0);
+    let target = slow().start_blocking().unwrap();
+    let args = ["livecopy", source.host_port(), target.host_port()];
+    let all = [(); 4].map(|()| spawn(&args));
+    let all = all.map(|child| Ran::from(child.wait_with_output().unwrap()));
+    let mut copied = 0;
+    for ran in &all {
+        assert_eq!(ran.code, Some(0), "{all:?}");
+        let summary = ran
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("livecopy: "));
+        let count = summary.unwrap().split(' ').next().unwrap();
+        copied += count.parse::<u64>().unwrap();
+    }
+    assert_eq!(copied, IMAGES, "{all:?}");
+    assert_done(&args);
+}
+
 #[test]
 fn two_dumps_into_one_directory() {
     const QUEUED: u64 = 20;

@@ -14,7 +14,7 @@ use crate::report::ImageError;
 use crate::schedule::Target;
 use crate::tee::tee;
 use crate::transfer::{SharedData, flow_options};
-use crate::writing::{Done, Writer};
+use crate::writing::{Begun, Done, WriteError, Writer};
 
 /// How long one target may hold up the others. Their servers cut a connection on
 /// which nothing comes: the sample configuration of Glance does so after 10 s.
@@ -24,6 +24,30 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(crate) struct Member {
     pub(crate) target: Arc<Target>,
     pub(crate) planned: PlannedImage,
+    /// What was made ready for it, if it was begun.
+    pub(crate) begun: Option<Result<Begun, ImageError>>,
+}
+
+/// Makes the records of an image ready, at each target that it is to be copied to.
+/// What fails and may pass holds up the next image only where there is no other target
+/// that would wait.
+pub(crate) async fn begin_all(
+    source: &Arc<dyn ImageSource>,
+    members: Vec<Member>,
+    waits: bool,
+) -> Vec<Member> {
+    let begun = members.into_iter().map(|member| async {
+        let writer = writer(source, &member.target);
+        let begun = writer.begin(&member.planned, waits);
+        let ctx = &member.target.ctx;
+        let begun = ctx.until_cancelled(begun).await;
+        let begun = begun.map_err(ImageError::Target).flatten();
+        Member {
+            begun: Some(begun),
+            ..member
+        }
+    });
+    join_all(begun).await
 }
 
 /// Does what is planned for an image, at each target that it is planned for. The
@@ -32,7 +56,7 @@ pub(crate) async fn write_all(
     ctx: &RunContext,
     source: &Arc<dyn ImageSource>,
     members: Vec<Member>,
-) -> Vec<Result<Done, ImageError>> {
+) -> Vec<Result<Done, WriteError>> {
     let shares = ctx.until_cancelled(shares(ctx, source, &members)).await;
     let shares = shares.unwrap_or_else(|cancelled| {
         let cancelled = ImageError::Target(cancelled);
@@ -43,15 +67,15 @@ pub(crate) async fn write_all(
         .zip(shares)
         .map(|(member, share)| async move {
             let writer = writer(source, &member.target);
-            let work = writer.write(member.planned, share?);
+            let work = writer.write(member.planned, member.begun, share?);
             // Dropped on cancellation, which breaks off its requests.
             let written = ctx.until_cancelled(work).await;
-            written.map_err(ImageError::Target)?
+            written.map_err(|cancelled| WriteError::from(ImageError::Target(cancelled)))?
         });
     join_all(written).await
 }
 
-fn writer<'a>(source: &'a Arc<dyn ImageSource>, target: &'a Target) -> Writer<'a> {
+pub(crate) fn writer<'a>(source: &'a Arc<dyn ImageSource>, target: &'a Target) -> Writer<'a> {
     Writer {
         ctx: &target.ctx,
         source,
@@ -74,7 +98,8 @@ async fn shares(ctx: &RunContext, source: &Arc<dyn ImageSource>, members: &[Memb
             } = &*member.target;
             let is_staged = options.stage_for(&**images).is_some();
             let is_copy = member.planned.action == Action::Copy;
-            (is_copy && !is_staged).then(|| images.form())
+            let is_ready = matches!(&member.begun, Some(Ok(begun)) if begun.is_ready());
+            (is_copy && is_ready && !is_staged).then(|| images.form())
         })
         .collect();
     for (first, form) in forms.iter().enumerate() {
@@ -102,7 +127,9 @@ async fn open(
     member: &Member,
     readers: usize,
 ) -> Vec<Share> {
-    let Member { target, planned } = member;
+    let Member {
+        target, planned, ..
+    } = member;
     let options = flow_options(&target.images, &target.options);
     let ending = Ending::default();
     let opened = Flow::open(ctx, source, &planned.image, None, &options, &ending).await;

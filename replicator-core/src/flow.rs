@@ -35,6 +35,7 @@ pub(crate) struct Ending(Arc<Mutex<Ended>>);
 struct Ended {
     error: Option<ImageError>,
     digest: Option<(DigestAlgorithm, String)>,
+    is_complete: bool,
 }
 
 impl Ending {
@@ -45,6 +46,11 @@ impl Ending {
     /// Why the data broke off, if it did.
     pub(crate) fn error(&self) -> Option<ImageError> {
         self.with(|ended| ended.error.clone())
+    }
+
+    /// Returns whether all of the data was given out.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.with(|ended| ended.is_complete)
     }
 
     /// The digest of all of the data, if it was hashed.
@@ -178,7 +184,10 @@ impl Flow {
             match flow.next().await {
                 Ok(Some(chunk)) => Ok(Some((chunk, Some(flow)))),
                 // The last chunk, or none at all: proven.
-                Ok(None) => Ok(flow.held.take().map(|last| (last, None))),
+                Ok(None) => {
+                    flow.ending.with(|ended| ended.is_complete = true);
+                    Ok(flow.held.take().map(|last| (last, None)))
+                }
                 Err(error) => {
                     let broken = PortError::adapter(
                         crate::Operation::ReadData(flow.image.id.clone()),

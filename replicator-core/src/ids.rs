@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use glance_model::{ContentProblem, ImageId, ImageMetadata, ImageStatus};
+use glance_model::{ContentProblem, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 
 use crate::proof::{Proof, compare_stated};
+use crate::report::describe;
 
 /// The ids at the target of images that go by another one there, by their ids at
 /// the source.
@@ -50,6 +51,9 @@ pub enum IdProblem {
          after its upload, and takes no other"
     )]
     Spoiled,
+    /// Another image is there.
+    #[error("the target has another image of that id: {}", describe(.0))]
+    OtherContent(MetadataDiff),
 }
 
 /// No upload is slower than this, in bytes a second: for the size of an image, it

@@ -30,7 +30,9 @@ pub use context::RunContext;
 pub use digest::{DigestAlgorithm, Digester};
 pub use ids::{IdProblem, OnIdConflict, TargetIds, saving_limit};
 pub use merge::{End, ListingError};
-pub use plan::{Action, Plan, PlanTarget, PlannedImage, Reason, TargetId, plan, plan_for_all};
+pub use plan::{
+    Action, LeftImage, Plan, PlanTarget, PlannedImage, Reason, TargetId, plan, plan_for_all,
+};
 pub use port::{
     Cause, Event, EventSink, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource,
     ImageStream, ImageTarget, LeftOut, NoEvents, Operation, PortError, SkipReason, Stage,

@@ -35,6 +35,21 @@ pub struct Plan {
     /// Deactivated images, of which an archive gets the metadata alone. Servers give out
     /// their data to administrators; whether to this caller is seen when the plan is run.
     pub withheld: Vec<ImageMetadata>,
+    /// Images that somebody else is writing. They are looked at again when all else is
+    /// done.
+    pub left: Vec<LeftImage>,
+}
+
+/// An image that was left to another run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LeftImage {
+    /// What would have been done with it.
+    pub planned: PlannedImage,
+    /// Since when it has been written, where the target says it; `None` as well if it
+    /// was our own upload that broke off.
+    pub since: Option<String>,
+    pub(crate) is_ours: bool,
 }
 
 /// One image that needs work.
@@ -44,6 +59,8 @@ pub struct PlannedImage {
     /// What the target is to say of it, in the target's form, under the id that
     /// it has at the source.
     pub image: ImageMetadata,
+    /// When the source says that it was created.
+    pub created_at: Option<String>,
     /// Its id at the target.
     pub target_id: TargetId,
     /// What the target has of it.
@@ -92,6 +109,17 @@ pub enum Reason {
     MetadataDiffers,
     /// What is there is to be read ([`Verify::ReadBack`]).
     Unread,
+}
+
+impl LeftImage {
+    /// What it comes to if it is not there when all else is done.
+    pub(crate) fn error(&self) -> ImageError {
+        if self.is_ours {
+            return ImageError::StillSaving;
+        }
+        let since = self.since.clone();
+        ImageError::LeftToAnother { since }
+    }
 }
 
 impl Plan {
@@ -170,6 +198,8 @@ async fn plan_from(
 
 enum Decision {
     Do(Box<PlannedImage>),
+    /// Somebody else is writing it, since then.
+    Leave(Box<PlannedImage>, Option<String>),
     Unchanged,
     Skip(SkipReason),
     Fail(ImageError),
@@ -205,6 +235,7 @@ impl Plan {
                 return self.fail(ctx, pair.id, source.name, ImageError::Target(error));
             }
         };
+        let created_at = source.created_at.clone();
         let (image, not_held) = form.wanted(options.do_not_replicate.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
@@ -239,7 +270,22 @@ impl Plan {
                 if let (TargetId::Same, Some(id)) = (&planned.target_id, pair.target_id) {
                     planned.target_id = TargetId::Other(id);
                 }
+                planned.created_at = created_at;
                 self.images.push(*planned);
+            }
+            Decision::Leave(mut planned, since) => {
+                planned.target_id = pair.target_id.map_or(TargetId::Same, TargetId::Other);
+                planned.created_at = created_at;
+                let image = Box::new(skipped);
+                let reason = SkipReason::BeingWritten {
+                    since: since.clone(),
+                };
+                ctx.emit(Event::Skipped { image, reason });
+                self.left.push(LeftImage {
+                    planned: *planned,
+                    since,
+                    is_ours: false,
+                });
             }
             Decision::Unchanged => self.unchanged += 1,
             Decision::Skip(reason) => {
@@ -296,7 +342,7 @@ impl Decider<'_> {
         let diff = MetadataDiff::between(&image, &existing, &self.options.do_not_replicate);
         if existing.is_active() {
             if has_data && diff.is_of_content() {
-                return Decision::Fail(ImageError::DifferentContent(diff));
+                return self.other_content(image, diff);
             }
             // What is wrong there can be replaced, as it cannot at a server.
             if is_to_copy && self.form == TargetForm::Whole && verify == Verify::ReadBack {
@@ -324,7 +370,8 @@ impl Decider<'_> {
             }
             if existing.status.is_being_written() {
                 let since = existing.updated_at;
-                return Decision::Skip(SkipReason::BeingWritten { since });
+                let planned = planned(image, None, Action::Copy, Reason::DataMissing);
+                return Decision::Leave(planned, since);
             }
         }
         let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();
@@ -349,18 +396,28 @@ impl Decider<'_> {
     fn id_conflict(&self, image: ImageMetadata, problem: IdProblem) -> Decision {
         match self.options.on_id_conflict {
             OnIdConflict::Skip => Decision::Skip(SkipReason::Id(problem)),
-            OnIdConflict::NewId if self.options.id_map.is_some() => {
-                Decision::Do(Box::new(PlannedImage {
-                    image,
-                    target_id: TargetId::New(problem),
-                    existing: None,
-                    action: Action::Copy,
-                    reason: Reason::Missing,
-                }))
-            }
+            OnIdConflict::NewId if self.options.id_map.is_some() => with_new_id(image, problem),
             OnIdConflict::Fail | OnIdConflict::NewId => Decision::Fail(problem.into()),
         }
     }
+
+    /// An image is never written over, nor is one that differs ever left alone.
+    fn other_content(&self, image: ImageMetadata, diff: MetadataDiff) -> Decision {
+        let is_new = self.options.on_id_conflict == OnIdConflict::NewId
+            && self.options.id_map.is_some()
+            && self.options.data == DataPolicy::Copy
+            && self.form != TargetForm::Whole;
+        if is_new {
+            return with_new_id(image, IdProblem::OtherContent(diff));
+        }
+        Decision::Fail(ImageError::DifferentContent(diff))
+    }
+}
+
+fn with_new_id(image: ImageMetadata, problem: IdProblem) -> Decision {
+    let mut planned = planned(image, None, Action::Copy, Reason::Missing);
+    planned.target_id = TargetId::New(problem);
+    Decision::Do(planned)
 }
 
 fn write(
@@ -369,13 +426,23 @@ fn write(
     action: Action,
     reason: Reason,
 ) -> Decision {
-    Decision::Do(Box::new(PlannedImage {
+    Decision::Do(planned(image, existing, action, reason))
+}
+
+fn planned(
+    image: ImageMetadata,
+    existing: Option<ImageMetadata>,
+    action: Action,
+    reason: Reason,
+) -> Box<PlannedImage> {
+    Box::new(PlannedImage {
         image,
+        created_at: None,
         target_id: TargetId::Same,
         existing,
         action,
         reason,
-    }))
+    })
 }
 
 fn update(image: ImageMetadata, existing: ImageMetadata, diff: MetadataDiff) -> Decision {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glance_model::{BadRecord, ContentProblem, ImageId, MetadataDiff, Visibility};
+use glance_model::{BadRecord, ContentProblem, ImageId, ImageMetadata, MetadataDiff, Visibility};
 
 use crate::digest::DigestAlgorithm;
 use crate::ids::IdProblem;
@@ -18,6 +18,8 @@ pub struct Report {
     pub done: Vec<(ImageId, Outcome)>,
     /// The images that failed.
     pub failures: Vec<Failure>,
+    /// The images that were left to another run, and are not at the target yet.
+    pub left: Vec<Failure>,
     /// How many images needed nothing.
     pub unchanged: u64,
     /// How many images were left alone.
@@ -38,6 +40,8 @@ pub enum Outcome {
         /// How its content is known to be right.
         proof: Proof,
     },
+    /// Not by us: somebody else has stored it meanwhile, with the same content.
+    AlreadyThere,
     /// Without data.
     RecordCreated,
     /// Its metadata was updated.
@@ -55,6 +59,8 @@ pub struct Failure {
     pub name: Option<String>,
     /// Why.
     pub error: Arc<ImageError>,
+    /// What stays of it at the target, if this run had begun to write it there.
+    pub left_behind: Option<Box<ImageMetadata>>,
 }
 
 impl Failure {
@@ -63,6 +69,7 @@ impl Failure {
             id: id.to_string(),
             name,
             error: Arc::new(error),
+            left_behind: None,
         }
     }
 
@@ -75,7 +82,12 @@ impl Failure {
             End::Source => ImageError::Source(error),
             End::Target => ImageError::Target(error),
         });
-        Self { id, name, error }
+        Self {
+            id,
+            name,
+            error,
+            left_behind: None,
+        }
     }
 }
 
@@ -185,6 +197,12 @@ pub enum ImageError {
         /// What it is at the target.
         found: Visibility,
     },
+    /// Somebody else was writing it, and it is not there when all else is done.
+    #[error("{}", being_written(.since.as_deref()))]
+    LeftToAnother {
+        /// Since when, where the target says it.
+        since: Option<String>,
+    },
     /// Its id cannot be used at the target.
     #[error(transparent)]
     Id(#[from] IdProblem),
@@ -248,7 +266,15 @@ impl ImageError {
     }
 }
 
-fn describe(diff: &MetadataDiff) -> String {
+fn being_written(since: Option<&str>) -> String {
+    let since = since.map(|since| format!(" since {since}"));
+    format!(
+        "it was left to another run, which has been writing it{}, and it is not at the target yet",
+        since.unwrap_or_default()
+    )
+}
+
+pub(crate) fn describe(diff: &MetadataDiff) -> String {
     let texts: Vec<String> = diff
         .changes()
         .iter()
@@ -276,6 +302,18 @@ impl Report {
     #[must_use]
     pub fn copied(&self) -> u64 {
         self.count(|outcome| matches!(outcome, Outcome::Copied { .. }))
+    }
+
+    /// The images that are not at the target: those that failed, and those that were
+    /// left to another run.
+    pub fn all_failures(&self) -> impl Iterator<Item = &Failure> + Clone {
+        self.failures.iter().chain(&self.left)
+    }
+
+    /// How many images somebody else has stored meanwhile.
+    #[must_use]
+    pub fn already_there(&self) -> u64 {
+        self.count(|outcome| *outcome == Outcome::AlreadyThere)
     }
 
     /// How many bytes of image data were copied.

@@ -14,7 +14,13 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
     /// How long after the run began a retry may still begin.
     pub max_time: Option<Duration>,
+    /// How long a target may take to notice that an upload broke off. A Glance
+    /// whose side of the connection stays open does so after a minute.
+    pub notice_time: Duration,
 }
+
+/// The longest time between two looks at an upload that broke off.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 impl Default for RetryPolicy {
     fn default() -> Self {
@@ -23,11 +29,20 @@ impl Default for RetryPolicy {
             first_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
             max_time: None,
+            notice_time: Duration::from_secs(90),
         }
     }
 }
 
 impl RetryPolicy {
+    /// How long to wait before it is looked again whether a target has noticed that
+    /// an upload broke off so long ago, or `None` to give up.
+    pub(crate) fn until_noticed(&self, broken: Duration, run_time: Duration) -> Option<Duration> {
+        let is_over = self.max_time.is_some_and(|max| run_time >= max);
+        let delay = self.first_delay.max(broken / 2).min(LONGEST_LOOK);
+        (broken < self.notice_time && !is_over).then_some(delay)
+    }
+
     /// How long to wait after `failed` failures in a row, or `None` to give up.
     ///
     /// Half of the wait is random, so that many clients do not return at once.
@@ -65,6 +80,7 @@ mod tests {
             first_delay: Duration::from_secs(4),
             max_delay: Duration::from_secs(10),
             max_time: Some(Duration::from_secs(100)),
+            ..RetryPolicy::default()
         };
         for (failed, low, high) in [(1, 2, 4), (2, 4, 8), (3, 5, 10)] {
             let delay = policy.delay(failed, None, RUN_TIME).unwrap().as_secs_f64();
@@ -88,6 +104,22 @@ mod tests {
             assert_eq!(delay, is_waited.then_some(asked), "{asked_s}");
         }
         assert_eq!(policy.delay(1, None, Duration::from_secs(100)), None);
+    }
+
+    #[test]
+    fn a_broken_upload_is_waited_for_for_longer_than_a_server_takes_to_notice() {
+        let policy = RetryPolicy::default();
+        let (mut at, mut looks) = (Duration::ZERO, 0);
+        while let Some(delay) = policy.until_noticed(at, RUN_TIME) {
+            (at, looks) = (at + delay, looks + 1);
+        }
+        assert!(at >= Duration::from_secs(90), "{at:?}");
+        assert!(looks < 30, "{looks}");
+        let short = RetryPolicy {
+            max_time: Some(RUN_TIME),
+            ..policy
+        };
+        assert_eq!(short.until_noticed(Duration::ZERO, RUN_TIME), None);
     }
 
     #[test]

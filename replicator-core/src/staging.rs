@@ -9,14 +9,14 @@ use crate::plan::PlannedImage;
 use crate::port::{ImageSource, ImageTarget, NoEvents, PortError, Stage};
 use crate::proof::compare_stated;
 use crate::report::{ImageError, Outcome};
-use crate::transfer::Transfer;
+use crate::transfer::{Record, Transfer};
 
 /// Copies an image to the stage, and from there to the target. What is staged
 /// and not sent, or staged in part, is taken up by the next run.
 pub(crate) async fn run(
     transfer: &Transfer<'_>,
     stage: &Arc<dyn Stage>,
-    existing: Option<ImageMetadata>,
+    record: Record,
 ) -> Result<Outcome, ImageError> {
     let id = &transfer.image.id;
     fill(transfer, stage).await?;
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         source: &source,
         ..*transfer
     };
-    let outcome = match staged.run(existing, None).await {
+    let outcome = match staged.run(record, None).await {
         // Another run, on the same stage, has sent and removed it.
         Err(ImageError::Source(PortError::NotFound { .. }) | ImageError::DataLost) => {
             let id = id.clone();
@@ -90,7 +90,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         copy: image,
         ..*transfer
     };
-    match to_stage.run(None, None).await {
+    match to_stage.run(Record::Ready(None), None).await {
         Ok(_) => Ok(()),
         Err(ImageError::Target(error)) => Err(of_stage(error)),
         Err(error) => Err(error),

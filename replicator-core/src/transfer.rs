@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{ImageMetadata, ImageStatus, TargetForm};
+use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use tokio::time::Instant;
 
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
@@ -17,6 +18,11 @@ use crate::update::Update;
 
 /// How often somebody else may be faster: with the record, and then with its data.
 const MOST_TAKEN: u32 = 2;
+
+/// How long it is looked, when all else is done, whether what others were writing is
+/// there, and how often.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Copies one image with its data, as often as it takes.
 pub(crate) struct Transfer<'a> {
@@ -35,54 +41,115 @@ pub(crate) struct SharedData {
     pub(crate) ending: Ending,
 }
 
+/// What the target has of an image before its data is sent.
+pub(crate) enum Record {
+    /// What the data can be put into: a record, or nothing where the data comes with
+    /// it.
+    Ready(Option<ImageMetadata>),
+    /// The image, which somebody else has stored.
+    There(ImageMetadata),
+    /// It could not be made ready, so many times, which may pass.
+    Failed { error: ImageError, attempts: u32 },
+}
+
 impl Transfer<'_> {
-    /// Copies the image; `existing` is what the target has of it already. The
-    /// first attempt takes the data that is `shared`, if it is; whatever is tried
-    /// again after that is read for this target alone.
-    pub(crate) async fn run(
+    /// Makes the record ready; `existing` is what the target has of the image
+    /// already. What fails and may pass is tried again here only if that `waits`.
+    pub(crate) async fn ready(
         &self,
-        existing: Option<ImageMetadata>,
-        shared: Option<SharedData>,
-    ) -> Result<Outcome, ImageError> {
+        mut existing: Option<ImageMetadata>,
+        waits: bool,
+    ) -> Result<Record, ImageError> {
         if let Some(missing) = self.missing_format(existing.as_ref()) {
             return Err(ImageError::NoFormat { missing });
         }
+        let (mut attempts, mut taken) = (0, 0);
+        loop {
+            let prepared = self.target.prepare_record(self.copy, existing.as_ref());
+            let error = match prepared.await {
+                Ok(record) => return Ok(Record::Ready(record)),
+                Err(error) => ImageError::Target(error),
+            };
+            if let ImageError::Target(PortError::AlreadyExists { .. }) = error
+                && taken < MOST_TAKEN
+            {
+                taken += 1;
+                match self.find_taken(error).await? {
+                    found if found.is_active() => return Ok(Record::There(found)),
+                    found => existing = Some(found),
+                }
+                continue;
+            }
+            if !error.is_transient() {
+                return Err(error);
+            }
+            attempts += 1;
+            let retry = &self.options.retry;
+            let delay = retry.delay(attempts, retry_after(&error), self.ctx.run_time());
+            let Some(delay) = delay.filter(|_| waits) else {
+                return Ok(Record::Failed { error, attempts });
+            };
+            self.retrying(attempts, error);
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Copies the image into what is [`ready`](Self::ready). The first attempt takes
+    /// the data that is `shared`, if it is; whatever is tried again after that is read
+    /// for this target alone.
+    pub(crate) async fn run(
+        &self,
+        mut record: Record,
+        mut shared: Option<SharedData>,
+    ) -> Result<Outcome, ImageError> {
         self.ctx.emit(Event::TransferStarted {
             image: Box::new(self.image.clone()),
             total_bytes: self.image.size.unwrap_or(0),
         });
         // What the target has is wrong, and to be replaced.
-        let is_replaced = existing.as_ref().is_some_and(ImageMetadata::is_active);
-        let (mut existing, mut shared) = (existing, shared);
+        let is_replaced = matches!(&record, Record::Ready(Some(found)) if found.is_active());
         let (mut attempts, mut taken) = (0, 0);
-        let mut ending;
+        let mut ending = Ending::default();
         let stated = loop {
-            let written = match shared.take() {
-                Some(SharedData {
-                    data,
-                    ending: of_all,
-                }) => {
-                    ending = of_all;
-                    self.send(data, existing.as_ref(), &ending).await
+            let error = match record {
+                Record::There(found) => return self.already_there(found).await,
+                Record::Failed {
+                    error,
+                    attempts: failed,
+                } => {
+                    shared = None;
+                    attempts += failed.saturating_sub(1);
+                    error
                 }
-                None => {
-                    ending = Ending::default();
-                    self.write(existing.as_ref(), &ending).await
+                Record::Ready(existing) => {
+                    let written = match shared.take() {
+                        Some(SharedData {
+                            data,
+                            ending: of_all,
+                        }) => {
+                            ending = of_all;
+                            self.send(data, existing.as_ref(), &ending).await
+                        }
+                        None => {
+                            ending = Ending::default();
+                            self.write(existing.as_ref(), &ending).await
+                        }
+                    };
+                    match written {
+                        Ok(stated) => break stated,
+                        Err(error) => error,
+                    }
                 }
-            };
-            let error = match written {
-                Ok(stated) => break stated,
-                Err(error) => error,
             };
             attempts += 1;
             if let ImageError::Target(PortError::AlreadyExists { .. }) = error
                 && taken < MOST_TAKEN
             {
                 taken += 1;
-                match self.find_taken(error).await? {
-                    found if found.is_active() => break found,
-                    found => existing = Some(found),
-                }
+                record = match self.find_taken(error).await? {
+                    found if found.is_active() => Record::There(found),
+                    found => self.ready(Some(found), false).await?,
+                };
                 continue;
             }
             if !error.is_transient() {
@@ -97,21 +164,20 @@ impl Transfer<'_> {
             };
             if error.is_unanswered() {
                 // Sent again, it would wait as long for the same.
-                match self.look_again(delay, &mut attempts).await? {
+                match self.look_again(delay).await? {
                     Some(found) if found.is_active() => break found,
                     _ => return Err(error),
                 }
             }
-            self.ctx.emit(Event::Retrying {
-                id: self.image.id.clone(),
-                attempts,
-                error: Arc::new(error),
-            });
-            match self.look_again(delay, &mut attempts).await? {
+            self.retrying(attempts, error);
+            record = match self.look_again(delay).await? {
+                // It is the wrong one still.
+                Some(found) if found.is_active() && is_replaced => Record::Ready(Some(found)),
                 // The answer was lost, the image was not.
-                Some(found) if found.is_active() && !is_replaced => break found,
-                found => existing = found,
-            }
+                Some(found) if found.is_active() && ending.is_complete() => break found,
+                Some(found) if found.is_active() => Record::There(found),
+                found => self.ready(found, false).await?,
+            };
         };
         let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
         let proof = self.prove(&stated, total_bytes, ending.digest()).await?;
@@ -138,13 +204,54 @@ impl Transfer<'_> {
         }
     }
 
+    fn retrying(&self, attempts: u32, error: ImageError) {
+        self.ctx.emit(Event::Retrying {
+            id: self.image.id.clone(),
+            attempts,
+            error: Arc::new(error),
+        });
+    }
+
+    /// Proves and publishes what somebody else has stored: whoever that is may have
+    /// come no further.
+    pub(crate) async fn already_there(&self, found: ImageMetadata) -> Result<Outcome, ImageError> {
+        self.check_content(&found)?;
+        let total_bytes = self.image.size.or(found.size).unwrap_or(0);
+        self.prove(&found, total_bytes, None).await?;
+        self.publish(found).await?;
+        Ok(Outcome::AlreadyThere)
+    }
+
+    /// What the target has of an image that somebody else was writing. While there is
+    /// nothing that says how that ends, it is looked again for a while.
+    pub(crate) async fn settled(&self) -> Result<Option<ImageMetadata>, ImageError> {
+        let begun = Instant::now();
+        let retry = &self.options.retry;
+        let patience = match retry.retries {
+            0 => Duration::ZERO,
+            _ => LAST_LOOK.min(retry.notice_time),
+        };
+        // In an archive, what is being written looks as if nobody did.
+        let is_archive = self.target.form() == TargetForm::Whole;
+        loop {
+            let found = self.find().await?;
+            let is_settled = match found.as_ref().map(|found| &found.status) {
+                None => false,
+                Some(status) if status.is_being_written() => false,
+                Some(ImageStatus::Queued) => !is_archive,
+                Some(_) => true,
+            };
+            if is_settled || begun.elapsed() >= patience {
+                return Ok(found);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits, and asks the target what it has: the image, a record that takes
     /// data, or nothing.
-    async fn look_again(
-        &self,
-        mut delay: Duration,
-        attempts: &mut u32,
-    ) -> Result<Option<ImageMetadata>, ImageError> {
+    async fn look_again(&self, mut delay: Duration) -> Result<Option<ImageMetadata>, ImageError> {
+        let broken = Instant::now();
         loop {
             tokio::time::sleep(delay).await;
             match self.find().await? {
@@ -153,10 +260,9 @@ impl Transfer<'_> {
                 }
                 // The server has yet to notice that the upload broke off.
                 Some(found) if found.status == ImageStatus::Saving => {
-                    *attempts += 1;
                     let retry = &self.options.retry;
                     delay = retry
-                        .delay(*attempts, None, self.ctx.run_time())
+                        .until_noticed(broken.elapsed(), self.ctx.run_time())
                         .ok_or(ImageError::StillSaving)?;
                 }
                 found => {
@@ -187,13 +293,25 @@ impl Transfer<'_> {
             return Err(ImageError::Refused(problem));
         }
         match found.status {
-            ImageStatus::Active | ImageStatus::Queued => Ok(found),
+            ImageStatus::Active => self.check_content(&found).map(|()| found),
+            ImageStatus::Queued => Ok(found),
             status if status.is_being_written() => Err(ImageError::Target(PortError::Busy {
                 id: found.id,
                 since: found.updated_at,
             })),
             _ => Err(error),
         }
+    }
+
+    /// An image that is there is the same one, as far as sizes and digests tell.
+    fn check_content(&self, found: &ImageMetadata) -> Result<(), ImageError> {
+        let found = self.target.form().of(found.clone());
+        let filter = &self.options.do_not_replicate;
+        let diff = MetadataDiff::between(self.image, &found, filter);
+        if diff.is_of_content() {
+            return Err(ImageError::DifferentContent(diff));
+        }
+        Ok(())
     }
 
     async fn prove(

@@ -1,25 +1,68 @@
 //! One image to one target: what is planned for it, under which id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoData, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm};
 
 use crate::context::RunContext;
 use crate::ids::{IdProblem, OnIdConflict};
-use crate::plan::{Action, PlannedImage, TargetId};
+use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
 use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
 use crate::replicate::ReplicateOptions;
 use crate::report::{ImageError, Outcome};
 use crate::staging;
-use crate::transfer::{SharedData, Transfer};
+use crate::transfer::{Record, SharedData, Transfer};
 use crate::update::Update;
 use crate::verify;
+
+/// How long the target may take to say what a failure has left there.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
 /// What became of an image that did not fail.
 pub(crate) enum Done {
     Written(Outcome),
     Unchanged,
     LeftAlone,
+    /// Somebody else is writing it.
+    Left(Box<LeftImage>),
+}
+
+/// Why an image could not be written, and what stays of it at the target.
+pub(crate) struct WriteError {
+    pub(crate) error: ImageError,
+    pub(crate) left_behind: Option<Box<ImageMetadata>>,
+}
+
+impl From<ImageError> for WriteError {
+    fn from(error: ImageError) -> Self {
+        Self {
+            error,
+            left_behind: None,
+        }
+    }
+}
+
+/// What is at the target before the data of an image is opened: its record, under the
+/// id that it gets there.
+pub(crate) struct Begun {
+    copy: ImageMetadata,
+    is_new: bool,
+    record: Record,
+}
+
+impl Begun {
+    /// Returns whether there is anything that data can be put into.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.record, Record::Ready(_))
+    }
+}
+
+/// What an image that was left to another run is by now.
+pub(crate) enum Look {
+    There(Outcome),
+    /// Nobody writes it any more.
+    Free(Box<PlannedImage>),
 }
 
 /// Writes images to one target.
@@ -31,23 +74,71 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Does what is planned for an image. If its data is `shared` with other
-    /// targets, that is what it is given first.
+    /// Makes the record ready that the data of an image is to be put into. What fails
+    /// and may pass is tried again at once only if that `waits`.
+    pub(crate) async fn begin(
+        &self,
+        planned: &PlannedImage,
+        waits: bool,
+    ) -> Result<Begun, ImageError> {
+        let image = &planned.image;
+        let mut copy = image.clone();
+        match &planned.target_id {
+            TargetId::Same => {}
+            TargetId::Other(id) => copy.id = id.clone(),
+            TargetId::New(problem) => {
+                return self.begin_anew(image, problem.clone().into(), waits).await;
+            }
+        }
+        let existing = planned.existing.clone();
+        match self.transfer(image, &copy).ready(existing, waits).await {
+            Ok(record) => Ok(Begun {
+                copy,
+                is_new: false,
+                record,
+            }),
+            Err(error) if self.gets_new_id(&error) => self.begin_anew(image, error, waits).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins under a new id, in place of one that cannot be used, as `problem` says.
+    async fn begin_anew(
+        &self,
+        image: &ImageMetadata,
+        problem: ImageError,
+        waits: bool,
+    ) -> Result<Begun, ImageError> {
+        let mut copy = image.clone();
+        copy.id = self.assign_id(image, problem).await?;
+        let record = self.transfer(image, &copy).ready(None, waits).await?;
+        Ok(Begun {
+            copy,
+            is_new: true,
+            record,
+        })
+    }
+
+    /// Does what is planned for an image, of which the record may have been made ready
+    /// already. If its data is `shared` with other targets, that is what it is given
+    /// first.
     pub(crate) async fn write(
         &self,
         planned: PlannedImage,
+        begun: Option<Result<Begun, ImageError>>,
         shared: Option<SharedData>,
-    ) -> Result<Done, ImageError> {
-        let PlannedImage {
-            image,
-            target_id,
-            existing,
-            action,
-            ..
-        } = planned;
-        match action {
-            Action::Copy => self.copy(image, target_id, existing, shared).await,
-            Action::CreateRecord => match self.target.create_record(&image).await {
+    ) -> Result<Done, WriteError> {
+        let (image, existing) = match &planned.action {
+            Action::Copy => return self.copy(planned, begun, shared).await,
+            Action::Check => return self.check(planned).await,
+            Action::CreateRecord | Action::UpdateMetadata(_) => (planned.image, planned.existing),
+        };
+        match planned.action {
+            Action::UpdateMetadata(diff) => {
+                let current = existing.unwrap_or_else(|| image.clone());
+                Ok(self.update(image, &current, diff).await?)
+            }
+            _ => match self.target.create_record(&image).await {
                 Ok(()) => {
                     self.ctx.emit(Event::RecordCreated { id: image.id });
                     Ok(Done::Written(Outcome::RecordCreated))
@@ -56,16 +147,8 @@ impl Writer<'_> {
                 Err(PortError::AlreadyExists { .. } | PortError::Busy { .. }) => {
                     Ok(self.leave_alone(image, SkipReason::BeingWritten { since: None }))
                 }
-                Err(error) => Err(ImageError::Target(error)),
+                Err(error) => Err(ImageError::Target(error).into()),
             },
-            Action::Check => {
-                let existing = existing.unwrap_or_else(|| image.clone());
-                self.check(image, existing).await
-            }
-            Action::UpdateMetadata(diff) => {
-                let current = existing.unwrap_or_else(|| image.clone());
-                self.update(image, &current, diff).await
-            }
         }
     }
 
@@ -95,84 +178,95 @@ impl Writer<'_> {
     }
 
     /// Reads the data that the target has, and copies it again if it is not right.
-    async fn check(
-        &self,
-        image: ImageMetadata,
-        existing: ImageMetadata,
-    ) -> Result<Done, ImageError> {
-        match verify::read(&**self.target, &image, &existing).await {
+    async fn check(&self, planned: PlannedImage) -> Result<Done, WriteError> {
+        let image = &planned.image;
+        let existing = planned.existing.clone().unwrap_or_else(|| image.clone());
+        match verify::read(&**self.target, image, &existing).await {
             Ok(_) => {
                 let filter = &self.options.do_not_replicate;
-                let diff = MetadataDiff::between(&image, &existing, filter).writable();
+                let diff = MetadataDiff::between(image, &existing, filter).writable();
                 if diff.is_empty() {
                     return Ok(Done::Unchanged);
                 }
-                self.update(image, &existing, diff).await
+                Ok(self.update(planned.image, &existing, diff).await?)
             }
             Err(error) => {
                 self.ctx.emit(Event::Repairing {
                     image: Box::new(image.clone()),
                     error: Arc::new(error),
                 });
-                self.copy(image, TargetId::Same, Some(existing), None).await
+                let planned = PlannedImage {
+                    existing: Some(existing),
+                    ..planned
+                };
+                self.copy(planned, None, None).await
             }
+        }
+    }
+
+    /// Looks at an image again that was left to another run, when all else is done.
+    pub(crate) async fn look(&self, left: LeftImage) -> Result<Look, ImageError> {
+        let error = left.error();
+        let mut planned = left.planned;
+        let mut copy = planned.image.clone();
+        if let TargetId::Other(id) = &planned.target_id {
+            copy.id = id.clone();
+        }
+        let transfer = self.transfer(&planned.image, &copy);
+        match transfer.settled().await? {
+            Some(found) if found.is_active() => {
+                let outcome = transfer.already_there(found).await?;
+                self.tell(&planned.image, &outcome);
+                Ok(Look::There(outcome))
+            }
+            Some(found) if found.status == ImageStatus::Queued => {
+                planned.existing = Some(found);
+                Ok(Look::Free(Box::new(planned)))
+            }
+            None => Ok(Look::Free(Box::new(planned))),
+            Some(found) if found.status.is_burnt() => Err(IdProblem::Burnt(found.status).into()),
+            Some(_) => Err(error),
         }
     }
 
     async fn copy(
         &self,
-        image: ImageMetadata,
-        target_id: TargetId,
-        mut existing: Option<ImageMetadata>,
+        planned: PlannedImage,
+        begun: Option<Result<Begun, ImageError>>,
         mut shared: Option<SharedData>,
-    ) -> Result<Done, ImageError> {
-        // Every id can be used in an archive.
-        let on_conflict = match self.target.form() {
-            TargetForm::Whole => OnIdConflict::Fail,
-            _ => self.options.on_id_conflict,
+    ) -> Result<Done, WriteError> {
+        let mut begun = match begun {
+            Some(begun) => begun,
+            None => self.begin(&planned, false).await,
         };
-        let mut copy = image.clone();
-        let mut is_new = false;
-        match target_id {
-            TargetId::Same => {}
-            TargetId::Other(id) => copy.id = id,
-            TargetId::New(problem) => {
-                copy.id = self.assign_id(&image, problem.into()).await?;
-                is_new = true;
-            }
-        }
         loop {
-            let transferred = self.transfer(&image, &copy, existing.take(), shared.take());
-            let error = match transferred.await {
+            let Begun {
+                copy,
+                is_new,
+                record,
+            } = match begun {
+                Ok(begun) => begun,
+                Err(error) => return Ok(self.leave(planned, error)?),
+            };
+            let image = &planned.image;
+            let error = match self.send(image, &copy, record, shared.take()).await {
                 Ok(outcome) => return Ok(Done::Written(outcome)),
                 Err(error) => error,
             };
             if matches!(error, ImageError::DataLost) {
                 self.keep_record(&copy).await;
             }
-            let reason = match (&error, on_conflict) {
-                (ImageError::Target(PortError::Busy { since, .. }), _) => {
-                    let since = since.clone();
-                    SkipReason::BeingWritten { since }
+            if !is_new && self.gets_new_id(&error) {
+                begun = self.begin_anew(image, error, false).await;
+                continue;
+            }
+            return match self.leave(planned, error) {
+                Ok(done) => Ok(done),
+                Err(error) => {
+                    let left_behind = self.left_behind(&copy.id, &error).await;
+                    Err(WriteError { error, left_behind })
                 }
-                (ImageError::Target(PortError::AlreadyExists { .. }), OnIdConflict::Skip) => {
-                    SkipReason::IdTaken
-                }
-                (ImageError::Target(PortError::Damaged { .. }), OnIdConflict::Skip) => {
-                    SkipReason::Id(IdProblem::Spoiled)
-                }
-                (
-                    ImageError::Id(_)
-                    | ImageError::Target(PortError::AlreadyExists { .. } | PortError::Damaged { .. }),
-                    OnIdConflict::NewId,
-                ) if !is_new => {
-                    copy.id = self.assign_id(&image, error).await?;
-                    is_new = true;
-                    continue;
-                }
-                _ => return Err(error),
             };
-            return Ok(self.leave_alone(image, reason));
         }
     }
 
@@ -190,39 +284,107 @@ impl Writer<'_> {
         }
     }
 
+    fn on_conflict(&self) -> OnIdConflict {
+        // Every id can be used in an archive.
+        match self.target.form() {
+            TargetForm::Whole => OnIdConflict::Fail,
+            _ => self.options.on_id_conflict,
+        }
+    }
+
+    fn gets_new_id(&self, error: &ImageError) -> bool {
+        let is_of_id = matches!(
+            error,
+            ImageError::Id(_)
+                | ImageError::DifferentContent(_)
+                | ImageError::Target(PortError::AlreadyExists { .. } | PortError::Damaged { .. })
+        );
+        is_of_id && self.on_conflict() == OnIdConflict::NewId
+    }
+
+    /// Leaves an image alone for an error that is no failure of it, or gives that back.
+    fn leave(&self, planned: PlannedImage, error: ImageError) -> Result<Done, ImageError> {
+        let is_skipped = self.on_conflict() == OnIdConflict::Skip;
+        let (since, is_ours) = match error {
+            ImageError::Target(PortError::Busy { since, .. }) => (since, false),
+            ImageError::StillSaving => (None, true),
+            ImageError::Target(PortError::AlreadyExists { .. }) if is_skipped => {
+                return Ok(self.leave_alone(planned.image, SkipReason::IdTaken));
+            }
+            ImageError::Target(PortError::Damaged { .. }) if is_skipped => {
+                let reason = SkipReason::Id(IdProblem::Spoiled);
+                return Ok(self.leave_alone(planned.image, reason));
+            }
+            error => return Err(error),
+        };
+        self.ctx.emit(Event::Skipped {
+            image: Box::new(planned.image.clone()),
+            reason: SkipReason::BeingWritten {
+                since: since.clone(),
+            },
+        });
+        Ok(Done::Left(Box::new(LeftImage {
+            planned,
+            since,
+            is_ours,
+        })))
+    }
+
     fn leave_alone(&self, image: ImageMetadata, reason: SkipReason) -> Done {
         let image = Box::new(image);
         self.ctx.emit(Event::Skipped { image, reason });
         Done::LeftAlone
     }
 
-    async fn transfer(
-        &self,
-        image: &ImageMetadata,
-        copy: &ImageMetadata,
-        existing: Option<ImageMetadata>,
-        shared: Option<SharedData>,
-    ) -> Result<Outcome, ImageError> {
-        let transfer = Transfer {
+    fn transfer<'a>(&'a self, image: &'a ImageMetadata, copy: &'a ImageMetadata) -> Transfer<'a> {
+        Transfer {
             ctx: self.ctx,
             source: self.source,
             target: self.target,
             options: self.options,
             image,
             copy,
-        };
+        }
+    }
+
+    async fn send(
+        &self,
+        image: &ImageMetadata,
+        copy: &ImageMetadata,
+        record: Record,
+        shared: Option<SharedData>,
+    ) -> Result<Outcome, ImageError> {
+        let transfer = self.transfer(image, copy);
         let outcome = match self.options.stage_for(&**self.target) {
-            Some(stage) => staging::run(&transfer, stage, existing).await?,
-            None => transfer.run(existing, shared).await?,
+            Some(stage) => staging::run(&transfer, stage, record).await?,
+            None => transfer.run(record, shared).await?,
         };
-        if let Outcome::Copied { total_bytes, proof } = outcome {
-            self.ctx.emit(Event::Copied {
-                image: Box::new(image.clone()),
+        self.tell(image, &outcome);
+        Ok(outcome)
+    }
+
+    fn tell(&self, image: &ImageMetadata, outcome: &Outcome) {
+        let image = Box::new(image.clone());
+        match *outcome {
+            Outcome::Copied { total_bytes, proof } => self.ctx.emit(Event::Copied {
+                image,
                 total_bytes,
                 proof,
-            });
+            }),
+            Outcome::AlreadyThere => self.ctx.emit(Event::AlreadyThere { image }),
+            _ => {}
         }
-        Ok(outcome)
+    }
+
+    /// Asks the target what is left there of an image that failed, as far as it can
+    /// tell: a record without data, or a copy that is not published.
+    async fn left_behind(&self, id: &ImageId, error: &ImageError) -> Option<Box<ImageMetadata>> {
+        let is_of_others = matches!(error, ImageError::DifferentContent(_) | ImageError::Id(_));
+        if self.target.form() == TargetForm::Whole || is_of_others || error.is_cancelled() {
+            return None;
+        }
+        let found = tokio::time::timeout(LEFT_BEHIND, self.target.find_image(id)).await;
+        found.ok()?.ok()?.map(Box::new)
     }
 
     /// Gives an image a new id in place of one that cannot be used, as `problem`

@@ -19,8 +19,12 @@ pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliErr
         planned.count()
     };
     let bytes = plan.total_bytes();
+    let left = match plan.left.len() {
+        0 => String::new(),
+        count => format!(", {count} left to another run"),
+    };
     render::data(&format!(
-        "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed",
+        "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
         render::verb(verb),
         count(|action| matches!(action, Action::Copy)),
         render::human_size(bytes),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use replicator_core::{
     DataPolicy, Failure, FormatCheck, ImageError, ImageSource, ImageTarget, OnIdConflict, Plan,
-    PlanTarget, ReplicateOptions, RunContext, TargetRun, Verb, Verify, plan_for_all,
+    PlanTarget, ReplicateOptions, Report, RunContext, TargetRun, Verb, Verify, plan_for_all,
     replicate_to_all,
 };
 
@@ -67,7 +67,7 @@ pub(crate) async fn run(
         run.console.report(name, verb, report, elapsed);
     }
     let not_done = reports.iter().map(|report| report.not_done).sum();
-    let failures = reports.iter().flat_map(|report| &report.failures);
+    let failures = reports.iter().flat_map(Report::all_failures);
     Ok(ends.exit_code(failures, not_done))
 }
 

@@ -102,7 +102,9 @@ impl Progress {
                 }
             }
             Event::RecordCreated { id } => self.ended(id),
-            Event::Copied { image, .. } | Event::MetadataUpdated { image, .. } => {
+            Event::Copied { image, .. }
+            | Event::AlreadyThere { image }
+            | Event::MetadataUpdated { image, .. } => {
                 self.ended(&image.id);
             }
             // Planned, and then left alone.

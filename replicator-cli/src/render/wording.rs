@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use glance_model::{ImageMetadata, MetadataDiff};
+use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
     Event, Failure, LeftOut, Outcome, Proof, Report, SkipReason, Verb, saving_limit,
 };
@@ -74,6 +74,10 @@ impl Wording {
                     Proof::Verified => "verified",
                     _ => "unverifiable",
                 }
+            )),
+            Event::AlreadyThere { image } => info(format!(
+                "Image {} is already there: another run has stored it",
+                named(image)
             )),
             Event::IdAssigned { image, target_id } => Lines {
                 weight: Weight::Problem,
@@ -153,7 +157,27 @@ impl Wording {
     fn failed(&mut self, failure: &Failure) -> Lines {
         let head = format!("error: image {}: ", named_failure(failure));
         let hint = hint(&*failure.error).filter(|hint| self.advised.insert(hint.to_string()));
-        chain(&head, &*failure.error, hint.as_deref())
+        let mut lines = chain(&head, &*failure.error, hint.as_deref());
+        if let Some(left) = &failure.left_behind {
+            let line = format!("left at the target: {}", left_behind(left));
+            let place = lines.lines.len() - usize::from(hint.is_some());
+            lines.lines.insert(place, line);
+        }
+        lines
+    }
+}
+
+/// What a failure has left at the target.
+fn left_behind(image: &ImageMetadata) -> String {
+    let id = &image.id;
+    match &image.status {
+        ImageStatus::Queued => format!("the record {id}, queued, without data"),
+        ImageStatus::Active => {
+            let visibility = image.visibility.map_or("unknown", Visibility::as_str);
+            format!("the image {id}, active, its visibility {visibility}")
+        }
+        status if status.is_burnt() => format!("the id {id}, used up: the image is {status}"),
+        status => format!("the record {id}, {status}"),
     }
 }
 
@@ -199,30 +223,36 @@ pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec
             unverified.count() as u64,
             "not verified (no digest to compare)",
         ),
+        (report.already_there(), "already there"),
+        (report.left.len() as u64, "left to another run"),
         (report.not_done, "not done"),
     ];
-    let [records, unverified, not_done] =
+    let [records, unverified, there, left, not_done] =
         optional.map(|(count, what)| (count > 0).then(|| format!("{count} {what}")));
     let parts = [
         records,
         unverified,
+        there,
         Some(format!("{} updated", report.updated())),
         Some(format!("{} unchanged", report.unchanged)),
         Some(format!("{} skipped", report.skipped)),
         Some(format!("{} failed", report.failures.len())),
+        left,
         not_done,
     ];
     for part in parts.into_iter().flatten() {
         let _ = write!(line, ", {part}");
     }
     let mut lines = vec![line];
-    let mut failed: Vec<&Failure> = report.failures.iter().collect();
-    failed.sort_by(|a, b| a.id.cmp(&b.id));
-    lines.extend(
-        failed
-            .into_iter()
-            .map(|failure| format!("failed: {}", named_failure(failure))),
-    );
+    for (what, failures) in [
+        ("failed", &report.failures),
+        ("not at the target yet", &report.left),
+    ] {
+        let mut failed: Vec<&Failure> = failures.iter().collect();
+        failed.sort_by(|a, b| a.id.cmp(&b.id));
+        let named = failed.into_iter().map(named_failure);
+        lines.extend(named.map(|image| format!("{what}: {image}")));
+    }
     lines
 }
 

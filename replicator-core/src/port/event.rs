@@ -66,6 +66,11 @@ pub enum Event {
         /// How its content is known to be right.
         proof: Proof,
     },
+    /// Somebody else has stored the image meanwhile, with the same content.
+    AlreadyThere {
+        /// The image, as the source describes it.
+        image: Box<ImageMetadata>,
+    },
     /// The metadata of an image was written without its data.
     RecordCreated {
         /// The image.
@@ -138,7 +143,8 @@ pub enum SkipReason {
     /// The archive has no data for it.
     NoData,
     /// Somebody else is writing it to the target, or was when their server died:
-    /// it is taken for dead after [`saving_limit`](crate::saving_limit).
+    /// it is taken for dead after [`saving_limit`](crate::saving_limit). It is looked
+    /// at again when all else is done.
     BeingWritten {
         /// Since when, where the target says it.
         since: Option<String>,

@@ -39,14 +39,33 @@ pub trait ImageTarget: ImageSource {
     /// [`PortError::Adapter`] if what is kept cannot be read.
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError>;
 
+    /// Makes the record ready that an image's data is to be put into, and returns it:
+    /// a new one, or the one without data that is there already (`existing`). A
+    /// target that takes metadata and data at once does nothing, and returns what is
+    /// there.
+    ///
+    /// Records are made in the order of these calls, which is what a server's times of
+    /// creation tell.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::AlreadyExists`] if the id is taken.
+    async fn prepare_record(
+        &self,
+        _metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<Option<ImageMetadata>, PortError> {
+        Ok(existing.cloned())
+    }
+
     /// Writes an image with its data, and returns what the target says of it
     /// then. The metadata is in the target's [`form`](Self::form).
     ///
     /// Until the caller has compared the digests, the image is not published:
     /// its visibility, protection and hiding may have to be set afterwards by
-    /// [`update_metadata`](Self::update_metadata). A record without data that is
-    /// there already (`existing`) is used. Where it says `active`, its data was
-    /// found to be wrong, and is replaced, as far as the target can do it.
+    /// [`update_metadata`](Self::update_metadata). A record without data is used that
+    /// is ready (`existing`); without one, it is made. Where it says `active`, its data
+    /// was found to be wrong, and is replaced, as far as the target can do it.
     ///
     /// If `data` ends in an error, or this future is dropped, the image is not
     /// left looking complete, and a later call can write it again. (Save on a

@@ -159,6 +159,14 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         }
     }
 
+    async fn prepare_record(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<Option<ImageMetadata>, PortError> {
+        self.inner.prepare_record(metadata, existing).await
+    }
+
     async fn write_image(
         &self,
         metadata: &ImageMetadata,

@@ -63,7 +63,7 @@ impl MemoryImages {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn create(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
+    fn create(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, PortError> {
         let mut images = self.lock();
         if images.contains_key(&metadata.id) {
             let id = metadata.id.clone();
@@ -73,8 +73,8 @@ impl MemoryImages {
         record.status = ImageStatus::Queued;
         (record.size, record.checksum) = (None, None);
         (record.hash_algo, record.hash_value) = (None, None);
-        images.insert(record.id.clone(), (record, None));
-        Ok(())
+        images.insert(record.id.clone(), (record.clone(), None));
+        Ok(record)
     }
 }
 
@@ -116,6 +116,21 @@ impl ImageTarget for MemoryImages {
         Ok(None)
     }
 
+    async fn prepare_record(
+        &self,
+        metadata: &ImageMetadata,
+        existing: Option<&ImageMetadata>,
+    ) -> Result<Option<ImageMetadata>, PortError> {
+        if existing.is_some() || !matches!(self.form, TargetForm::V2 { .. }) {
+            return Ok(existing.cloned());
+        }
+        let mut unpublished = metadata.clone();
+        if unpublished.visibility == Some(Visibility::Public) {
+            unpublished.visibility = Some(Visibility::Private);
+        }
+        self.create(&unpublished).map(Some)
+    }
+
     async fn write_image(
         &self,
         metadata: &ImageMetadata,
@@ -150,7 +165,7 @@ impl ImageTarget for MemoryImages {
     }
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
-        self.create(metadata)
+        self.create(metadata).map(drop)
     }
 
     async fn update_metadata(
