@@ -17,7 +17,7 @@ const TABLE: [(&str, &str); 10] = [
     ("2", "usage: an option, a setting or an end makes no sense"),
     (
         "3",
-        "at least one image failed, be it for want of permission; the others are done",
+        "an image failed (be it by a policy), or was left to another run; the others are done",
     ),
     (
         "4",

@@ -316,7 +316,9 @@ fn data_that_is_held_back_is_7() {
     scene.source.add_image(image(3).formats("qcow2", "bare"));
     scene.assert_codes(0, &["dump SOURCE FULL"]);
     scene.assert_codes(7, &["livecopy SOURCE TARGET", "load TARGET FULL"]);
-    assert_eq!(scene.target.images().len(), 2, "the others are done");
+    let mut done = scene.target.images();
+    done.retain(|image| image.status == "active");
+    assert_eq!(done.len(), 2, "the others are done");
 }
 
 #[test]

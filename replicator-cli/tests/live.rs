@@ -25,13 +25,14 @@ mod killed;
 mod killing;
 #[path = "live/names.rs"]
 mod names;
+#[path = "live/odd.rs"]
+mod odd;
 #[path = "live/odd_images.rs"]
 mod odd_images;
 #[path = "live/openstacksdk.rs"]
 mod openstacksdk;
 #[path = "live/server.rs"]
 mod server;
-#[expect(dead_code, reason = "not every test reads the output")]
 mod support;
 #[path = "live/tls.rs"]
 mod tls;

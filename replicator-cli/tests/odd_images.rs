@@ -72,7 +72,12 @@ fn an_image_of_any_bytes_whose_server_has_nothing_to_give_out_has_lost_them() {
     let ran = ended(3, &["livecopy", source.host_port(), target.host_port()]);
     says(&ran, "the source has lost the data of the image");
     says(&ran, "0 copied");
-    assert!(target.images().is_empty());
+    // Their records were made before the data was to be opened, and take some later.
+    assert!(target.images().iter().all(|image| image.status == "queued"));
+    says(
+        &ran,
+        &format!("left at the target: the record {ONE}, queued"),
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn with(fields: &Value) -> Bytes {
 }
 
 /// A record, and the words that have to tell which one it is and what is wrong.
-fn odd_records() -> Vec<(Bytes, &'static [&'static str])> {
+fn odd_records(profile: Profile) -> Vec<(Bytes, &'static [&'static str])> {
     let without = |name: &str| {
         let mut record = good(ODD);
         record.as_object_mut().unwrap().remove(name);
@@ -87,7 +87,10 @@ fn odd_records() -> Vec<(Bytes, &'static [&'static str])> {
         (with(&json!({"status": "weird"})), &[ODD, "bad", "weird"]),
         (with(&json!({"status": 1})), &[ODD, "status"]),
         (without("status"), &[ODD, "good", "status"]),
-        (with(&json!({"visibility": "odd"})), &[ODD, "visibility"]),
+        match profile {
+            Profile::V1Only => (with(&json!({"is_public": "odd"})), &[ODD, "is_public"]),
+            _ => (with(&json!({"visibility": "odd"})), &[ODD, "visibility"]),
+        },
         (nested.into(), &[ODD, "deep"]),
         ("null".into(), &["without an id"]),
         ("[1]".into(), &["without an id"]),
@@ -111,7 +114,7 @@ fn on_both(check: impl Fn(Profile) + Sync) {
 #[test]
 fn an_odd_record_at_the_source_is_an_error_of_that_image_on_every_command() {
     on_both(|profile| {
-        for (record, words) in odd_records() {
+        for (record, words) in odd_records(profile) {
             let (source, target) = (glance(profile), glance(Profile::Today));
             for id in [GOOD, LAST] {
                 source.add_image(ImageSpec::new(id).name("good").data(content()));
@@ -156,7 +159,7 @@ fn an_odd_record_at_the_source_is_an_error_of_that_image_on_every_command() {
 #[test]
 fn an_odd_record_at_the_target_is_an_error_of_that_image() {
     on_both(|profile| {
-        for (record, words) in odd_records() {
+        for (record, words) in odd_records(profile) {
             let (source, target) = (glance(Profile::Today), glance(profile));
             source.add_image(ImageSpec::new(GOOD).name("good").data(content()));
             list(

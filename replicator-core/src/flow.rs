@@ -404,9 +404,7 @@ async fn look_ahead(
     image: &ImageMetadata,
     mut chunks: ImageDataStream,
 ) -> Result<(ImageDataStream, Inspector), ImageError> {
-    let stated = |format: &Option<String>| format.clone().unwrap_or_default();
-    let (disk, container) = (stated(&image.disk_format), stated(&image.container_format));
-    let mut inspector = Inspector::new(&disk, &container);
+    let mut inspector = inspector(image);
     let mut read = Vec::new();
     let mut is_all = false;
     while inspector.wants_more() && inspector.seen_bytes() < MOST_AHEAD_BYTES {
@@ -434,6 +432,22 @@ async fn look_ahead(
         inspector.problem().cloned()
     })?;
     Ok((stream::iter(read).chain(chunks).boxed(), inspector))
+}
+
+/// What would be refused of an image of no bytes, which needs no data to be opened.
+pub(crate) fn look_at_nothing(image: &ImageMetadata) -> Result<(), ImageError> {
+    if !is_empty(image) {
+        return Ok(());
+    }
+    refuse(inspector(image).finish())
+}
+
+fn inspector(image: &ImageMetadata) -> Inspector {
+    let stated = |format: &Option<String>| format.clone().unwrap_or_default();
+    Inspector::new(
+        &stated(&image.disk_format),
+        &stated(&image.container_format),
+    )
 }
 
 fn refuse(problem: Option<ContentProblem>) -> Result<(), ImageError> {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::context::RunContext;
 use crate::digest::DigestAlgorithm;
-use crate::flow::{Ending, Flow, FlowOptions, retry_after};
+use crate::flow::{Ending, Flow, FlowOptions, look_at_nothing, retry_after};
 use crate::ids::{IdProblem, refused_before};
 use crate::port::{Event, ImageData, ImageSource, ImageTarget, PortError};
 use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
@@ -62,6 +62,9 @@ impl Transfer<'_> {
     ) -> Result<Record, ImageError> {
         if let Some(missing) = self.missing_format(existing.as_ref()) {
             return Err(ImageError::NoFormat { missing });
+        }
+        if flow_options(self.target, self.options).inspects {
+            look_at_nothing(self.image)?;
         }
         let (mut attempts, mut taken) = (0, 0);
         loop {

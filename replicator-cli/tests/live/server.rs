@@ -147,6 +147,20 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
+    pub(crate) fn delete_v1(&self, id: &str) {
+        let request = self.client.delete(format!("{}/v1/images/{id}", self.url));
+        assert_eq!(request.send().unwrap().status(), 200, "{id}");
+    }
+
+    /// The ids of all images, the oldest first.
+    pub(crate) fn by_creation(&self) -> Vec<String> {
+        let query = "/v2/images?limit=1000&sort_key=created_at&sort_dir=asc";
+        let page: Value = serde_json::from_str(&self.get(query).text().unwrap()).unwrap();
+        let records = page["images"].as_array().unwrap().iter();
+        let id = |record: &Value| record["id"].as_str().unwrap().to_owned();
+        records.map(id).collect()
+    }
+
     /// All images, as the server lists them.
     fn records(&self) -> Vec<Value> {
         let queries: &[&str] = match (self.is_v2, self.knows_hidden) {
