@@ -44,7 +44,10 @@ fuzz_target!(|data: &[u8]| {
         Ok(end) => assert!(matches!(end, End::Archive(_))),
         Err(error) => {
             let shown = error.to_string();
-            assert!(!shown.contains(char::is_control) && shows_no_user(&shown), "{shown:?}");
+            assert!(
+                !shown.contains(char::is_control) && shows_no_user(&shown),
+                "{shown:?}"
+            );
         }
     }
 
