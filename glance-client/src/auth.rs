@@ -69,6 +69,11 @@ pub trait TokenSource: Send + Sync {
         &'a self,
         rejected: &'a AuthToken,
     ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>>;
+
+    /// Returns whether tokens are had by signing in, so that nobody can give another one.
+    fn signs_in(&self) -> bool {
+        false
+    }
 }
 
 /// A token that stays the same, or none.

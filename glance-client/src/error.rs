@@ -23,6 +23,8 @@ struct Inner {
     message: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    through_proxy: bool,
+    signed_in: bool,
     source: Option<BoxError>,
 }
 
@@ -130,6 +132,8 @@ impl Error {
             message: None,
             request_id: None,
             retry_after: None,
+            through_proxy: false,
+            signed_in: false,
             source: None,
         }))
     }
@@ -191,6 +195,30 @@ impl Error {
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
+    }
+
+    /// Says what a proxy has to do with it.
+    pub(crate) fn of_proxy(mut self, part: String) -> Self {
+        self.0.through_proxy = true;
+        self.with_message(part)
+    }
+
+    /// Says whether the token was had by signing in.
+    pub(crate) fn with_signed_in(mut self, signed_in: bool) -> Self {
+        self.0.signed_in = signed_in;
+        self
+    }
+
+    /// Returns whether the connection that failed was one through a proxy.
+    #[must_use]
+    pub fn is_through_proxy(&self) -> bool {
+        self.0.through_proxy
+    }
+
+    /// Returns whether the token of the request was had by signing in, and not given.
+    #[must_use]
+    pub fn is_signed_in(&self) -> bool {
+        self.0.signed_in
     }
 
     /// Takes out the error that this one comes from: for

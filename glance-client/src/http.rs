@@ -16,7 +16,9 @@ use crate::body::Upload;
 use crate::error::BoxError;
 use crate::limit::Rate;
 use crate::tls;
-use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
+use crate::{
+    AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, Proxy, TokenError, TokenSource,
+};
 
 /// No page of a listing is larger than this.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -43,6 +45,8 @@ pub(crate) struct Http {
     /// It has no read timeout: that of reqwest counts while an upload is still
     /// being sent, and while whoever reads an answer takes a rest.
     client: reqwest::Client,
+    /// What stands between us and the server.
+    proxy: Option<Proxy>,
     /// Whether the server was seen to close a connection that it had not said it
     /// would: some do after each answer. A request that cannot be repeated would
     /// be lost on one, so no connection is kept any more then.
@@ -101,6 +105,7 @@ pub(crate) struct Answer {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) response: reqwest::Response,
+    signed_in: bool,
     stall_timeout: Duration,
     /// How long its body was waited for, and what came, since it last brought
     /// enough.
@@ -129,16 +134,34 @@ impl Http {
         // given as long as any other: reqwest's default is 30 s.
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(config.stall_timeout);
+        let failed = |source: BoxError| {
+            Error::new(
+                ErrorKind::InvalidRequest,
+                &Method::GET,
+                config.endpoint.as_str(),
+            )
+            .with_source(source)
+        };
+        let proxy = Proxy::of_process(config.endpoint.as_str());
+        let proxy = proxy.map_err(|error| failed(error.into()))?;
+        let builder =
+            Proxy::apply(proxy.as_ref(), builder).map_err(|error| failed(error.into()))?;
         // The system's roots take longer to read than many a server to answer.
-        let builder = if tls::may_be_used(&config.endpoint, |name| std::env::var(name).ok()) {
-            config.tls.apply(builder)
+        let is_tls = config.endpoint.as_str().starts_with("https:");
+        let builder = if is_tls || proxy.as_ref().is_some_and(Proxy::is_tls) {
+            config
+                .tls
+                .apply(builder)
+                .map_err(|error| failed(error.into()))?
         } else {
             builder.tls_certs_only([])
         };
-        let failed = |error| Error::of_http(&Method::GET, config.endpoint.as_str(), error);
         Ok(Self {
             endpoint: config.endpoint.clone(),
-            client: builder.build().map_err(failed)?,
+            client: builder
+                .build()
+                .map_err(|error| failed(error.without_url().into()))?,
+            proxy,
             closes_silently: AtomicBool::new(false),
             tokens: Arc::clone(&config.tokens),
             stall_timeout: config.stall_timeout,
@@ -320,11 +343,21 @@ impl Http {
                 method,
                 url,
                 response,
+                signed_in: self.tokens.signs_in(),
                 stall_timeout: self.stall_timeout,
                 waited: Duration::ZERO,
                 came_bytes: 0,
             }),
-            Err(error) => Err(Error::of_http(&method, &url, error)),
+            Err(error) => {
+                let error = Error::of_http(&method, &url, error);
+                match &self.proxy {
+                    Some(proxy) if error.kind() == ErrorKind::Connect => {
+                        let part = proxy.part_in(&error);
+                        Err(error.of_proxy(part))
+                    }
+                    _ => Err(error),
+                }
+            }
         }
     }
 
@@ -382,13 +415,8 @@ impl Answer {
         }
         body.truncate(ERROR_BYTES);
         let headers = self.response.headers();
-        Err(Error::of_answer(
-            &self.method,
-            &self.url,
-            status,
-            headers,
-            &body,
-        ))
+        let error = Error::of_answer(&self.method, &self.url, status, headers, &body);
+        Err(error.with_signed_in(self.signed_in))
     }
 
     /// Reads a JSON body.

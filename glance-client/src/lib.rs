@@ -12,6 +12,7 @@ mod limit;
 mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
+mod proxy;
 mod stores;
 mod survey;
 #[cfg(feature = "testing")]
@@ -26,6 +27,7 @@ pub use config::{ApiChoice, ClientConfig};
 pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
 pub use limit::{Limits, Rate};
+pub use proxy::{InvalidProxy, Proxy};
 pub use stores::Store;
 pub use survey::{Quota, Survey};
 pub use tls::{InvalidPem, Tls, is_spoken_at as speaks_tls};

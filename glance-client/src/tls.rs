@@ -2,38 +2,50 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
-
-use crate::Endpoint;
+use reqwest::{Client, ClientBuilder, redirect};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InconsistentKeys, RootCertStore,
+    SignatureScheme,
+};
 
 /// Whom a client trusts, and what it shows of itself. By default these are the
 /// system's roots, and nothing.
 #[derive(Clone, Default)]
 pub struct Tls {
-    roots: Vec<Certificate>,
-    identity: Option<Identity>,
+    roots: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<CertifiedKey>>,
     is_insecure: bool,
 }
 
-/// A text that has no certificate in it, or no key.
+/// Certificates or a key that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {0} in PEM form in it")]
+#[error("{0}")]
 pub struct InvalidPem(&'static str);
 
+const NO_CERTIFICATE: InvalidPem = InvalidPem("there is no certificate in PEM form in it");
+const BROKEN: InvalidPem = InvalidPem("a certificate in it is broken");
+const NO_SYSTEM: InvalidPem = InvalidPem("the system has no certificates of CAs; name some");
+
 impl Tls {
-    /// Trusts these certificates, and no longer those of the system.
+    /// Trusts these certificates, and no longer those of the system. A server may also show one of
+    /// them itself, be it a CA's.
     ///
     /// # Errors
     ///
-    /// [`InvalidPem`] if there is none in it.
+    /// [`InvalidPem`] if there is none in it, or one cannot be read.
     pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, InvalidPem> {
-        let roots = Certificate::from_pem_bundle(pem).unwrap_or_default();
-        if roots.is_empty() {
-            return Err(InvalidPem("certificate"));
-        }
-        self.roots = roots;
+        self.roots = certificates(pem)?;
+        anchors(&self.roots)?;
         Ok(self)
     }
 
@@ -42,11 +54,28 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`InvalidPem`] if one of them is missing.
+    /// [`InvalidPem`] if one of them is missing or broken, or the key is another one's.
     pub fn with_identity(mut self, pem: &[u8]) -> Result<Self, InvalidPem> {
-        let identity = Identity::from_pem(pem);
-        let identity = identity.map_err(|_| InvalidPem("certificate with its private key"))?;
-        self.identity = Some(identity);
+        let chain = certificates(pem)?;
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+            let is_encrypted = String::from_utf8_lossy(pem).contains("ENCRYPTED");
+            InvalidPem(match is_encrypted {
+                true => "its private key has a password, which cannot be given",
+                false => "there is no private key in PEM form in it",
+            })
+        })?;
+        let key = provider().key_provider.load_private_key(key);
+        let key = key.map_err(|_| InvalidPem("its private key cannot be read"))?;
+        let identity = CertifiedKey::new(chain, key);
+        // Certificates that cannot be looked into, as those of X.509 v1, are the server's to judge.
+        match identity.keys_match() {
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                return Err(InvalidPem("the private key is not that of the certificate"));
+            }
+            Err(Error::InvalidCertificate(CertificateError::BadEncoding)) => return Err(BROKEN),
+            _ => {}
+        }
+        self.identity = Some(Arc::new(identity));
         Ok(self)
     }
 
@@ -64,14 +93,50 @@ impl Tls {
     }
 
     /// Has another HTTP client do so, too: one that speaks to Keystone.
-    pub fn apply(&self, mut builder: ClientBuilder) -> ClientBuilder {
-        if !self.roots.is_empty() {
-            builder = builder.tls_certs_only(self.roots.iter().cloned());
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPem`] if nobody is named whom to trust, and the system has none.
+    pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, InvalidPem> {
+        if self.roots.is_empty() && self.identity.is_none() {
+            return Ok(builder.tls_danger_accept_invalid_certs(self.is_insecure));
         }
-        if let Some(identity) = &self.identity {
-            builder = builder.identity(identity.clone());
-        }
-        builder.tls_danger_accept_invalid_certs(self.is_insecure)
+        Ok(builder.tls_backend_preconfigured(self.config()?))
+    }
+
+    fn config(&self) -> Result<ClientConfig, InvalidPem> {
+        let provider = provider();
+        let listed = match (self.is_insecure, self.roots.as_slice()) {
+            (true, _) => None,
+            (false, []) => Some(rustls_native_certs::load_native_certs().certs),
+            (false, roots) => Some(roots.to_vec()),
+        };
+        let trusted = match listed {
+            None => None,
+            Some(listed) => {
+                let roots = Arc::new(anchors(&listed).map_err(|_| NO_SYSTEM)?);
+                let builder = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+                Some((builder.build().map_err(|_| NO_SYSTEM)?, listed))
+            }
+        };
+        let verifier = Verifier {
+            trusted,
+            provider: Arc::clone(&provider),
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|_| InvalidPem("there is no version of TLS"))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let identity = SingleCertAndKey::from(Arc::clone(identity));
+                config.with_client_cert_resolver(Arc::new(identity))
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 }
 
@@ -117,12 +182,133 @@ pub async fn is_spoken_at(url: &str) -> bool {
     false
 }
 
-/// Says whether there may be TLS on the way: of the server, or of a proxy before it.
-pub(crate) fn may_be_used(endpoint: &Endpoint, env: impl Fn(&str) -> Option<String>) -> bool {
-    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-    let mut urls = proxies.into_iter().filter_map(env);
-    let is_tls = |url: &str| url.to_ascii_lowercase().starts_with("https:");
-    is_tls(endpoint.as_str()) || urls.any(|proxy| is_tls(&proxy))
+fn provider() -> Arc<CryptoProvider> {
+    let default = CryptoProvider::get_default().cloned();
+    default.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
+}
+
+/// Takes CAs as far as they can be used. In a long list, one that cannot is of no matter.
+fn anchors(listed: &[CertificateDer<'static>]) -> Result<RootCertStore, InvalidPem> {
+    let mut roots = RootCertStore::empty();
+    match roots.add_parsable_certificates(listed.iter().cloned()) {
+        (0, _) => Err(BROKEN),
+        _ => Ok(roots),
+    }
+}
+
+/// Reads the certificates of a file in PEM form.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
+    let text = String::from_utf8_lossy(pem);
+    let text = text.trim_start_matches('\u{feff}');
+    // The words of OpenSSL for a certificate with what it may be trusted for behind it.
+    let text = ["TRUSTED ", "X509 "]
+        .iter()
+        .fold(text.to_owned(), |text, word| {
+            text.replace(&format!("{word}CERTIFICATE-----"), "CERTIFICATE-----")
+        });
+    let mut certificates = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        let certificate = certificate.map_err(|_| BROKEN)?;
+        let len = der_len(&certificate).ok_or(BROKEN)?;
+        let alone = certificate.get(..len).ok_or(BROKEN)?;
+        certificates.push(CertificateDer::from(alone.to_vec()));
+    }
+    match certificates.is_empty() {
+        true => Err(NO_CERTIFICATE),
+        false => Ok(certificates),
+    }
+}
+
+/// How long the first element of a DER text is (X.690, 8.1.3).
+fn der_len(der: &[u8]) -> Option<usize> {
+    let first = *der.get(1)?;
+    if first < 0x80 {
+        return Some(2 + usize::from(first));
+    }
+    let bytes = usize::from(first & 0x7f);
+    let len = der
+        .get(2..2 + bytes)
+        .filter(|len| (1..=4).contains(&len.len()))?;
+    let len = len
+        .iter()
+        .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+    Some(2 + bytes + len)
+}
+
+/// Trusts the CAs that are listed, and servers that show a listed certificate itself, as OpenSSL
+/// does: a CA's own is no server's to the library (RFC 5280), but most self-signed ones are.
+#[derive(Debug)]
+struct Verifier {
+    /// `None` trusts everybody.
+    trusted: Option<(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>)>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some((verifier, listed)) = &self.trusted else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified =
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // Both are found only after that it is in force has been.
+            Err(Error::InvalidCertificate(error))
+                if is_of_issuer(&error) && listed.contains(end_entity) =>
+            {
+                let certificate = ParsedCertificate::try_from(end_entity)?;
+                rustls::client::verify_server_name(&certificate, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match &self.trusted {
+            None => Ok(HandshakeSignatureValid::assertion()),
+            Some((verifier, _)) => verifier.verify_tls12_signature(message, certificate, signature),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match &self.trusted {
+            None => Ok(HandshakeSignatureValid::assertion()),
+            Some((verifier, _)) => verifier.verify_tls13_signature(message, certificate, signature),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+/// Whether a certificate was refused for nothing but who has issued it.
+fn is_of_issuer(error: &CertificateError) -> bool {
+    match error {
+        CertificateError::UnknownIssuer => true,
+        // It has no name of its own in rustls.
+        CertificateError::Other(error) => format!("{error:?}").contains("CaUsedAsEndEntity"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -130,23 +316,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_uses_tls_only_by_a_proxy() {
-        let plain = Endpoint::parse("glance:9292").unwrap();
-        let secure = Endpoint::parse("https://glance:9292").unwrap();
-        let none = |_: &str| None;
-        assert!(!may_be_used(&plain, none));
-        assert!(may_be_used(&secure, none));
-        for (proxy, is_used) in [("http://proxy:1", false), ("HTTPS://proxy:1", true)] {
-            let env = |name: &str| (name == "ALL_PROXY").then(|| proxy.to_owned());
-            assert_eq!(may_be_used(&plain, env), is_used, "{proxy}");
-        }
-    }
-
-    #[test]
     fn what_is_no_pem_is_refused() {
-        for text in ["", "secret", "-----BEGIN CERTIFICATE-----\n"] {
-            let error = Tls::default().with_roots(text.as_bytes()).unwrap_err();
-            assert_eq!(error, InvalidPem("certificate"), "{text:?}");
+        for (text, error) in [
+            ("", NO_CERTIFICATE),
+            ("secret", NO_CERTIFICATE),
+            ("-----BEGIN CERTIFICATE-----\n", BROKEN),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                BROKEN,
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
+                BROKEN,
+            ),
+        ] {
+            let found = Tls::default().with_roots(text.as_bytes()).unwrap_err();
+            assert_eq!(found, error, "{text:?}");
             assert!(Tls::default().with_identity(text.as_bytes()).is_err());
         }
     }

@@ -26,7 +26,7 @@ use self::catalog::Choice;
 use self::credentials::Credentials;
 use self::entry::{Entry, Region, Regions, Settings};
 pub(crate) use self::env::Environment;
-pub(crate) use self::error::{AuthError, AuthErrorKind, hint_of_connection};
+pub(crate) use self::error::{AuthError, AuthErrorKind, HINT_OF_PROXY, hint_of_connection};
 use self::files::Found;
 use self::keystone::Keystone;
 pub(crate) use self::keystone::{Details, Named};

@@ -136,7 +136,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
                  the image anew at the end where they are wrong",
             );
         }
-        return hint_of_refusal(error).or_else(|| hint_of_request(error.kind()));
+        return hint_of_refusal(error).or_else(|| hint_of_request(error));
     }
     match error.downcast_ref() {
         Some(CliError::End(ParseEndError::Endpoint(error))) => return hint_of_endpoint(error),
@@ -302,8 +302,14 @@ fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
     )
 }
 
-fn hint_of_request(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
+fn hint_of_request(error: &glance_client::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        ErrorKind::Connect if error.is_through_proxy() => auth::HINT_OF_PROXY,
+        ErrorKind::Unauthorized if error.is_signed_in() => {
+            "Keystone gave the token for this cloud, and its image service does not take it: the \
+             rules of an application credential may leave out the image service, a token of the \
+             entry's own may have expired, or the endpoint is that of another cloud"
+        }
         ErrorKind::Connect => "is the server running, and are its host and port right?",
         ErrorKind::SpeaksTls => "write the address as a URL with https://",
         ErrorKind::Unanswered => {

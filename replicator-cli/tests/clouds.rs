@@ -361,3 +361,27 @@ fn a_plain_token_that_a_transfer_may_outlive_is_warned_of() {
     assert!(ran.stderr.contains("cannot be renewed"), "{ran:?}");
     assert!(!ran.stderr.contains("right"), "{ran:?}");
 }
+
+#[test]
+fn a_proxy_that_cannot_be_reached_is_named_and_no_proxy_keeps_it_out_of_the_way() {
+    let lab = Lab::new(AUTH);
+    let size = |no_proxy: &str| {
+        let mut command = program();
+        command
+            .args(["size", "cloud:c/One", "--retries", "0"])
+            .env("HOME", lab.home.path())
+            .env("OS_CLIENT_CONFIG_FILE", lab.home.path().join("clouds.yaml"))
+            .env("http_proxy", "http://me:s3cret@127.0.0.1:1")
+            .env("no_proxy", no_proxy);
+        Ran::from(command.output().unwrap())
+    };
+    let ran = size("");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let named = "the proxy http://127.0.0.1:1 (http_proxy) cannot be reached";
+    assert!(ran.stderr.contains(named), "{ran:?}");
+    assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    for no_proxy in ["*", "127.0.0.1", "127.0.0.0/8", "example.org, *"] {
+        let ran = size(no_proxy);
+        assert_eq!(ran.code, Some(0), "{no_proxy}: {ran:?}");
+    }
+}

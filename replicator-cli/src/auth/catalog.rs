@@ -3,21 +3,37 @@
 use std::collections::BTreeSet;
 
 use glance_client::Endpoint;
-use serde::Deserialize;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::Value;
 
 use super::error::AuthError;
 
 /// A service of the catalog. What is not there may also be null.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub(super) struct Service {
     #[serde(rename = "type")]
     service_type: Option<String>,
     name: Option<String>,
-    endpoints: Option<Vec<CatalogEndpoint>>,
+    #[serde(deserialize_with = "usable")]
+    endpoints: Vec<CatalogEndpoint>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Takes a list, null for an empty one, without what in it is not as it has to be: it need not
+/// be what we look for.
+pub(super) fn usable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let list: Option<Vec<Value>> = Deserialize::deserialize(deserializer)?;
+    let list = list.into_iter().flatten();
+    Ok(list
+        .filter_map(|value| serde_json::from_value(value).ok())
+        .collect())
+}
+
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
 struct CatalogEndpoint {
     interface: Option<String>,
@@ -77,7 +93,7 @@ pub(super) fn image_endpoint(
         service.service_type.as_deref() == Some(wanted_type) && !is_other
     });
     let endpoints: Vec<_> = images
-        .flat_map(|service| service.endpoints.iter().flatten())
+        .flat_map(|service| &service.endpoints)
         .filter_map(|endpoint| {
             let url = endpoint.url.as_deref().filter(|url| !url.is_empty())?;
             Some((endpoint, endpoint.interface.as_deref()?, url))

@@ -123,9 +123,10 @@ impl Credentials {
         }
     }
 
-    /// The name of the method, as Keystone has it.
-    pub(super) fn method(&self) -> &'static str {
-        self.methods.first().map_or("none", Method::name)
+    /// The names of the methods, as Keystone has them.
+    pub(super) fn methods(&self) -> String {
+        let names: Vec<_> = self.methods.iter().map(Method::name).collect();
+        names.join(" and ")
     }
 
     /// What is sent to Keystone, secrets and all.

@@ -65,13 +65,13 @@ pub(crate) enum AuthError {
     },
     /// Keystone knows the caller not, or does not let it in.
     #[error(
-        "{cloud}: Keystone at {url} refuses to sign in with {method}: {status}{}",
+        "{cloud}: Keystone at {url} refuses to sign in with {methods}: {status}{}",
         said(message)
     )]
     Refused {
         cloud: String,
         url: String,
-        method: &'static str,
+        methods: String,
         status: u16,
         message: Option<String>,
     },
@@ -79,6 +79,25 @@ pub(crate) enum AuthError {
         "{cloud}: the token is expired or not valid, and there are no credentials for another one"
     )]
     TokenExpired { cloud: String },
+    /// The credentials are right as far as they go.
+    #[error("{cloud}: Keystone at {url} wants more than {methods}: {wanted}")]
+    MoreWanted {
+        cloud: String,
+        url: String,
+        methods: String,
+        wanted: String,
+    },
+    /// The request makes no sense to Keystone.
+    #[error(
+        "{cloud}: Keystone at {url} does not take the sign-in: {status}{}",
+        said(message)
+    )]
+    NotTaken {
+        cloud: String,
+        url: String,
+        status: u16,
+        message: Option<String>,
+    },
     /// Keystone is not there, or fails.
     #[error("{cloud}: Keystone at {url} fails: {status}{}", said(message))]
     Failed {
@@ -87,11 +106,19 @@ pub(crate) enum AuthError {
         status: u16,
         message: Option<String>,
     },
-    #[error("{cloud}: Keystone at {url} cannot be reached")]
+    #[error("{cloud}: Keystone at {url} cannot be reached{}", said(proxy))]
     Unreachable {
         cloud: String,
         url: String,
+        /// What a proxy has to do with it.
+        proxy: Option<String>,
         source: reqwest::Error,
+    },
+    #[error("{cloud}: what Keystone at {url} answers cannot be used: {problem}")]
+    Answer {
+        cloud: String,
+        url: String,
+        problem: String,
     },
     #[error("{cloud}: what answers at {url} is no Keystone: {problem}")]
     NotKeystone {
@@ -115,7 +142,9 @@ pub(crate) enum AuthErrorKind {
 impl AuthError {
     pub(crate) fn kind(&self) -> AuthErrorKind {
         match self {
-            Self::Refused { .. } | Self::TokenExpired { .. } => AuthErrorKind::Denied,
+            Self::Refused { .. } | Self::MoreWanted { .. } | Self::TokenExpired { .. } => {
+                AuthErrorKind::Denied
+            }
             Self::Failed { .. } | Self::Unreachable { .. } => AuthErrorKind::Unavailable,
             _ => AuthErrorKind::Usage,
         }
@@ -134,13 +163,18 @@ impl AuthError {
                     .to_owned()
             }
             Self::UnknownRegion { known, .. } => format!("known are {}", known.join(", ")),
-            Self::AmbiguousRegion { known, .. } => format!(
-                "name one as cloud:NAME/REGION, or in OS_REGION_NAME; there are {}",
-                known.join(", ")
-            ),
+            Self::AmbiguousRegion { cloud, known } => {
+                // For a cloud that is named, the variable does not count.
+                let place = match cloud.starts_with("cloud:") {
+                    true => format!("as {cloud}/REGION"),
+                    false => "in OS_REGION_NAME".to_owned(),
+                };
+                format!("name one {place}; there are {}", known.join(", "))
+            }
             Self::NoInterface { known, .. } => format!("there are {}", known.join(", ")),
             Self::NoScope { .. } => {
-                "name a project (project_name or project_id, OS_PROJECT_NAME or OS_PROJECT_ID)"
+                "name a project (project_name or project_id, OS_PROJECT_NAME or OS_PROJECT_ID), or a \
+                 trust (trust_id, OS_TRUST_ID)"
                     .to_owned()
             }
             Self::NoImageService { .. } => {
@@ -148,14 +182,25 @@ impl AuthError {
                  endpoint that is not in it"
                     .to_owned()
             }
-            Self::Refused { method, status, .. } => refused(method, *status).to_owned(),
+            Self::Refused {
+                methods,
+                status,
+                message,
+                ..
+            } => refused(methods, *status, message.as_deref())?.to_owned(),
+            Self::MoreWanted { .. } => {
+                "auth_type: v3multifactor signs in with all that auth_methods lists, such as \
+                 [v3password, v3totp]"
+                    .to_owned()
+            }
             Self::TokenExpired { .. } => {
                 "`openstack token issue` gives a new token; with a password or an application \
                  credential, tokens are renewed as needed"
                     .to_owned()
             }
             Self::Failed { .. } => "Keystone was asked several times; try again later".to_owned(),
-            Self::Unreachable { source, .. } => hint_of_connection(source)
+            Self::Unreachable { source, proxy, .. } => hint_of_connection(source)
+                .or(proxy.as_ref().map(|_| HINT_OF_PROXY))
                 .unwrap_or("is auth_url right, and can it be reached from here?")
                 .to_owned(),
             Self::NotKeystone { .. } => {
@@ -166,8 +211,22 @@ impl AuthError {
     }
 }
 
-fn refused(method: &str, status: u16) -> &'static str {
-    match (method, status) {
+/// What can be done where a proxy is in between.
+pub(crate) const HINT_OF_PROXY: &str =
+    "is the proxy right, and running? NO_PROXY lists the hosts that are reached without one";
+
+fn refused(methods: &str, status: u16, message: Option<&str>) -> Option<&'static str> {
+    // Where Keystone says what it is, there is nothing to guess.
+    let says = |words: &[&str]| {
+        message.is_some_and(|message| words.iter().any(|word| message.contains(word)))
+    };
+    if says(&["password is expired"]) {
+        return Some("`openstack user password set` gives the user a new one");
+    }
+    if says(&["locked", "disabled", "unsupported method", "insecure_debug"]) {
+        return None;
+    }
+    Some(match (methods, status) {
         (_, 403) => "the credentials are right, and Keystone does not let them do this",
         ("application_credential", _) => {
             "the secret is wrong, or the application credential is expired, deleted or another \
@@ -175,11 +234,15 @@ fn refused(method: &str, status: u16) -> &'static str {
         }
         ("token", _) => "the token is expired, revoked or not of this cloud",
         ("totp", _) => "a passcode is good for one time, and for half a minute or so",
+        (methods, _) if methods.contains("totp") => {
+            "a passcode is good for one time, and for half a minute or so; or the user, its \
+             domain, the password or the project is wrong: Keystone does not say which"
+        }
         _ => {
             "the user, its domain, the password or the project is wrong, or the user has no role \
              in the project: Keystone does not say which"
         }
-    }
+    })
 }
 
 /// What can be done about a TLS connection that failed.
@@ -192,8 +255,8 @@ pub(crate) fn hint_of_connection(
         let has = |part: &str| text.contains(part);
         if has("UnknownIssuer") || has("CaUsedAsEndEntity") || has("self-signed") {
             return Some(
-                "the server's certificate is of no CA that is known here; give its CA in cacert \
-                 or OS_CACERT",
+                "the server's certificate is of no CA that is known here; give its CA in --cacert, \
+                 in cacert of the cloud's entry, or, for env: and addresses, in OS_CACERT",
             );
         }
         if has("Expired") || has("certificate expired") {
@@ -202,7 +265,14 @@ pub(crate) fn hint_of_connection(
         if has("NotValidForName") || has("not valid for name") {
             return Some("the server's certificate is for another host name than that of the URL");
         }
-        if has("CertificateRequired") || has("HandshakeFailure") {
+        if has("HandshakeFailure") {
+            return Some(
+                "the server has no TLS cipher or version in common with us (TLS 1.2 with ECDHE and \
+                 AEAD, or TLS 1.3), or it wants a client certificate: cert and key, or OS_CERT and \
+                 OS_KEY",
+            );
+        }
+        if has("CertificateRequired") {
             return Some(
                 "the server wants a client certificate: cert and key, or OS_CERT and OS_KEY",
             );

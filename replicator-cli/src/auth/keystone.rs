@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use glance_client::{AuthToken, InvalidToken, Tls};
+use glance_client::{AuthToken, InvalidToken, Proxy, Tls};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::redirect;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::catalog::Service;
+use super::catalog::{Service, usable};
 use super::credentials::Credentials;
 use super::error::{AuthError, hint_of_connection};
 use super::secret::Secret;
@@ -37,6 +38,8 @@ pub(super) struct Keystone {
     credentials: Credentials,
     stall_timeout: Duration,
     retry_until: Option<Instant>,
+    /// What stands between us and Keystone.
+    proxy: Option<Proxy>,
 }
 
 /// What Keystone gives.
@@ -55,10 +58,21 @@ pub(super) struct Grant {
 pub(crate) struct Details {
     pub(crate) user: Option<Named>,
     pub(crate) project: Option<Named>,
-    pub(crate) roles: Option<Vec<Named>>,
+    #[serde(deserialize_with = "usable")]
+    pub(crate) roles: Vec<Named>,
     expires_at: Option<String>,
     issued_at: Option<String>,
+    #[serde(deserialize_with = "services")]
     pub(super) catalog: Option<Vec<Service>>,
+}
+
+/// Without a scope there is no catalog, which is not the same as an empty one.
+fn services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Service>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Services(#[serde(deserialize_with = "usable")] Vec<Service>);
+
+    let services: Option<Services> = Deserialize::deserialize(deserializer)?;
+    Ok(services.map(|Services(services)| services))
 }
 
 impl Details {
@@ -77,8 +91,15 @@ impl Details {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Named {
+    #[serde(deserialize_with = "or_empty")]
     pub(crate) id: String,
+    #[serde(deserialize_with = "or_empty")]
     pub(crate) name: String,
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    Ok(text.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -107,14 +128,15 @@ impl Keystone {
             .http1_only()
             .pool_max_idle_per_host(0)
             .connect_timeout(Duration::from_secs(10));
+        let proxy = Proxy::of_process(&url).map_err(|error| wrong(error.to_string()))?;
+        let client = Proxy::apply(proxy.as_ref(), client);
+        let client = client.map_err(|error| wrong(error.to_string()))?;
         let client = tls
             .apply(client)
+            .map_err(|error| wrong(error.to_string()))?;
+        let client = client
             .build()
-            .map_err(|source| AuthError::Unreachable {
-                cloud: cloud.to_owned(),
-                url: url.clone(),
-                source,
-            })?;
+            .map_err(|error| wrong(format!("no HTTP client can be made: {error}")))?;
         Ok(Self {
             client,
             cloud: cloud.to_owned(),
@@ -122,6 +144,7 @@ impl Keystone {
             credentials,
             stall_timeout: STALL_TIMEOUT,
             retry_until: None,
+            proxy,
         })
     }
 
@@ -204,7 +227,7 @@ impl Keystone {
         let (status, headers) = (answer.status(), answer.headers().clone());
         tracing::debug!(
             url = self.url,
-            method = self.credentials.method(),
+            methods = self.credentials.methods(),
             status = status.as_u16(),
             elapsed = ?obtained_at.elapsed(),
             request_id = ?headers.get("x-openstack-request-id"),
@@ -217,7 +240,7 @@ impl Keystone {
             .map_err(|error| at_once(self.unreachable(error)))?
         {
             if body.len() + chunk.len() > ANSWER_BYTES {
-                return Err(at_once(self.no_keystone("its answer is too long")));
+                return Err(at_once(self.unusable("it is longer than 4 MiB")));
             }
             body.extend_from_slice(&chunk);
         }
@@ -244,10 +267,15 @@ impl Keystone {
             .and_then(|token| token.to_str().ok());
         let token = token.ok_or_else(|| self.no_keystone("there is no token in its answer"))?;
         secrets::know(token);
-        let token = AuthToken::new(token).map_err(|error| self.no_keystone(error.to_string()))?;
+        let token = AuthToken::new(token).map_err(|error| self.unusable(error.to_string()))?;
         // The error would have parts of the body in it.
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|_| self.no_keystone("its answer is not that of Keystone v3"))?;
+        let answer: Answer = serde_json::from_slice(body).map_err(|_| {
+            let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
+            match answer.get("token") {
+                Some(_) => self.unusable("what it says of the token is not as Keystone v3 says it"),
+                None => self.no_keystone("its answer is not that of Keystone v3"),
+            }
+        })?;
         let details = answer.token;
         // What is new was issued just now, whatever the clocks say.
         let now = details.issued_at().filter(|_| self.can_renew());
@@ -277,7 +305,16 @@ impl Keystone {
         AuthError::Unreachable {
             cloud: self.cloud.clone(),
             url: self.url.clone(),
+            proxy: self.proxy.as_ref().map(|proxy| proxy.part_in(&error)),
             source: error.without_url(),
+        }
+    }
+
+    fn unusable(&self, problem: impl Into<String>) -> AuthError {
+        AuthError::Answer {
+            cloud: self.cloud.clone(),
+            url: self.url.clone(),
+            problem: problem.into(),
         }
     }
 
@@ -299,7 +336,11 @@ impl Keystone {
         match status.as_u16() {
             401 | 403 => {}
             404 if is_keystone => {}
-            429 | 500..=599 => {
+            // Too much at once, where it says when to come again.
+            413 if !headers.contains_key(header::RETRY_AFTER) && is_keystone => {
+                return self.not_taken(status, message);
+            }
+            413 | 429 | 500..=599 => {
                 return AuthError::Failed {
                     cloud,
                     url,
@@ -314,6 +355,7 @@ impl Keystone {
                 let to = to.map_or_else(String::new, |to| format!(" to {to}"));
                 return self.no_keystone(format!("it redirects{to}, and passwords do not follow"));
             }
+            _ if is_keystone => return self.not_taken(status, message),
             status => {
                 let message = message.map_or_else(String::new, |text| format!(": {text}"));
                 return self.no_keystone(format!("{status}{message}"));
@@ -322,10 +364,28 @@ impl Keystone {
         if self.credentials.bare_token().is_some() && status != StatusCode::FORBIDDEN {
             return AuthError::TokenExpired { cloud };
         }
-        AuthError::Refused {
-            cloud,
-            url,
-            method: self.credentials.method(),
+        let methods = self.credentials.methods();
+        match more_wanted(body) {
+            Some(wanted) => AuthError::MoreWanted {
+                cloud,
+                url,
+                methods,
+                wanted,
+            },
+            None => AuthError::Refused {
+                cloud,
+                url,
+                methods,
+                status: status.as_u16(),
+                message,
+            },
+        }
+    }
+
+    fn not_taken(&self, status: StatusCode, message: Option<String>) -> AuthError {
+        AuthError::NotTaken {
+            cloud: self.cloud.clone(),
+            url: self.url.clone(),
             status: status.as_u16(),
             message,
         }
@@ -368,6 +428,20 @@ fn tokens_url(auth_url: &str) -> Option<String> {
         .find_map(|version| base.strip_suffix(version))
         .unwrap_or(base);
     Some(format!("{}/v3/auth/tokens", base.trim_end_matches('/')))
+}
+
+/// The methods that Keystone wants together, where it has given a receipt for the first ones.
+fn more_wanted(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Receipt {
+        required_auth_methods: Vec<Vec<String>>,
+    }
+    let receipt: Receipt = serde_json::from_slice(body).ok()?;
+    let ways = receipt.required_auth_methods.iter();
+    let ways: Vec<_> = ways.map(|methods| methods.join(" and ")).collect();
+    let mut text = ways.join(", or ");
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// Keystone's words.

@@ -240,7 +240,7 @@ async fn the_endpoint_is_that_of_the_region_and_the_interface() {
         (
             with(None, None),
             "cloud:c has several regions, and none is named",
-            "name one as cloud:NAME/REGION, or in OS_REGION_NAME; there are RegionOne, RegionTwo",
+            "name one as cloud:c/REGION; there are RegionOne, RegionTwo",
             AuthErrorKind::Usage,
         ),
         (
@@ -328,8 +328,8 @@ async fn each_refusal_of_keystone_is_an_error_of_its_own() {
         (
             "username: a, password: right",
             Some(400),
-            "is no Keystone: 400: Keystone's words",
-            "auth_url has to lead",
+            "does not take the sign-in: 400: Keystone's words",
+            "",
             AuthErrorKind::Usage,
         ),
     ] {
@@ -342,7 +342,7 @@ async fn each_refusal_of_keystone_is_an_error_of_its_own() {
         let found = cloud.sign_in().await.unwrap_err();
         assert!(found.to_string().contains(error), "{found}");
         assert!(
-            found.hint().unwrap().starts_with(hint),
+            found.hint().unwrap_or_default().starts_with(hint),
             "{:?}",
             found.hint()
         );

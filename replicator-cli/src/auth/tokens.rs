@@ -170,6 +170,10 @@ impl TokenSource for CloudTokens {
         let token = self.token_after(rejected);
         token.map(|token| token.map_err(token_error)).boxed()
     }
+
+    fn signs_in(&self) -> bool {
+        true
+    }
 }
 
 fn token_error(error: Arc<AuthError>) -> TokenError {

@@ -113,8 +113,7 @@ impl Facts {
         };
         self.line("user", name(details.user.as_ref()));
         self.line("project", name(details.project.as_ref()));
-        let roles = details.roles.as_deref().unwrap_or_default();
-        let roles: Vec<&str> = roles.iter().map(|role| &*role.name).collect();
+        let roles: Vec<&str> = details.roles.iter().map(|role| &*role.name).collect();
         self.line("roles", roles.join(", "));
         let is_admin = roles.contains(&"admin");
         if is_admin {
