@@ -175,11 +175,19 @@ impl GlanceClient {
         found.as_ref().and_then(taken).map_or(Ok(()), Err)
     }
 
-    /// Says why an image takes no data: it has some by now, or is being written.
+    /// Returns why an image takes no data: it has some by now, or is or was being written.
     async fn conflict(&self, id: &ImageId, error: Error) -> PortError {
-        let found = ImageTarget::find_image(self, id).await;
-        let taken = found.ok().flatten().as_ref().and_then(taken);
-        taken.unwrap_or_else(|| port_error(error, Operation::WriteData(id.clone())))
+        let found = ImageTarget::find_image(self, id).await.ok().flatten();
+        if let Some(taken) = found.as_ref().and_then(taken) {
+            return taken;
+        }
+        let operation = Operation::WriteData(id.clone());
+        // An earlier upload, which broke off, was still there, and is gone by now.
+        if found.is_some_and(|found| found.status == ImageStatus::Queued) {
+            let kind = FailureKind::Transient { retry_after: None };
+            return PortError::adapter(operation, kind, error);
+        }
+        port_error(error, operation)
     }
 
     /// Makes sure that there is a record that says what `wanted` says, and no more, and
