@@ -20,6 +20,14 @@ mod end;
 mod endpoint;
 #[path = "../../replicator-cli/src/render/escape.rs"]
 mod escape;
+/// A run that signs in nowhere knows no secrets.
+mod secrets {
+    use std::borrow::Cow;
+
+    pub(crate) fn masked(text: &str) -> Cow<'_, str> {
+        Cow::Borrowed(text)
+    }
+}
 
 use self::end::{End, ParseEndError};
 pub use self::endpoint::{Endpoint, ParseEndpointError};
