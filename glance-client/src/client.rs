@@ -195,6 +195,12 @@ impl GlanceClient {
                     }
                     result => result?,
                 };
+                if v1::lost_headers(answer.response.headers()) {
+                    let what = "its headers end too early: a property of the image has an empty line \
+                                in its value, which Images v1 writes as it is; read the image \
+                                through v2, or correct the property";
+                    return Err(answer.error(ErrorKind::InvalidAnswer, what));
+                }
                 Ok(Some(Download::new(0, answer, limits)))
             }
             ApiVersion::V2 { .. } => {

@@ -365,7 +365,9 @@ async fn headers_that_are_none_do_no_harm() {
     let raw = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Image-Meta-Id: {ONE}\r\n\
          X-Image-Meta-Property-Two: one\r\n or two\r\nlines\r\n\
-         X-Image-Meta-Property-With blank: x\r\nX-Image-Meta-Status: active\r\n\r\n01234"
+         X-Image-Meta-Property-With blank: x\r\nX-Image-Meta-Status: active\r\n\
+         X-Image-Meta-Size: 5\r\nX-Image-Meta-Is_public: False\r\n\
+         X-Image-Meta-Updated_at: 2026-11-26T19:54:14\r\n\r\n01234"
     );
     glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
     let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
@@ -373,6 +375,24 @@ async fn headers_that_are_none_do_no_harm() {
     let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     assert_eq!(chunks.concat(), b"01234");
+}
+
+/// As Glance 15.0.2 answers for a property that came through v2.
+#[tokio::test]
+async fn headers_that_a_property_ends_are_told_and_their_rest_is_not_taken_for_data() {
+    let (glance, client) = start(Profile::V1Only).await;
+    let raw = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Image-Meta-Status: active\r\n\
+         X-Image-Meta-Property-One: a\n\nb\r\nX-Image-Meta-Id: {ONE}\r\n\
+         X-Image-Meta-Size: 5\r\n\r\n01234"
+    );
+    glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
+    let error = client.image_data(&id(ONE), 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
+    assert!(
+        error.to_string().contains("an empty line in its value"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,18 @@ pub(crate) struct Written {
     pub(crate) image: V1Record,
 }
 
+/// What v1 says of every image that it gives out, in any order.
+const OF_EVERY_IMAGE: [&str; 5] = ["id", "status", "size", "is_public", "updated_at"];
+
+/// Returns whether a part of the headers has got into the body: v1 writes the values of
+/// properties as they are, and an empty line ends the headers.
+pub(crate) fn lost_headers(headers: &HeaderMap) -> bool {
+    let prefix = "x-image-meta-";
+    let says_anything = headers.keys().any(|name| name.as_str().starts_with(prefix));
+    let is_lost = |field: &&str| !headers.contains_key(format!("{prefix}{field}"));
+    says_anything && OF_EVERY_IMAGE.iter().any(|field| is_lost(&field))
+}
+
 /// `marker` is an id as a query holds it.
 pub(crate) fn list(limit: u32, filter: &str, marker: Option<&str>) -> Request {
     let mut path = format!("/v1/images/detail?limit={limit}&sort_key=id&sort_dir=asc{filter}");

@@ -99,7 +99,7 @@ fn odd_data_reaches_todays_glance_or_spoils_nothing_there() {
         assert_eq!(found[id].status, "active");
         assert!(target.data(id) == source.data(id), "{id}: other bytes");
     }
-    // Only an upload whose end was refused has made a record, and left nothing in it.
+    // A record is made before data is opened, and nothing of what is refused is left in it.
     for id in &refused {
         if let Some(found) = found.get(id) {
             assert_eq!(
@@ -108,7 +108,6 @@ fn odd_data_reaches_todays_glance_or_spoils_nothing_there() {
             );
         }
     }
-    assert!(found.len() <= taken.len() + 1, "{found:?}");
 }
 
 #[test]
@@ -197,7 +196,7 @@ fn an_image_whose_record_was_brought_back_without_its_data_is_found_by_verify() 
             said.contains("the target has no data for the image"),
             "{said}"
         );
-        assert!(said.contains("2 verified"), "{said}");
+        assert!(said.contains("2 same digest on record"), "{said}");
         // To a dump of that server, the data is lost.
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().to_str().unwrap();
