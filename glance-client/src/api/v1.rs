@@ -36,7 +36,7 @@ pub(crate) fn lost_headers(headers: &HeaderMap) -> bool {
     let prefix = "x-image-meta-";
     let says_anything = headers.keys().any(|name| name.as_str().starts_with(prefix));
     let is_lost = |field: &&str| !headers.contains_key(format!("{prefix}{field}"));
-    says_anything && OF_EVERY_IMAGE.iter().any(|field| is_lost(&field))
+    says_anything && OF_EVERY_IMAGE.iter().any(is_lost)
 }
 
 /// `marker` is an id as a query holds it.
