@@ -1,17 +1,18 @@
 //! The one place where requests are sent: token, tracing, status to [`Error`].
 
+mod answer;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::{self, Either};
 use futures_util::pin_mut;
-use glance_model::valid_unicode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect;
-use serde::de::DeserializeOwned;
 
+pub(crate) use self::answer::Answer;
 use crate::body::Upload;
 use crate::error::BoxError;
 use crate::limit::Rate;
@@ -20,24 +21,15 @@ use crate::{
     AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, Proxy, TokenError, TokenSource,
 };
 
-/// No page of a listing is larger than this.
-const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What a token has to outlive: an upload at this speed, and be it empty this long.
 const SLOW_UPLOAD_BYTES_PER_SECOND: f64 = 10.0 * 1024.0 * 1024.0;
 const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
-/// What a body brings at least while it is waited for as long as the stall
-/// timeout: a server that drips a byte now and then would keep us for ever.
-const LEAST_BYTES: u64 = 1024;
 /// v1 sends a header for each property, of which servers allow 128, or as many as
 /// they are set to. The HTTP library's default is 100.
 const MAX_HEADERS: usize = 2048;
 /// A connection is used again if it was idle for no longer than this. Servers keep
 /// theirs for longer, so that few are closed just as they are used.
 const KEPT_IDLE: Duration = Duration::from_secs(1);
-/// What is longer is decoded by a thread that nobody else waits for.
-const LONG_JSON_BYTES: usize = 64 * 1024;
-/// As much of the body of an error as is read.
-const ERROR_BYTES: usize = 16 * 1024;
 
 /// Sends requests to one Glance.
 pub(crate) struct Http {
@@ -97,20 +89,6 @@ impl Request {
     fn is_repeatable(&self) -> bool {
         self.method != Method::POST
     }
-}
-
-/// An answer whose body has yet to be read.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) method: Method,
-    pub(crate) url: String,
-    pub(crate) response: reqwest::Response,
-    signed_in: bool,
-    stall_timeout: Duration,
-    /// How long its body was waited for, and what came, since it last brought
-    /// enough.
-    waited: Duration,
-    came_bytes: u64,
 }
 
 impl Http {
@@ -339,15 +317,10 @@ impl Http {
         let url = self.endpoint.join(&request.path);
         let method = request.method.clone();
         match sent.send().await {
-            Ok(response) => Ok(Answer {
-                method,
-                url,
-                response,
-                signed_in: self.tokens.signs_in(),
-                stall_timeout: self.stall_timeout,
-                waited: Duration::ZERO,
-                came_bytes: 0,
-            }),
+            Ok(response) => {
+                let answer = Answer::new(method, url, response, self.stall_timeout);
+                Ok(answer.signed_in(self.tokens.signs_in()))
+            }
             Err(error) => {
                 let error = Error::of_http(&method, &url, error);
                 match &self.proxy {
@@ -391,97 +364,6 @@ fn upload_time(len_bytes: Option<u64>, limit: Option<Rate>) -> Duration {
     let bytes_per_second = SLOW_UPLOAD_BYTES_PER_SECOND.min(limit);
     let by_size = len_bytes.unwrap_or(0) as f64 / bytes_per_second;
     Duration::from_secs(by_size as u64).max(SHORTEST_UPLOAD)
-}
-
-impl Answer {
-    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(kind, &self.method, &self.url)
-            .with_answer(self.response.status(), self.response.headers())
-            .with_message(message)
-    }
-
-    pub(crate) async fn successful(mut self) -> Result<Self, Error> {
-        let status = self.response.status();
-        if status.is_success() {
-            return Ok(self);
-        }
-        // The status counts, even if the connection breaks after it.
-        let mut body = BytesMut::new();
-        while body.len() < ERROR_BYTES {
-            match self.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        body.truncate(ERROR_BYTES);
-        let headers = self.response.headers();
-        let error = Error::of_answer(&self.method, &self.url, status, headers, &body);
-        Err(error.with_signed_in(self.signed_in))
-    }
-
-    /// Reads a JSON body.
-    pub(crate) async fn json<T>(self) -> Result<T, Error>
-    where
-        T: DeserializeOwned + Send + 'static,
-    {
-        self.decoded(|body| {
-            serde_json::from_slice(body).or_else(|_| serde_json::from_str(&valid_unicode(body)))
-        })
-        .await
-    }
-
-    /// Reads a body by what `decode` makes of it.
-    pub(crate) async fn decoded<T: Send + 'static>(
-        mut self,
-        decode: impl FnOnce(&[u8]) -> Result<T, serde_json::Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk().await? {
-            if body.len() + chunk.len() > ANSWER_BYTES {
-                let what = format!("it is longer than {} MiB", ANSWER_BYTES >> 20);
-                return Err(self.error(ErrorKind::TooLong, what));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let body_bytes = body.len();
-        let decode = move || decode(&body).map_err(BoxError::from);
-        let decoded = if body_bytes > LONG_JSON_BYTES {
-            let decoded = tokio::task::spawn_blocking(decode).await;
-            decoded.unwrap_or_else(|panicked| Err(panicked.into()))
-        } else {
-            decode()
-        };
-        decoded.map_err(|source| {
-            let what = "this is no answer of an Image API";
-            self.error(ErrorKind::InvalidAnswer, what)
-                .with_source(source)
-        })
-    }
-
-    /// The next part of the body. Only the time that it is waited for counts:
-    /// whoever reads may take a rest.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let begun = Instant::now();
-        let chunk = tokio::time::timeout(self.stall_timeout, self.response.chunk()).await;
-        let failed = |kind| Error::new(kind, &self.method, &self.url);
-        let chunk = match chunk {
-            Ok(Ok(chunk)) => chunk,
-            Ok(Err(error)) => return Err(Error::of_http(&self.method, &self.url, error)),
-            Err(elapsed) => {
-                return Err(failed(ErrorKind::Stalled).with_source(BoxError::from(elapsed)));
-            }
-        };
-        self.waited += begun.elapsed();
-        self.came_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if self.waited >= self.stall_timeout && chunk.is_some() {
-            if self.came_bytes < LEAST_BYTES {
-                let what = format!("only {} bytes came in {:?}", self.came_bytes, self.waited);
-                return Err(failed(ErrorKind::Stalled).with_message(what));
-            }
-            (self.waited, self.came_bytes) = (Duration::ZERO, 0);
-        }
-        Ok(chunk)
-    }
 }
 
 #[cfg(test)]
