@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glance_client::{ApiChoice, AuthToken, ClientConfig, GlanceClient, Tls};
-use replicator_core::{End as Side, IdMap, ImageSource, ImageTarget, Stage, TargetIds};
+use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
 use self::nothing::Nothing;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use glance_client::{EndpointProblem, ErrorKind, InvalidToken, ParseEndpointError};
 use glance_model::{ContentProblem, FilterError};
-use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortError};
+use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
 use crate::auth::{self, AuthError, AuthErrorKind};
@@ -177,7 +177,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              another id",
         );
     }
-    if let Some(ImageError::TargetDiffers { .. }) = error.downcast_ref() {
+    if let Some(ImageError::Content(Wrong::TargetDiffers { .. })) = error.downcast_ref() {
         return Some(
             "what came to the target is not what was sent: a network or a proxy on the way, or \
              the disks of its store, may be at fault; the copy cannot be written over, and is not \
@@ -191,8 +191,10 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              wrong one and is deleted there, its id stays used up until it is purged)",
         );
     }
-    if let Some(ImageError::ReadBack { .. } | ImageError::SourceDigest { .. }) =
-        error.downcast_ref()
+    if let Some(
+        ImageError::Content(Wrong::ReadBack { .. })
+        | ImageError::Content(Wrong::SourceDigest { .. }),
+    ) = error.downcast_ref()
     {
         return Some(
             "in an archive, `dump --verify read-back` reads what is there and copies what is \
@@ -208,7 +210,7 @@ fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
              dump (`openstack image set --activate ID`)",
         );
     }
-    if let Some(ImageError::Hollow) = error.downcast_ref() {
+    if let Some(ImageError::Content(Wrong::Hollow)) = error.downcast_ref() {
         return Some(
             "its data is gone from the store, or its record was brought back without it \
              (glance-scrubber --restore); whoever runs the target can put the data back; else \
@@ -389,7 +391,7 @@ fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
 mod tests {
     use std::sync::Arc;
 
-    use replicator_core::{End, Operation};
+    use replicator_core::{Operation, Side};
 
     use super::*;
 
@@ -409,8 +411,8 @@ mod tests {
         let denied = PortError::adapter(Operation::ListImages, FailureKind::Denied, "401");
         let unusable = PortError::adapter(Operation::ListImages, FailureKind::Unusable, "300");
         let listing = |source| {
-            let end = End::Source;
-            CliError::Listing(ListingError::Failed { end, source })
+            let side = Side::Source;
+            CliError::Listing(ListingError::Failed { side, source })
         };
         for (error, code) in [
             (listing(denied), 4),

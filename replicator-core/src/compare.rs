@@ -2,10 +2,9 @@
 
 use glance_model::{BadRecord, DoNotReplicate, ImageMetadata, MetadataDiff};
 
-use crate::context::RunContext;
-use crate::ids::TargetIds;
-use crate::merge::{End, ListingError, MergedListing, Next};
-use crate::port::{ImageSource, ImageTarget, PortError};
+use crate::list::pairs::{ListingError, MergedListing, Next};
+use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
+use crate::run::context::RunContext;
 
 /// What is different about one image.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub enum Difference {
     /// One of the ends holds something that cannot be used.
     Damaged {
         /// Which end.
-        end: End,
+        side: Side,
         /// What is wrong.
         error: PortError,
     },
@@ -86,21 +85,21 @@ impl Comparison<'_> {
         while let Some(next) = self.listing.next(self.ctx).await? {
             let pair = match next {
                 Next::Pair(pair) => *pair,
-                Next::NoImage(end, bad) => return Ok(Some(Compared::bad(end, bad))),
+                Next::NoImage(side, bad) => return Ok(Some(Compared::bad(side, bad))),
             };
             let Some(source) = pair.source else {
                 if let Some(Err(PortError::BadRecord(bad))) = pair.target {
-                    return Ok(Some(Compared::bad(End::Target, bad)));
+                    return Ok(Some(Compared::bad(Side::Target, bad)));
                 }
                 continue;
             };
             self.compared += 1;
             let (name, difference) = match (source, pair.target) {
                 (Err(PortError::BadRecord(bad)), _) => {
-                    return Ok(Some(Compared::bad(End::Source, bad)));
+                    return Ok(Some(Compared::bad(Side::Source, bad)));
                 }
-                (Err(error), _) => (None, Some(damaged(End::Source, error))),
-                (Ok(source), Some(Err(error))) => (source.name, Some(damaged(End::Target, error))),
+                (Err(error), _) => (None, Some(damaged(Side::Source, error))),
+                (Ok(source), Some(Err(error))) => (source.name, Some(damaged(Side::Target, error))),
                 (Ok(source), None) => {
                     let missing = source.is_active().then_some(Difference::Missing);
                     (source.name, missing)
@@ -130,15 +129,15 @@ impl Comparison<'_> {
 }
 
 impl Compared {
-    fn bad(end: End, mut bad: Box<BadRecord>) -> Self {
+    fn bad(side: Side, mut bad: Box<BadRecord>) -> Self {
         Self {
             id: bad.id.clone(),
             name: bad.name.take(),
-            difference: damaged(end, PortError::BadRecord(bad)),
+            difference: damaged(side, PortError::BadRecord(bad)),
         }
     }
 }
 
-fn damaged(end: End, error: PortError) -> Difference {
-    Difference::Damaged { end, error }
+fn damaged(side: Side, error: PortError) -> Difference {
+    Difference::Damaged { side, error }
 }

@@ -2,14 +2,16 @@
 
 mod data;
 mod error;
-mod event;
 mod id_map;
+mod side;
 mod source;
+mod stage;
 mod target;
 
 pub use data::{ImageData, ImageDataStream};
 pub use error::{Cause, FailureKind, Operation, PortError};
-pub use event::{Event, EventSink, LeftOut, NoEvents, SkipReason};
-pub use id_map::IdMap;
+pub use id_map::{IdMap, TargetIds};
+pub use side::Side;
 pub use source::{ImageSource, ImageStream, gives_last_byte};
-pub use target::{ImageTarget, Stage};
+pub use stage::Stage;
+pub use target::ImageTarget;

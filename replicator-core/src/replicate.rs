@@ -1,144 +1,16 @@
 //! How images are replicated, and to which targets.
 
-use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
-use glance_model::{DoNotReplicate, TargetForm};
-
-use crate::context::RunContext;
-use crate::ids::{OnIdConflict, TargetIds};
+use crate::copy::schedule::Schedule;
+use crate::copy::target::TargetRun;
 use crate::plan::Plan;
-use crate::port::{Event, IdMap, ImageSource, ImageTarget, Stage, gives_last_byte};
-use crate::proof::Verify;
-use crate::report::{Failure, ImageError, Report};
-use crate::retry::RetryPolicy;
-use crate::schedule::Schedule;
-use crate::staging;
-
-/// Whether image data is copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DataPolicy {
-    /// Data and metadata.
-    #[default]
-    Copy,
-    /// Metadata only; the data of no image is opened.
-    MetadataOnly,
-}
-
-/// Whether the beginning of image data is looked at before it is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FormatCheck {
-    /// For targets that may refuse data for its format: Glances since 2019.
-    #[default]
-    Auto,
-    /// Never.
-    Off,
-}
-
-/// How images are replicated.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ReplicateOptions {
-    /// What is neither compared nor sent.
-    pub do_not_replicate: DoNotReplicate,
-    /// Whether data is copied.
-    pub data: DataPolicy,
-    /// How many images are written at a time with their data.
-    pub transfers: NonZeroUsize,
-    /// How many images are written at a time of which there is only metadata to
-    /// be written.
-    pub checkers: NonZeroUsize,
-    /// How much is done to know that a copy is right.
-    pub verify: Verify,
-    /// Whether data that the target would refuse is sent all the same.
-    pub format_check: FormatCheck,
-    /// When what failed is tried again.
-    pub retry: RetryPolicy,
-    /// Where each image is proven before its first byte is sent to a target with
-    /// v1 alone. Other targets need none, and no two targets may share one.
-    pub stage: Option<Arc<dyn Stage>>,
-    /// What becomes of an image whose id cannot be used at the target.
-    pub on_id_conflict: OnIdConflict,
-    /// Which images go by another id at the target.
-    pub id_map: Option<Arc<dyn IdMap>>,
-    /// What time it is, counted from 1970 (UTC). Without it, no record that is in
-    /// `saving` at the target is taken for one whose upload is dead.
-    pub now: Option<Duration>,
-}
-
-impl Default for ReplicateOptions {
-    fn default() -> Self {
-        Self {
-            do_not_replicate: DoNotReplicate::default(),
-            data: DataPolicy::default(),
-            transfers: const { NonZeroUsize::new(4).unwrap() },
-            checkers: const { NonZeroUsize::new(8).unwrap() },
-            verify: Verify::default(),
-            format_check: FormatCheck::default(),
-            retry: RetryPolicy::default(),
-            stage: None,
-            on_id_conflict: OnIdConflict::default(),
-            id_map: None,
-            now: None,
-        }
-    }
-}
-
-impl ReplicateOptions {
-    /// Which images go by another id at the target.
-    pub(crate) fn target_ids(&self) -> TargetIds {
-        let ids = self.id_map.as_ref().map(|map| map.target_ids());
-        ids.unwrap_or_default()
-    }
-
-    /// The stage, if images for this target go over it.
-    pub(crate) fn stage_for(&self, target: &dyn ImageTarget) -> Option<&Arc<dyn Stage>> {
-        self.stage
-            .as_ref()
-            .filter(|_| target.form() == TargetForm::V1)
-    }
-}
-
-/// A target of a run, and what is to be done there.
-#[non_exhaustive]
-pub struct TargetRun {
-    /// Where what happens at this target is reported to.
-    pub ctx: RunContext,
-    /// The target.
-    pub target: Arc<dyn ImageTarget>,
-    /// What is to be done.
-    pub plan: Plan,
-    /// How.
-    pub options: ReplicateOptions,
-}
-
-impl TargetRun {
-    /// Puts together what a run needs to know of a target.
-    pub fn new(
-        ctx: &RunContext,
-        target: Arc<dyn ImageTarget>,
-        plan: Plan,
-        options: &ReplicateOptions,
-    ) -> Self {
-        Self {
-            ctx: ctx.clone(),
-            target,
-            plan,
-            options: options.clone(),
-        }
-    }
-}
-
-impl fmt::Debug for TargetRun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetRun")
-            .field("plan", &self.plan)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
-    }
-}
+use crate::port::{ImageSource, ImageTarget, gives_last_byte};
+use crate::run::context::RunContext;
+use crate::run::error::{Failure, ImageError};
+use crate::run::event::Event;
+use crate::run::options::ReplicateOptions;
+use crate::run::report::Report;
 
 /// Runs a plan to its end, and reports what became of each image.
 ///
@@ -182,7 +54,7 @@ pub async fn replicate_to_all(
         tell_withheld(&*source, run).await;
         if let Some(stage) = run.options.stage_for(&*run.target) {
             let ids = run.options.target_ids();
-            staging::tidy(&**stage, &*run.target, &run.plan.images, &ids).await;
+            crate::copy::staging::tidy(&**stage, &*run.target, &run.plan.images, &ids).await;
         }
     }
     Schedule::new(ctx, source, targets).run().await

@@ -2,10 +2,11 @@
 
 use futures_util::TryStreamExt as _;
 
-use crate::context::RunContext;
-use crate::merge::{End, ListingError};
-use crate::port::{Event, ImageSource, PortError};
-use crate::report::{Failure, ImageError};
+use crate::list::pairs::ListingError;
+use crate::port::{ImageSource, PortError, Side};
+use crate::run::context::RunContext;
+use crate::run::error::{Failure, ImageError};
+use crate::run::event::Event;
 
 /// The sum over the active images of an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSiz
             Ok(Some(_)) => {}
             Err(PortError::BadRecord(bad)) => {
                 total.failed += 1;
-                ctx.emit(Event::Failed(Failure::of_record(End::Source, bad)));
+                ctx.emit(Event::Failed(Failure::of_record(Side::Source, bad)));
             }
             Err(PortError::Damaged { id, source }) => {
                 total.failed += 1;
@@ -51,8 +52,8 @@ pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSiz
                 ctx.emit(Event::Failed(failure));
             }
             Err(source) => {
-                let end = End::Source;
-                return Err(ListingError::Failed { end, source });
+                let side = Side::Source;
+                return Err(ListingError::Failed { side, source });
             }
         }
     }

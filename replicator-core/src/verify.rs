@@ -6,12 +6,14 @@ use std::sync::Arc;
 use glance_model::{ImageId, ImageMetadata};
 use tokio::task::JoinSet;
 
-use crate::context::RunContext;
-use crate::ids::TargetIds;
-use crate::merge::{End, ListingError, MergedListing, Next};
-use crate::port::{Event, FailureKind, ImageSource, PortError};
-use crate::proof::{Proof, compare_stated, read_digest, stated_digest};
-use crate::report::{Failure, ImageError};
+use crate::content::proof::{Proof, compare_stated};
+use crate::content::wrong::Wrong;
+use crate::list::pairs::{ListingError, MergedListing, Next};
+use crate::port::{FailureKind, ImageSource, PortError, Side, TargetIds};
+use crate::run::context::RunContext;
+use crate::run::error::{Failure, ImageError};
+use crate::run::event::Event;
+use crate::run::read_back::read_back;
 
 /// How content is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +66,15 @@ pub async fn verify(
     while let Some(next) = listing.next(ctx).await? {
         let pair = match next {
             Next::Pair(pair) => *pair,
-            Next::NoImage(end, bad) => {
-                report.fail(ctx, Failure::of_record(end, bad));
+            Next::NoImage(side, bad) => {
+                report.fail(ctx, Failure::of_record(side, bad));
                 continue;
             }
         };
         let (image, copy) = match (pair.source, pair.target) {
             (Some(Ok(image)), copy) if image.is_active() => (image, copy),
             (Some(Err(PortError::BadRecord(bad))), _) => {
-                report.fail(ctx, Failure::of_record(End::Source, bad));
+                report.fail(ctx, Failure::of_record(Side::Source, bad));
                 continue;
             }
             (Some(Err(error)), _) => {
@@ -80,7 +82,7 @@ pub async fn verify(
                 continue;
             }
             (None, Some(Err(PortError::BadRecord(bad)))) => {
-                report.fail(ctx, Failure::of_record(End::Target, bad));
+                report.fail(ctx, Failure::of_record(Side::Target, bad));
                 continue;
             }
             _ => continue,
@@ -104,7 +106,7 @@ pub async fn verify(
             let work = async {
                 match by {
                     VerifyBy::Stated => compare(&*target, &image, &copy).await,
-                    VerifyBy::Reading => read(&*target, &image, &copy).await,
+                    VerifyBy::Reading => read_back(&*target, &image, &copy).await,
                 }
             };
             let result = ctx.until_cancelled(work).await;
@@ -125,30 +127,11 @@ async fn compare(
 ) -> Result<Proof, ImageError> {
     let proof = compare_stated(image, copy, image.size.or(copy.size).unwrap_or(0))?;
     match target.has_data(copy).await {
-        Ok(false) => Err(ImageError::Hollow),
+        Ok(false) => Err(Wrong::Hollow.into()),
         // Who may not read the data is told what is on record.
         Err(error) if error.kind() != FailureKind::Denied => Err(ImageError::Target(error)),
         Ok(true) | Err(_) => Ok(proof),
     }
-}
-
-/// Reads the copy of an image, and compares it with what the image should be.
-pub(crate) async fn read(
-    target: &dyn ImageSource,
-    image: &ImageMetadata,
-    copy: &ImageMetadata,
-) -> Result<Proof, ImageError> {
-    let size = image.size.or(copy.size).unwrap_or(0);
-    compare_stated(image, copy, size)?;
-    let Some((algorithm, _, wanted)) = stated_digest(image).or_else(|| stated_digest(copy)) else {
-        return Ok(Proof::Unverifiable);
-    };
-    let found = read_digest(target, &copy.id, algorithm).await;
-    let found = found.map_err(ImageError::Target)?;
-    if found.is_nothing() && size > 0 {
-        return Err(ImageError::Hollow);
-    }
-    found.check(size, wanted)
 }
 
 type Read = (ImageMetadata, Result<Proof, ImageError>);

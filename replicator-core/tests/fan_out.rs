@@ -9,7 +9,7 @@ use glance_model::{ImageStatus, TargetForm};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{
     ImageError, ImageTarget, Outcome, Proof, ReplicateOptions, Report, RunContext, TargetRun, Verb,
-    plan_for_all, replicate_to_all,
+    Wrong, plan_for_all, replicate_to_all,
 };
 
 const LEN: usize = 200_000;
@@ -124,7 +124,7 @@ async fn wrong_data_from_the_source_becomes_an_image_at_none() {
     for (report, target) in reports.iter().zip(&targets) {
         let error = &report.failures[0].error;
         assert!(
-            matches!(**error, ImageError::SourceDigest { .. }),
+            matches!(**error, ImageError::Content(Wrong::SourceDigest { .. })),
             "{error:?}"
         );
         assert!(

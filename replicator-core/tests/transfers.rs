@@ -10,7 +10,7 @@ use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{
     Event, EventSink, ImageData, ImageError, ImageSource, ImageStream, ImageTarget, Outcome,
-    PortError, Proof, ReplicateOptions, Report, RetryPolicy, RunContext, Verb, Verify, plan,
+    PortError, Proof, ReplicateOptions, Report, RetryPolicy, RunContext, Verb, Verify, Wrong, plan,
     replicate,
 };
 
@@ -98,7 +98,7 @@ async fn a_wrong_byte_never_becomes_an_image() {
         let report = livecopy(source, target.clone()).await;
         let error = &report.failures[0].error;
         assert!(
-            matches!(**error, ImageError::SourceDigest { .. }),
+            matches!(**error, ImageError::Content(Wrong::SourceDigest { .. })),
             "{error:?}"
         );
         assert!(error.is_of_content());
@@ -124,7 +124,10 @@ async fn data_of_another_length_than_stated_never_becomes_an_image() {
         let target = MemoryImages::default();
         let report = livecopy(images, target.clone()).await;
         let error = &report.failures[0].error;
-        assert!(matches!(**error, ImageError::Length { .. }), "{error:?}");
+        assert!(
+            matches!(**error, ImageError::Content(Wrong::Length { .. })),
+            "{error:?}"
+        );
         assert!(target.all().iter().all(|image| !image.is_active()));
     }
 }

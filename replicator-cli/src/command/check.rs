@@ -2,7 +2,7 @@
 
 use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
-use replicator_core::End as Side;
+use replicator_core::Side;
 
 use super::Run;
 use crate::auth::{Details, Named};

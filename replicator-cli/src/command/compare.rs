@@ -79,7 +79,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             }
             Ok(())
         }
-        Difference::Damaged { end, error } => {
+        Difference::Damaged { side, error } => {
             counts.damaged += 1;
             let image = match error {
                 PortError::BadRecord(_) => {
@@ -88,7 +88,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
                 // It names the image.
                 _ => String::new(),
             };
-            run.console.failed(&format!("at the {end}, {image}"), error);
+            run.console.failed(&format!("at the {side}, {image}"), error);
             Ok(())
         }
         _ => Ok(()),

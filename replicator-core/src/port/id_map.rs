@@ -1,12 +1,16 @@
 //! Which images go by another id at the target.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use glance_model::ImageId;
 
 use super::PortError;
-use crate::ids::TargetIds;
+
+/// The ids at the target of images that go by another one there, by their ids at
+/// the source.
+pub type TargetIds = BTreeMap<ImageId, ImageId>;
 
 /// Keeps, beyond a run, which images go by another id at the target.
 #[async_trait]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
 
-use crate::digest::DigestAlgorithm;
+use crate::content::digest::DigestAlgorithm;
 use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, PortError, Stage};
 
 /// Metadata, and data where there is any.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tokio::sync::oneshot;
 
-use crate::digest::{DigestAlgorithm, Digester};
+use crate::content::digest::{DigestAlgorithm, Digester};
 use crate::port::{ImageData, PortError};
 
 /// How many chunks may gather before reading waits for the hash.

@@ -2,7 +2,7 @@
 
 use glance_model::ImageMetadata;
 
-use crate::port::SkipReason;
+use crate::run::event::SkipReason;
 
 /// The verbs that write to a target. They differ in what becomes of an image
 /// without data, and of metadata that is there without data.

@@ -10,20 +10,15 @@ use futures_util::stream::{self, StreamExt as _};
 use glance_model::{ImageId, TargetForm};
 use tokio::task::JoinSet;
 
-use crate::context::RunContext;
-use crate::fan_out::{Member, begin_all, write_all, writer};
+use crate::copy::fan_out::{Member, begin_all, write_all, writer};
+use crate::copy::one_image::{Done, Look, WriteError};
+use crate::copy::target::{Target, TargetRun};
 use crate::plan::{Action, LeftImage, PlannedImage};
-use crate::port::{Event, ImageSource, ImageTarget};
-use crate::replicate::{ReplicateOptions, TargetRun};
-use crate::report::{Failure, ImageError, Report};
-use crate::writing::{Done, Look, WriteError};
-
-/// A target, for the tasks that write to it.
-pub(crate) struct Target {
-    pub(crate) ctx: RunContext,
-    pub(crate) images: Arc<dyn ImageTarget>,
-    pub(crate) options: ReplicateOptions,
-}
+use crate::port::ImageSource;
+use crate::run::context::RunContext;
+use crate::run::error::{Failure, ImageError};
+use crate::run::event::Event;
+use crate::run::report::Report;
 
 /// How many images have their records made ready ahead of their data. Whoever ends the
 /// run leaves so many records without data, beside those that are being written.

@@ -1,30 +1,10 @@
 //! Ids that an image cannot have at the target: why, and what becomes of it then.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use glance_model::{ContentProblem, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+use glance_model::{ContentProblem, ImageMetadata, ImageStatus, MetadataDiff};
 
-use crate::proof::{Proof, compare_stated};
-use crate::report::describe;
-
-/// The ids at the target of images that go by another one there, by their ids at
-/// the source.
-pub type TargetIds = BTreeMap<ImageId, ImageId>;
-
-/// What becomes of an image whose id cannot be used at the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnIdConflict {
-    /// It fails.
-    #[default]
-    Fail,
-    /// It is left alone.
-    Skip,
-    /// It is copied under a new id, which is kept in
-    /// [`ReplicateOptions::id_map`](crate::ReplicateOptions::id_map). Without
-    /// one, it fails.
-    NewId,
-}
+use crate::content::proof::{Proof, compare_stated};
 
 /// Why no image can be written under an id at the target, as its listing tells.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +81,21 @@ impl IdProblem {
     }
 }
 
+/// What differs of the content, as a part of a sentence.
+pub(crate) fn describe(diff: &MetadataDiff) -> String {
+    let texts: Vec<String> = diff
+        .changes()
+        .iter()
+        .filter(|change| !change.is_writable())
+        .map(|change| {
+            let target = change.target.as_ref().map(ToString::to_string);
+            let target = target.as_deref().unwrap_or("undefined");
+            format!("its {} is {target}, not {}", change.field, change.source)
+        })
+        .collect();
+    texts.join(", ")
+}
+
 /// Finds out that a target has refused the very data of an image already, and that nothing
 /// has changed: sent again, it would be refused again, and use up another store there.
 pub(crate) fn refused_before(
@@ -118,6 +113,8 @@ pub(crate) fn refused_before(
 
 #[cfg(test)]
 mod tests {
+    use glance_model::ImageId;
+
     use super::*;
 
     fn record(status: ImageStatus) -> ImageMetadata {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use glance_model::ImageMetadata;
 
-use crate::ids::TargetIds;
+use crate::content::proof::compare_stated;
+use crate::copy::transfer::{Record, Transfer};
 use crate::plan::PlannedImage;
-use crate::port::{ImageSource, ImageTarget, NoEvents, PortError, Stage};
-use crate::proof::compare_stated;
-use crate::report::{ImageError, Outcome};
-use crate::transfer::{Record, Transfer};
+use crate::port::{ImageSource, ImageTarget, PortError, Stage, TargetIds};
+use crate::run::error::ImageError;
+use crate::run::event::NoEvents;
+use crate::run::report::Outcome;
 
 /// Copies an image to the stage, and from there to the target. What is staged
 /// and not sent, or staged in part, is taken up by the next run.

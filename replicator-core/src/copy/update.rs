@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use glance_model::{BaseProperty, Field, ImageMetadata, MetadataDiff, TargetForm, Visibility};
 
-use crate::context::RunContext;
-use crate::flow::retry_after;
-use crate::port::{Event, ImageTarget, LeftOut};
-use crate::replicate::ReplicateOptions;
-use crate::report::ImageError;
+use crate::port::ImageTarget;
+use crate::run::context::RunContext;
+use crate::run::error::{ImageError, retry_after};
+use crate::run::event::{Event, LeftOut};
+use crate::run::options::ReplicateOptions;
 
 /// An update of one image at one target.
 pub(crate) struct Update<'a> {

@@ -1,52 +1,13 @@
-//! What became of a run.
+//! Why an image could not be replicated.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use glance_model::{BadRecord, ContentProblem, ImageId, ImageMetadata, MetadataDiff, Visibility};
 
-use crate::digest::DigestAlgorithm;
-use crate::ids::IdProblem;
-use crate::merge::End;
-use crate::port::{FailureKind, PortError};
-use crate::proof::Proof;
-
-/// What a run did. It names each image that it worked on, and counts the others.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Report {
-    /// The images that were written, in the order in which they were finished.
-    pub done: Vec<(ImageId, Outcome)>,
-    /// The images that failed.
-    pub failures: Vec<Failure>,
-    /// The images that were left to another run, and are not at the target yet.
-    pub left: Vec<Failure>,
-    /// How many images needed nothing.
-    pub unchanged: u64,
-    /// How many images were left alone.
-    pub skipped: u64,
-    /// How many images were planned and not begun or not finished, since the run
-    /// was cancelled or the target became unusable.
-    pub not_done: u64,
-}
-
-/// How an image was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// With its data.
-    Copied {
-        /// How long its data is.
-        total_bytes: u64,
-        /// How its content is known to be right.
-        proof: Proof,
-    },
-    /// Not by us: somebody else has stored it meanwhile, with the same content.
-    AlreadyThere,
-    /// Without data.
-    RecordCreated,
-    /// Its metadata was updated.
-    MetadataUpdated,
-}
+use crate::content::wrong::Wrong;
+use crate::port::{FailureKind, PortError, Side};
+use crate::run::id_problem::{IdProblem, describe};
 
 /// An image that failed.
 #[derive(Clone, Debug)]
@@ -74,13 +35,13 @@ impl Failure {
     }
 
     /// The failure of an image whose record cannot be used.
-    pub(crate) fn of_record(end: End, mut bad: Box<BadRecord>) -> Self {
+    pub(crate) fn of_record(side: Side, mut bad: Box<BadRecord>) -> Self {
         let name = bad.name.take();
         let id = bad.id.clone();
         let error = PortError::BadRecord(bad);
-        let error = Arc::new(match end {
-            End::Source => ImageError::Source(error),
-            End::Target => ImageError::Target(error),
+        let error = Arc::new(match side {
+            Side::Source => ImageError::Source(error),
+            Side::Target => ImageError::Target(error),
         });
         Self {
             id,
@@ -113,54 +74,9 @@ pub enum ImageError {
     /// An archive has no data of an image that is deactivated, though the caller may read it.
     #[error("it is deactivated at the source: the archive has its metadata, and not its data")]
     Withheld,
-    /// The target says that it has the image, and has none of its data.
-    #[error("the target has no data for the image, though its record is active and has a digest")]
-    Hollow,
-    /// The source's data is not as long as the source says.
-    #[error("the source gives {found} bytes, and its record says {stated}")]
-    Length {
-        /// What the record says.
-        stated: u64,
-        /// What was read, at least.
-        found: u64,
-    },
-    /// The source's data does not have the digest that the source states.
-    #[error("the data from the source has the {algorithm} {found}, and its record says {stated}")]
-    SourceDigest {
-        /// The algorithm.
-        algorithm: String,
-        /// What the record says.
-        stated: String,
-        /// What was read.
-        found: String,
-    },
-    /// The target does not say of its copy what the source says.
-    #[error("the target states the {property} {target}, and the source {source_value}")]
-    TargetDiffers {
-        /// What is compared: `size`, `checksum`, or the name of an algorithm.
-        property: String,
-        /// What the source says.
-        source_value: String,
-        /// What the target says.
-        target: String,
-    },
-    /// What was read from an end is not what it should be.
-    #[error(
-        "{found_bytes} bytes with the {algorithm} {found} were read, \
-         and not {wanted_bytes} bytes with {wanted}"
-    )]
-    ReadBack {
-        /// The algorithm of both digests.
-        algorithm: DigestAlgorithm,
-        /// The digest that it should have.
-        wanted: String,
-        /// The digest that it has.
-        found: String,
-        /// The length that it should have.
-        wanted_bytes: u64,
-        /// The length that it has.
-        found_bytes: u64,
-    },
+    /// The content of the image is not right.
+    #[error(transparent)]
+    Content(#[from] Wrong),
     /// Both ends have an active image of that id, and they are not the same.
     #[error("the target has another image of that id: {}", describe(.0))]
     DifferentContent(MetadataDiff),
@@ -213,15 +129,7 @@ impl ImageError {
     /// not be copied.
     #[must_use]
     pub fn is_of_content(&self) -> bool {
-        matches!(
-            self,
-            Self::Length { .. }
-                | Self::SourceDigest { .. }
-                | Self::TargetDiffers { .. }
-                | Self::ReadBack { .. }
-                | Self::DifferentContent(_)
-                | Self::Hollow
-        )
+        matches!(self, Self::Content(_) | Self::DifferentContent(_))
     }
 
     /// Returns whether an end holds something of the image that cannot be used.
@@ -274,20 +182,6 @@ fn being_written(since: Option<&str>) -> String {
     )
 }
 
-pub(crate) fn describe(diff: &MetadataDiff) -> String {
-    let texts: Vec<String> = diff
-        .changes()
-        .iter()
-        .filter(|change| !change.is_writable())
-        .map(|change| {
-            let target = change.target.as_ref().map(ToString::to_string);
-            let target = target.as_deref().unwrap_or("undefined");
-            format!("its {} is {target}, not {}", change.field, change.source)
-        })
-        .collect();
-    texts.join(", ")
-}
-
 fn others(diff: &MetadataDiff) -> String {
     let texts = diff.changes().iter().map(|change| {
         let found = change.target.as_ref().map(ToString::to_string);
@@ -297,51 +191,9 @@ fn others(diff: &MetadataDiff) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-impl Report {
-    /// How many images were copied with their data.
-    #[must_use]
-    pub fn copied(&self) -> u64 {
-        self.count(|outcome| matches!(outcome, Outcome::Copied { .. }))
-    }
-
-    /// The images that are not at the target: those that failed, and those that were
-    /// left to another run.
-    pub fn all_failures(&self) -> impl Iterator<Item = &Failure> + Clone {
-        self.failures.iter().chain(&self.left)
-    }
-
-    /// How many images somebody else has stored meanwhile.
-    #[must_use]
-    pub fn already_there(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::AlreadyThere)
-    }
-
-    /// How many bytes of image data were copied.
-    #[must_use]
-    pub fn copied_bytes(&self) -> u64 {
-        let bytes = |outcome: &Outcome| match outcome {
-            Outcome::Copied { total_bytes, .. } => *total_bytes,
-            _ => 0,
-        };
-        self.done.iter().map(|(_, outcome)| bytes(outcome)).sum()
-    }
-
-    /// How many records were written without data.
-    #[must_use]
-    pub fn records_created(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::RecordCreated)
-    }
-
-    /// How many images had their metadata updated.
-    #[must_use]
-    pub fn updated(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::MetadataUpdated)
-    }
-
-    fn count(&self, is_it: impl Fn(&Outcome) -> bool) -> u64 {
-        self.done
-            .iter()
-            .filter(|(_, outcome)| is_it(outcome))
-            .count() as u64
+pub(crate) fn retry_after(error: &ImageError) -> Option<Duration> {
+    match error.port()?.kind() {
+        FailureKind::Transient { retry_after } => retry_after,
+        _ => None,
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 
-use crate::ids::IdProblem;
-use crate::proof::Proof;
-use crate::report::{Failure, ImageError};
+use crate::content::proof::Proof;
+use crate::run::error::{Failure, ImageError};
+use crate::run::id_problem::IdProblem;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::port::{Event, EventSink, NoEvents, PortError};
+use crate::port::PortError;
+use crate::run::event::{Event, EventSink, NoEvents};
 
 /// The events and the cancellation of one run. Clones belong to the same run.
 #[derive(Clone)]

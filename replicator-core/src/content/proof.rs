@@ -2,31 +2,10 @@
 
 use glance_model::{ImageId, ImageMetadata};
 
-use crate::digest::DigestAlgorithm;
-use crate::flow::hashing::{Hashing, take_in};
+use crate::content::digest::DigestAlgorithm;
+use crate::content::hashing::{Hashing, take_in};
+use crate::content::wrong::Wrong;
 use crate::port::{ImageSource, PortError};
-use crate::report::ImageError;
-
-/// How much is done to know that a copy is right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// The data is hashed on its way, its end is held back until the digest is
-    /// what the source states, and what the target states is compared.
-    #[default]
-    Full,
-    /// Only what both ends state is compared, after the upload.
-    Target,
-    /// As `Full`, and the copy is read from the target and hashed again.
-    ReadBack,
-    /// Nothing but the length.
-    None,
-}
-
-impl Verify {
-    pub(crate) fn hashes(self) -> bool {
-        matches!(self, Self::Full | Self::ReadBack)
-    }
-}
 
 /// How the content of a copy is known to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +49,9 @@ pub(crate) fn compare_stated(
     source: &ImageMetadata,
     target: &ImageMetadata,
     sent_bytes: u64,
-) -> Result<Proof, ImageError> {
+) -> Result<Proof, Wrong> {
     let differs = |property: &str, source: String, target: String| {
-        Err(ImageError::TargetDiffers {
+        Err(Wrong::TargetDiffers {
             property: property.to_owned(),
             source_value: source,
             target,
@@ -141,11 +120,11 @@ impl ReadDigest {
         self.len_bytes == 0
     }
 
-    pub(crate) fn check(&self, len_bytes: u64, digest: &str) -> Result<Proof, ImageError> {
+    pub(crate) fn check(&self, len_bytes: u64, digest: &str) -> Result<Proof, Wrong> {
         if self.len_bytes == len_bytes && self.digest.eq_ignore_ascii_case(digest) {
             return Ok(Proof::Verified);
         }
-        Err(ImageError::ReadBack {
+        Err(Wrong::ReadBack {
             algorithm: self.algorithm,
             wanted: digest.to_owned(),
             found: self.digest.clone(),

@@ -6,15 +6,17 @@ use std::time::Duration;
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
 use tokio::time::Instant;
 
-use crate::context::RunContext;
-use crate::digest::DigestAlgorithm;
-use crate::flow::{Ending, Flow, FlowOptions, look_at_nothing, retry_after};
-use crate::ids::{IdProblem, refused_before};
-use crate::port::{Event, ImageData, ImageSource, ImageTarget, PortError};
-use crate::proof::{Proof, Verify, compare_stated, read_digest, stated_digest};
-use crate::replicate::{FormatCheck, ReplicateOptions};
-use crate::report::{ImageError, Outcome};
-use crate::update::Update;
+use crate::content::digest::DigestAlgorithm;
+use crate::content::proof::{Proof, compare_stated, read_digest, stated_digest};
+use crate::copy::flow::{Ending, Flow, FlowOptions, look_at_nothing};
+use crate::copy::update::Update;
+use crate::port::{ImageData, ImageSource, ImageTarget, PortError};
+use crate::run::context::RunContext;
+use crate::run::error::{ImageError, retry_after};
+use crate::run::event::Event;
+use crate::run::id_problem::{IdProblem, refused_before};
+use crate::run::options::{FormatCheck, ReplicateOptions, Verify};
+use crate::run::report::Outcome;
 
 /// How often somebody else may be faster: with the record, and then with its data.
 const MOST_TAKEN: u32 = 2;
@@ -338,7 +340,7 @@ impl Transfer<'_> {
                 let target: &dyn ImageTarget = &**self.target;
                 let found = read_digest(target, &self.copy.id, algorithm).await;
                 let found = found.map_err(ImageError::Target)?;
-                found.check(total_bytes, &wanted)
+                Ok(found.check(total_bytes, &wanted)?)
             }
             // It was hashed on its way, and is what the source states.
             Verify::Full if sent.is_some() && stated_digest(self.image).is_some() => {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use glance_model::TargetForm;
 
-use crate::context::RunContext;
-use crate::flow::{Ending, Flow};
+use crate::copy::flow::{Ending, Flow};
+use crate::copy::one_image::{Begun, Done, WriteError, Writer};
+use crate::copy::target::Target;
+use crate::copy::transfer::{SharedData, flow_options};
+use crate::list::tee::tee;
 use crate::plan::{Action, PlannedImage};
 use crate::port::{ImageData, ImageSource, Operation};
-use crate::report::ImageError;
-use crate::schedule::Target;
-use crate::tee::tee;
-use crate::transfer::{SharedData, flow_options};
-use crate::writing::{Begun, Done, WriteError, Writer};
+use crate::run::context::RunContext;
+use crate::run::error::ImageError;
 
 /// How long one target may hold up the others. Their servers cut a connection on
 /// which nothing comes: the sample configuration of Glance does so after 10 s.

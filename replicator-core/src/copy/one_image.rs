@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm};
 
-use crate::context::RunContext;
-use crate::ids::{IdProblem, OnIdConflict};
+use crate::copy::transfer::{Record, SharedData, Transfer};
+use crate::copy::update::Update;
 use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
-use crate::port::{Event, ImageSource, ImageTarget, PortError, SkipReason};
-use crate::replicate::ReplicateOptions;
-use crate::report::{ImageError, Outcome};
-use crate::staging;
-use crate::transfer::{Record, SharedData, Transfer};
-use crate::update::Update;
-use crate::verify;
+use crate::port::{ImageSource, ImageTarget, PortError};
+use crate::run::context::RunContext;
+use crate::run::error::ImageError;
+use crate::run::event::{Event, SkipReason};
+use crate::run::id_problem::IdProblem;
+use crate::run::options::{OnIdConflict, ReplicateOptions};
+use crate::run::read_back::read_back;
+use crate::run::report::Outcome;
 
 /// How long the target may take to say what a failure has left there.
 const LEFT_BEHIND: Duration = Duration::from_secs(10);
@@ -181,7 +182,7 @@ impl Writer<'_> {
     async fn check(&self, planned: PlannedImage) -> Result<Done, WriteError> {
         let image = &planned.image;
         let existing = planned.existing.clone().unwrap_or_else(|| image.clone());
-        match verify::read(&**self.target, image, &existing).await {
+        match read_back(&**self.target, image, &existing).await {
             Ok(_) => {
                 let filter = &self.options.do_not_replicate;
                 let diff = MetadataDiff::between(image, &existing, filter).writable();
@@ -356,7 +357,7 @@ impl Writer<'_> {
     ) -> Result<Outcome, ImageError> {
         let transfer = self.transfer(image, copy);
         let outcome = match self.options.stage_for(&**self.target) {
-            Some(stage) => staging::run(&transfer, stage, record).await?,
+            Some(stage) => super::staging::run(&transfer, stage, record).await?,
             None => transfer.run(record, shared).await?,
         };
         self.tell(image, &outcome);

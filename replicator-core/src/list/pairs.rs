@@ -1,51 +1,31 @@
 //! Two ordered listings, side by side.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 
 use futures_util::TryStreamExt as _;
 use glance_model::{BadRecord, ImageId, ImageMetadata};
 
-use crate::context::RunContext;
-use crate::ids::TargetIds;
-use crate::port::{ImageStream, PortError};
-
-/// One of the two sides of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Where images come from.
-    Source,
-    /// Where they go.
-    Target,
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Target => "target",
-        })
-    }
-}
+use crate::port::{ImageStream, PortError, Side, TargetIds};
+use crate::run::context::RunContext;
 
 /// The images of an end could not be listed, so nothing was planned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingError {
     /// The end failed.
-    #[error("the {end} could not be listed")]
+    #[error("the {side} could not be listed")]
     Failed {
         /// Which of them.
-        end: End,
+        side: Side,
         /// How.
         source: PortError,
     },
     /// The end does not list its images in ascending order of ids, so that
     /// images could be missed.
-    #[error("the {end} lists image {id} after image {after}, out of order")]
+    #[error("the {side} lists image {id} after image {after}, out of order")]
     OutOfOrder {
         /// Which of them.
-        end: End,
+        side: Side,
         /// The image that came too late.
         id: ImageId,
         /// The one before.
@@ -71,7 +51,7 @@ pub(crate) type Listed = Result<ImageMetadata, PortError>;
 pub(crate) enum Next {
     Pair(Box<Pair>),
     /// A record whose id is none, so that there is nothing to pair it with.
-    NoImage(End, Box<BadRecord>),
+    NoImage(Side, Box<BadRecord>),
 }
 
 /// Merges two listings like a sorted merge join: constant memory for any number
@@ -80,16 +60,16 @@ pub(crate) enum Next {
 /// Images that go by another id at the target, and those whose ids have capitals,
 /// are kept until both listings have ended, and come last.
 pub(crate) struct MergedListing {
-    source: Side,
-    target: Side,
+    source: Listing,
+    target: Listing,
     target_ids: TargetIds,
     other_ids: HashSet<ImageId>,
     kept_of_source: BTreeMap<ImageId, Listed>,
     kept_of_target: BTreeMap<ImageId, Listed>,
 }
 
-struct Side {
-    end: End,
+struct Listing {
+    side: Side,
     stream: ImageStream,
     head: Option<(ImageId, Listed)>,
     no_image: Option<Box<BadRecord>>,
@@ -102,8 +82,8 @@ struct Side {
 impl MergedListing {
     pub(crate) fn new(source: ImageStream, target: ImageStream, target_ids: TargetIds) -> Self {
         Self {
-            source: Side::new(End::Source, source),
-            target: Side::new(End::Target, target),
+            source: Listing::new(Side::Source, source),
+            target: Listing::new(Side::Target, target),
             other_ids: target_ids.values().cloned().collect(),
             target_ids,
             kept_of_source: BTreeMap::new(),
@@ -151,15 +131,15 @@ impl MergedListing {
         let (source, target) = tokio::join!(self.source.fill(ctx), self.target.fill(ctx));
         source?;
         target?;
-        for side in [&mut self.source, &mut self.target] {
-            if let Some(bad) = side.no_image.take() {
-                return Ok(Some(Next::NoImage(side.end, bad)));
+        for listing in [&mut self.source, &mut self.target] {
+            if let Some(bad) = listing.no_image.take() {
+                return Ok(Some(Next::NoImage(listing.side, bad)));
             }
         }
         if self.source.is_done && self.target.is_done {
-            for side in [&mut self.source, &mut self.target] {
-                if side.head.is_none() {
-                    side.head = side.with_capitals.pop_first();
+            for listing in [&mut self.source, &mut self.target] {
+                if listing.head.is_none() {
+                    listing.head = listing.with_capitals.pop_first();
                 }
             }
         }
@@ -177,10 +157,10 @@ impl MergedListing {
     }
 }
 
-impl Side {
-    fn new(end: End, stream: ImageStream) -> Self {
+impl Listing {
+    fn new(side: Side, stream: ImageStream) -> Self {
         Self {
-            end,
+            side,
             stream,
             head: None,
             no_image: None,
@@ -192,7 +172,7 @@ impl Side {
 
     async fn fill(&mut self, ctx: &RunContext) -> Result<(), ListingError> {
         while self.head.is_none() && self.no_image.is_none() && !self.is_done {
-            let end = self.end;
+            let side = self.side;
             let next = ctx
                 .until_cancelled(self.stream.try_next())
                 .await
@@ -213,14 +193,14 @@ impl Side {
                         break;
                     }
                 },
-                Err(source) => return Err(ListingError::Failed { end, source }),
+                Err(source) => return Err(ListingError::Failed { side, source }),
             };
             if id.has_capitals() {
                 self.with_capitals.insert(id, listed);
                 continue;
             }
             if let Some(after) = self.last.replace(id.clone()).filter(|last| *last >= id) {
-                return Err(ListingError::OutOfOrder { end, id, after });
+                return Err(ListingError::OutOfOrder { side, id, after });
             }
             self.head = Some((id, listed));
         }

@@ -1,8 +1,6 @@
 //! Image data on its way from source to target: metered, hashed, and its last
 //! chunk held back until the rest is known to be right.
 
-pub(crate) mod hashing;
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +9,15 @@ use futures_util::{StreamExt as _, stream};
 use glance_model::{ContentProblem, ImageMetadata, Inspector};
 use tokio::time::Instant;
 
-use self::hashing::Hashing;
-use crate::context::RunContext;
-use crate::digest::DigestAlgorithm;
-use crate::port::{Event, FailureKind, ImageData, ImageDataStream, ImageSource, PortError};
-use crate::proof::{is_empty, stated_digest};
-use crate::report::ImageError;
-use crate::retry::RetryPolicy;
+use crate::content::digest::DigestAlgorithm;
+use crate::content::hashing::{Hashing, take_in};
+use crate::content::proof::{is_empty, stated_digest};
+use crate::content::wrong::Wrong;
+use crate::port::{FailureKind, ImageData, ImageDataStream, ImageSource, PortError};
+use crate::run::context::RunContext;
+use crate::run::error::{ImageError, retry_after};
+use crate::run::event::Event;
+use crate::run::retry::RetryPolicy;
 
 /// How much of an image's beginning is looked at before its upload begins, at most:
 /// as far as a VHDX mostly has tables.
@@ -133,7 +133,7 @@ impl Flow {
                 .is_some_and(|(len, size)| len > size)
         };
         if let Some(kept) = kept.filter(|kept| !is_longer(kept)) {
-            let taken = hashing::take_in(kept, hashing.as_mut()).await;
+            let taken = take_in(kept, hashing.as_mut()).await;
             at_bytes = taken.map_err(ImageError::Target)?;
         }
         if image.size.is_some_and(|size| at_bytes > size) {
@@ -153,7 +153,7 @@ impl Flow {
         if let (Some(stated), Some(found)) = (image.size, rest)
             && stated != found
         {
-            return Err(ImageError::Length { stated, found });
+            return Err(Wrong::Length { stated, found }.into());
         }
         let flow = Self {
             ctx: ctx.clone(),
@@ -218,7 +218,7 @@ impl Flow {
                 && self.at_bytes > stated
             {
                 let found = self.at_bytes;
-                return Err(ImageError::Length { stated, found });
+                return Err(Wrong::Length { stated, found }.into());
             }
             if let Some(hashing) = &mut self.hashing {
                 hashing.update(chunk.clone()).await;
@@ -320,10 +320,11 @@ impl Flow {
             let chunk = match next.map_err(ImageError::Source)? {
                 Some(chunk) => chunk.map_err(ImageError::Source)?,
                 None => {
-                    return Err(ImageError::Length {
+                    return Err(Wrong::Length {
                         stated: self.at_bytes,
                         found: self.at_bytes - left,
-                    });
+                    }
+                    .into());
                 }
             };
             let known = left.min(chunk.len() as u64);
@@ -337,11 +338,12 @@ impl Flow {
         if let (Some(again), Some(before)) = (&mut again, &mut self.hashing) {
             let (found, stated) = (again.so_far().await, before.so_far().await);
             if found != stated {
-                return Err(ImageError::SourceDigest {
+                return Err(Wrong::SourceDigest {
                     algorithm: "digest of the part read before".to_owned(),
                     stated,
                     found,
-                });
+                }
+                .into());
             }
         }
         Ok(stream::iter((!rest.is_empty()).then_some(Ok(rest)))
@@ -354,7 +356,7 @@ impl Flow {
             && self.at_bytes != stated
         {
             let found = self.at_bytes;
-            return Err(ImageError::Length { stated, found });
+            return Err(Wrong::Length { stated, found }.into());
         }
         self.check_digest().await?;
         refuse(self.inspector.take().and_then(Inspector::finish))
@@ -371,11 +373,12 @@ impl Flow {
             return Ok(());
         };
         if !found.eq_ignore_ascii_case(&stated.value) {
-            return Err(ImageError::SourceDigest {
+            return Err(Wrong::SourceDigest {
                 algorithm: stated.algorithm.clone(),
                 stated: stated.value.clone(),
                 found,
-            });
+            }
+            .into());
         }
         Ok(())
     }
@@ -452,11 +455,4 @@ fn inspector(image: &ImageMetadata) -> Inspector {
 
 fn refuse(problem: Option<ContentProblem>) -> Result<(), ImageError> {
     problem.map_or(Ok(()), |problem| Err(ImageError::Refused(problem)))
-}
-
-pub(crate) fn retry_after(error: &ImageError) -> Option<Duration> {
-    match error.port()?.kind() {
-        FailureKind::Transient { retry_after } => retry_after,
-        _ => None,
-    }
 }

@@ -1,0 +1,10 @@
+//! How a plan is worked off.
+
+mod fan_out;
+mod flow;
+mod one_image;
+pub(crate) mod schedule;
+pub(crate) mod staging;
+pub(crate) mod target;
+mod transfer;
+mod update;

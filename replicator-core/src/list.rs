@@ -1,0 +1,4 @@
+//! Two ends, side by side.
+
+pub(crate) mod pairs;
+pub(crate) mod tee;

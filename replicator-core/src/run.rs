@@ -1,0 +1,10 @@
+//! The parts that every step of a run shares: events, errors, options, the report.
+
+pub(crate) mod context;
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod id_problem;
+pub(crate) mod options;
+pub(crate) mod read_back;
+pub(crate) mod report;
+pub(crate) mod retry;
