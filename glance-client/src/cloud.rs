@@ -1,6 +1,10 @@
 //! Signs in to clouds: clouds.yaml or `OS_*`, Keystone, catalog, tokens, TLS.
 //!
-//! Secrets are in [`secret::Secret`] from the moment they are read.
+//! The environment is given ([`Environment`]), and so is the time of day: nothing here asks the
+//! process for them. The rules are those of openstacksdk, as are the places where files are looked
+//! for.
+//!
+//! Secrets never show in `Debug` forms and errors, from the moment they are read.
 
 mod catalog;
 mod credentials;
@@ -18,36 +22,45 @@ mod tokens;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use glance_client::{Endpoint, Tls};
+use crate::{Endpoint, Tls};
 
 use self::catalog::Choice;
 use self::credentials::Credentials;
 use self::entry::{Entry, Region, Regions, Settings};
-pub(crate) use self::env::Environment;
-pub(crate) use self::error::{AuthError, AuthErrorKind, HINT_OF_PROXY, hint_of_connection};
+pub use self::env::Environment;
+pub use self::error::{AuthError, AuthErrorKind, HINT_OF_PROXY, hint_of_connection};
 use self::files::Found;
 use self::keystone::Keystone;
-pub(crate) use self::keystone::{Details, Named};
-pub(crate) use self::tokens::CloudTokens;
+pub use self::keystone::{Details, Named};
+pub use self::tokens::CloudTokens;
 
-/// What the command line says of one side, over what its cloud says.
+/// Options over what the settings of a cloud say. By default, the settings count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SideOptions {
-    pub(crate) region: Option<String>,
-    pub(crate) interface: Option<String>,
-    pub(crate) cacert: Option<PathBuf>,
-    pub(crate) insecure: bool,
-    /// How long Keystone may take to answer.
-    pub(crate) stall_timeout: Option<Duration>,
-    /// When signing in is no longer tried again.
-    pub(crate) retry_until: Option<Instant>,
+pub struct CloudOptions {
+    /// The region whose image service is used.
+    pub region: Option<String>,
+    /// The interface of its endpoint: `public`, `internal` or `admin`.
+    pub interface: Option<String>,
+    /// A file with the certificates to be trusted.
+    pub cacert: Option<PathBuf>,
+    /// Certificates are not verified.
+    pub insecure: bool,
+    /// The longest wait for an answer of Keystone; 60 s by default.
+    pub stall_timeout: Option<Duration>,
+    /// The moment from which signing in is no longer tried again.
+    pub retry_until: Option<Instant>,
+    /// The time of day, by which a token that was given, and not obtained by signing in, is known
+    /// to end soon. Without it, the first 401 tells.
+    pub clock: Option<fn() -> SystemTime>,
+    /// Is told each secret that is used or obtained: whoever writes a log can mask it there.
+    pub learn_secret: Option<fn(&str)>,
 }
 
 /// A cloud, and how to sign in there. Nothing has been sent yet.
 #[derive(Debug)]
-pub(crate) struct Cloud {
+pub struct Cloud {
     keystone: Keystone,
     choice: Choice,
     tls: Tls,
@@ -55,13 +68,15 @@ pub(crate) struct Cloud {
 
 /// A cloud that has let us in.
 #[derive(Debug)]
-pub(crate) struct SignedIn {
-    /// Where its images are.
-    pub(crate) endpoint: Endpoint,
-    /// Who we are there.
-    pub(crate) details: Details,
-    pub(crate) tokens: Arc<CloudTokens>,
-    pub(crate) tls: Tls,
+pub struct SignedIn {
+    /// The endpoint of its image service.
+    pub endpoint: Endpoint,
+    /// The user and the project that the token is of.
+    pub details: Details,
+    /// The tokens, which are renewed in time.
+    pub tokens: Arc<CloudTokens>,
+    /// The certificates to be trusted, and the one to be shown.
+    pub tls: Tls,
 }
 
 impl Cloud {
@@ -70,10 +85,10 @@ impl Cloud {
     /// # Errors
     ///
     /// [`AuthError`] if it is not there, or cannot be used as it is written.
-    pub(crate) fn named(
+    pub fn named(
         name: &str,
         region: Option<&str>,
-        side: &SideOptions,
+        side: &CloudOptions,
         env: &Environment,
     ) -> Result<Self, AuthError> {
         match files::entry_of(name, env) {
@@ -89,7 +104,7 @@ impl Cloud {
     /// # Errors
     ///
     /// [`AuthError`] if they do not describe one.
-    pub(crate) fn from_env(side: &SideOptions, env: &Environment) -> Result<Self, AuthError> {
+    pub fn from_env(side: &CloudOptions, env: &Environment) -> Result<Self, AuthError> {
         let Some(name) = env.get("OS_CLOUD") else {
             return Self::of_variables(None, side, env);
         };
@@ -107,7 +122,7 @@ impl Cloud {
     /// Takes the cloud that the `OS_*` variables describe.
     fn of_variables(
         region: Option<&str>,
-        side: &SideOptions,
+        side: &CloudOptions,
         env: &Environment,
     ) -> Result<Self, AuthError> {
         let found = files::with_profile(Settings::of_texts(env.openstack()), None, env)?;
@@ -118,7 +133,7 @@ impl Cloud {
         cloud: &str,
         found: Found,
         region: Option<&str>,
-        side: &SideOptions,
+        side: &CloudOptions,
         env: &Environment,
     ) -> Result<Self, AuthError> {
         let wrong = |problem| AuthError::Setting {
@@ -148,8 +163,10 @@ impl Cloud {
             (None, None) => return Err(wrong("auth_url is missing".to_owned())),
         };
         let credentials = Credentials::of(cloud, &entry)?;
-        let keystone = Keystone::new(cloud, &auth_url, credentials, &tls)?
-            .patient(side.stall_timeout, side.retry_until);
+        if let Some(learn) = side.learn_secret {
+            credentials.secrets().for_each(learn);
+        }
+        let keystone = Keystone::new(cloud, &auth_url, credentials, &tls, side, env)?;
         Ok(Self {
             keystone,
             choice,
@@ -157,13 +174,15 @@ impl Cloud {
         })
     }
 
-    /// How it is named in messages.
-    pub(crate) fn name(&self) -> &str {
+    /// Returns its name in messages, such as `cloud:NAME`.
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.keystone.cloud()
     }
 
-    /// Whom it trusts.
-    pub(crate) fn tls(&self) -> &Tls {
+    /// Returns the certificates that it trusts.
+    #[must_use]
+    pub fn tls(&self) -> &Tls {
         &self.tls
     }
 
@@ -173,7 +192,7 @@ impl Cloud {
     ///
     /// [`AuthError`] if Keystone does not let us in, or is not there, or has no
     /// image service of that region and interface.
-    pub(crate) async fn sign_in(self) -> Result<SignedIn, AuthError> {
+    pub async fn sign_in(self) -> Result<SignedIn, AuthError> {
         let grant = self.keystone.sign_in().await?;
         let catalog = grant.details.catalog.as_deref();
         let endpoint = catalog::image_endpoint(self.keystone.cloud(), &self.choice, catalog)?;
@@ -192,7 +211,7 @@ impl Cloud {
 /// # Errors
 ///
 /// [`AuthError`] for a certificate that cannot be used.
-pub(crate) fn tls_from_env(side: &SideOptions, env: &Environment) -> Result<Tls, AuthError> {
+pub fn tls_from_env(side: &CloudOptions, env: &Environment) -> Result<Tls, AuthError> {
     let entry = Entry::of(Settings::of_texts(env.openstack()));
     tls::tls_of("env:", &entry, side, env)
 }
@@ -271,7 +290,7 @@ fn choice(
     cloud: &str,
     entry: &Entry,
     region: Option<String>,
-    side: &SideOptions,
+    side: &CloudOptions,
 ) -> Result<Choice, String> {
     for name in entry.beginning_with("image_") {
         if !OF_THE_ENDPOINT.contains(&name) && !OF_NO_ENDPOINT.contains(&name) {
@@ -301,7 +320,7 @@ fn choice(
     })
 }
 
-fn interfaces(side: &SideOptions, entry: &Entry) -> Vec<String> {
+fn interfaces(side: &CloudOptions, entry: &Entry) -> Vec<String> {
     let named = ["image_interface", "interface"].map(|name| entry.list(name));
     let mut wanted = match &side.interface {
         Some(interface) => vec![interface.clone()],

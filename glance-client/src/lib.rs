@@ -4,6 +4,8 @@ mod api;
 mod auth;
 mod body;
 mod client;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 mod config;
 mod endpoint;
 mod error;

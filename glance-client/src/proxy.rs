@@ -30,7 +30,7 @@ impl Proxy {
     }
 
     /// The same, in any environment.
-    fn find(
+    pub(crate) fn find(
         url: &str,
         env: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Option<Self>, InvalidProxy> {

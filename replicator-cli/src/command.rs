@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glance_client::Limits;
+use glance_client::cloud::Environment;
 use replicator_core::{ListingError, PortError, RunContext, Verb, VerifyBy};
 
 use crate::args::{Args, Command, Options};
-use crate::auth::Environment;
 use crate::config_file::Invocation;
 use crate::connect::Tokens;
 use crate::end::End;
@@ -101,13 +101,20 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
     result
 }
 
+/// Returns the variables of this process. What is not UTF-8 is left out.
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 async fn begin(
     options: &Options,
     command: &Command,
     console: &Arc<Console>,
 ) -> Result<ExitCode, CliError> {
     let ctx = RunContext::new(Arc::clone(console) as _);
-    let env = Environment::of_process();
+    let env = environment();
     env.proxies().for_each(secrets::know_url);
     let run = Run {
         options,

@@ -6,8 +6,9 @@ mod place;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use glance_client::cloud::{self, Cloud, CloudOptions, Details, Environment};
 use glance_client::{ApiChoice, AuthToken, ClientConfig, GlanceClient, Tls};
 use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
@@ -15,7 +16,6 @@ use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 use self::nothing::Nothing;
 pub(crate) use self::place::Place;
 use crate::args::{Api, Options};
-use crate::auth::{self, Cloud, Details, Environment, SideOptions};
 use crate::command::Run;
 use crate::end::End;
 use crate::error::CliError;
@@ -59,7 +59,7 @@ fn token(
         None | Some("") => ("token", options.token.as_deref().unwrap_or_default()),
         Some(own) => (own_name, own),
     };
-    let (option, text) = match (text, env.token()) {
+    let (option, text) = match (text, env.get("OS_TOKEN")) {
         ("", Some(token)) => ("OS_TOKEN", token),
         ("", None) => return Ok(None),
         (text, _) => (option, text),
@@ -231,7 +231,7 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
         let (config, details) = match end {
             End::Glance(endpoint) => {
                 let mut config = ClientConfig::new(endpoint.clone());
-                config.tls = auth::tls_from_env(&options, &run.env)?;
+                config.tls = cloud::tls_from_env(&options, &run.env)?;
                 warn_if_insecure(run, endpoint, &config.tls);
                 let token = match side {
                     Side::Source => &run.tokens.source,
@@ -341,7 +341,7 @@ fn without_effect(options: &Options, end: &End, side: Side) -> Vec<&'static str>
     idle.map(|(option, ..)| option).collect()
 }
 
-fn side_options(run: &Run<'_>, side: Side) -> SideOptions {
+fn side_options(run: &Run<'_>, side: Side) -> CloudOptions {
     let options = run.options;
     let (region, interface, cacert, insecure) = match side {
         Side::Source => (
@@ -357,12 +357,14 @@ fn side_options(run: &Run<'_>, side: Side) -> SideOptions {
             options.target_insecure,
         ),
     };
-    SideOptions {
+    CloudOptions {
         region: region.clone(),
         interface: interface.clone(),
         cacert: cacert.as_ref().or(options.cacert.as_ref()).cloned(),
         insecure: insecure || options.insecure,
         stall_timeout: Some(Duration::from_secs(options.stall_timeout.get())),
         retry_until: options.retry_until(run.begun),
+        clock: Some(SystemTime::now),
+        learn_secret: Some(secrets::know),
     }
 }

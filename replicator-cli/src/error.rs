@@ -5,12 +5,12 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use glance_client::cloud::{self, AuthError, AuthErrorKind};
 use glance_client::{EndpointProblem, ErrorKind, InvalidToken, ParseEndpointError};
 use glance_model::{ContentProblem, FilterError};
 use replicator_core::{FailureKind, IdProblem, ImageError, ListingError, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
-use crate::auth::{self, AuthError, AuthErrorKind};
 use crate::end::ParseEndError;
 use crate::exit_code::ExitCode;
 use crate::signals::Signal;
@@ -115,7 +115,7 @@ pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
     {
         return Some(hint.into());
     }
-    if let Some(hint) = auth::hint_of_connection(error) {
+    if let Some(hint) = cloud::hint_of_connection(error) {
         return Some(hint.into());
     }
     let mut next = Some(error);
@@ -306,7 +306,7 @@ fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
 
 fn hint_of_request(error: &glance_client::Error) -> Option<&'static str> {
     Some(match error.kind() {
-        ErrorKind::Connect if error.is_through_proxy() => auth::HINT_OF_PROXY,
+        ErrorKind::Connect if error.is_through_proxy() => cloud::HINT_OF_PROXY,
         ErrorKind::Unauthorized if error.is_signed_in() => {
             "Keystone gave the token for this cloud, and its image service does not take it: the \
              rules of an application credential may leave out the image service, a token of the \

@@ -1,7 +1,6 @@
 //! `glance-replicator`: replicates, backs up and migrates OpenStack images.
 
 mod args;
-mod auth;
 mod command;
 mod config_file;
 mod connect;

@@ -2,7 +2,7 @@
 //! embedded Glance servers.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-#[path = "../src/auth/tests/fake_keystone.rs"]
+#[path = "../../glance-client/src/cloud/tests/fake_keystone.rs"]
 mod fake_keystone;
 mod support;
 

@@ -19,7 +19,7 @@ const HTTP: &str = "reqwest";
 const TERMINAL: &str = "clap";
 const FILES: &str = "tempfile";
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule {
         package: "glance-model",
         features: "",
@@ -44,6 +44,12 @@ const RULES: [Rule; 8] = [
     Rule {
         package: "glance-client",
         features: "",
+        ours: &["glance-model"],
+        never: &[TERMINAL, FILES, "async-trait", "serde-saphyr"],
+    },
+    Rule {
+        package: "glance-client",
+        features: "cloud",
         ours: &["glance-model"],
         never: &[TERMINAL, FILES, "async-trait"],
     },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use glance_client::Endpoint;
+use crate::Endpoint;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 

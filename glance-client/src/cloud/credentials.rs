@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::entry::Entry;
 use super::error::AuthError;
 use super::secret::Secret;
-use crate::secrets;
 
 /// What Keystone is shown, and for what. Several methods together are a
 /// multifactor sign-in.
@@ -98,15 +97,17 @@ impl Credentials {
         let names = method_names(entry).map_err(wrong)?;
         let methods = names.iter().map(|name| method(name, entry));
         let methods = methods.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        for method in &methods {
-            secrets::know(method.secret().expose());
-        }
         let scope = match methods.first() {
             // It has its scope, and Keystone takes no other one.
             Some(Method::ApplicationCredential { .. }) => None,
             _ => scope(entry).map_err(wrong)?,
         };
         Ok(Self { methods, scope })
+    }
+
+    /// What proves who one is, to be kept out of sight.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.methods.iter().map(|method| method.secret().expose())
     }
 
     /// Whether a new token can be had with them.

@@ -6,34 +6,37 @@ use std::path::{Path, PathBuf};
 
 use super::secret::Secret;
 
-/// The variables of a process, read once. Its `Debug` form shows no values.
+/// Environment variables, such as those of a process: `std::env::vars().collect()`. Its `Debug`
+/// form shows no values.
 #[derive(Clone, Default)]
-pub(crate) struct Environment(BTreeMap<String, Secret>);
+pub struct Environment(BTreeMap<String, Secret>);
 
 impl Environment {
-    /// Takes the variables of this process. What is not UTF-8 is left out, as is
-    /// what is empty.
-    pub(crate) fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
-    }
-
-    /// A token that is to be sent to a server that is named by its address.
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.get("OS_TOKEN")
-    }
-
-    /// The proxies that the HTTP library takes from here.
-    pub(crate) fn proxies(&self) -> impl Iterator<Item = &str> {
+    /// Returns the proxies that are named here, with their passwords.
+    pub fn proxies(&self) -> impl Iterator<Item = &str> {
         let names = ["http_proxy", "https_proxy", "all_proxy"];
         let is_proxy = move |name: &str| names.contains(&&*name.to_ascii_lowercase());
-        let proxies = self.0.iter().filter(move |(name, _)| is_proxy(name));
+        let proxies = self.filled().filter(move |(name, _)| is_proxy(name));
         proxies.map(|(_, url)| url.expose())
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    /// Returns the value of a variable, unless it is empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.even_empty(name).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the value of a variable that is set, be it to nothing.
+    pub(super) fn even_empty(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(Secret::expose)
+    }
+
+    fn filled(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let filled = self
+            .0
+            .iter()
+            .filter(|(_, value)| !value.expose().is_empty());
+        filled.map(|(name, value)| (name.as_str(), value))
     }
 
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
@@ -43,7 +46,7 @@ impl Environment {
     /// All variables that begin with `OS_`, without that, in lower case. Those of tests and logs
     /// are none of a cloud.
     pub(super) fn openstack(&self) -> impl Iterator<Item = (String, Secret)> {
-        self.0.iter().filter_map(|(name, value)| {
+        self.filled().filter_map(|(name, value)| {
             let name = name.strip_prefix("OS_")?;
             if ["TEST", "STD", "LOG"]
                 .iter()
@@ -85,9 +88,8 @@ impl Environment {
             ];
             what.iter().any(|prefix| name.starts_with(prefix))
         };
-        self.0
-            .keys()
-            .map(String::as_str)
+        self.filled()
+            .map(|(name, _)| name)
             .filter(describes)
             .collect()
     }
@@ -104,9 +106,8 @@ impl Environment {
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let variables = variables.into_iter();
-        let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        let given = variables.filter(|(_, value): &(String, String)| !value.is_empty());
-        Self(given.map(|(name, value)| (name, value.into())).collect())
+        let variables = variables.map(|(name, value)| (name.into(), value.into().into()));
+        Self(variables.collect())
     }
 }
 

@@ -3,11 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
-use glance_client::{InvalidPem, ParseEndpointError};
+use crate::{InvalidPem, ParseEndpointError};
 
 /// A cloud cannot be reached, or does not let us in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AuthError {
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "a variant without a comment says the same as its message, and its fields are in it"
+)]
+pub enum AuthError {
     #[error("there is no cloud {cloud:?} in {}", list_of_paths(files))]
     UnknownCloud {
         cloud: String,
@@ -128,9 +133,9 @@ pub(crate) enum AuthError {
     },
 }
 
-/// What an error means for the exit status.
+/// Who can do something about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthErrorKind {
+pub enum AuthErrorKind {
     /// What is asked for is not there or makes no sense: a name, a file, a setting.
     Usage,
     /// The credentials are not taken.
@@ -140,7 +145,9 @@ pub(crate) enum AuthErrorKind {
 }
 
 impl AuthError {
-    pub(crate) fn kind(&self) -> AuthErrorKind {
+    /// Returns what it means for whoever has asked.
+    #[must_use]
+    pub fn kind(&self) -> AuthErrorKind {
         match self {
             Self::Refused { .. } | Self::MoreWanted { .. } | Self::TokenExpired { .. } => {
                 AuthErrorKind::Denied
@@ -150,8 +157,9 @@ impl AuthError {
         }
     }
 
-    /// What the user can do about it, where we know.
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// Returns what the user can do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownCloud { known, .. } if known.is_empty() => {
                 "clouds are described in clouds.yaml, which OS_CLIENT_CONFIG_FILE can name".to_owned()
@@ -212,7 +220,7 @@ impl AuthError {
 }
 
 /// What can be done where a proxy is in between.
-pub(crate) const HINT_OF_PROXY: &str =
+pub const HINT_OF_PROXY: &str =
     "is the proxy right, and running? NO_PROXY lists the hosts that are reached without one";
 
 fn refused(methods: &str, status: u16, message: Option<&str>) -> Option<&'static str> {
@@ -245,10 +253,9 @@ fn refused(methods: &str, status: u16, message: Option<&str>) -> Option<&'static
     })
 }
 
-/// What can be done about a TLS connection that failed.
-pub(crate) fn hint_of_connection(
-    error: &(dyn std::error::Error + 'static),
-) -> Option<&'static str> {
+/// Returns what can be done about a TLS connection that failed.
+#[must_use]
+pub fn hint_of_connection(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();

@@ -1,19 +1,20 @@
 //! Speaks to Keystone v3.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use glance_client::{AuthToken, InvalidToken, Proxy, Tls};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::redirect;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::CloudOptions;
 use super::catalog::{Service, usable};
 use super::credentials::Credentials;
+use super::env::Environment;
 use super::error::{AuthError, hint_of_connection};
 use super::secret::Secret;
-use crate::secrets;
+use crate::{AuthToken, InvalidToken, Proxy, Tls};
 
 /// No answer of Keystone is longer, its catalog included.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -38,6 +39,8 @@ pub(super) struct Keystone {
     credentials: Credentials,
     stall_timeout: Duration,
     retry_until: Option<Instant>,
+    clock: Option<fn() -> SystemTime>,
+    learn_secret: Option<fn(&str)>,
     /// What stands between us and Keystone.
     proxy: Option<Proxy>,
 }
@@ -55,11 +58,15 @@ pub(super) struct Grant {
 /// What Keystone says of a token.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Details {
-    pub(crate) user: Option<Named>,
-    pub(crate) project: Option<Named>,
+#[non_exhaustive]
+pub struct Details {
+    /// The user that it is of.
+    pub user: Option<Named>,
+    /// The project that it is for, if it is for one.
+    pub project: Option<Named>,
+    /// The roles of the user there.
     #[serde(deserialize_with = "usable")]
-    pub(crate) roles: Vec<Named>,
+    pub roles: Vec<Named>,
     expires_at: Option<String>,
     issued_at: Option<String>,
     #[serde(deserialize_with = "services")]
@@ -76,13 +83,15 @@ fn services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Ser
 }
 
 impl Details {
-    /// When the token ends, by the clock of Keystone.
-    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+    /// Returns when the token ends, by the clock of Keystone.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at.as_deref()?.parse().ok()
     }
 
-    /// When it was given out, by the same clock.
-    pub(crate) fn issued_at(&self) -> Option<Timestamp> {
+    /// Returns when it was given out, by the same clock.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<Timestamp> {
         self.issued_at.as_deref()?.parse().ok()
     }
 }
@@ -90,11 +99,14 @@ impl Details {
 /// The name and the id of something in Keystone.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Named {
+#[non_exhaustive]
+pub struct Named {
     #[serde(deserialize_with = "or_empty")]
-    pub(crate) id: String,
+    /// The id, or nothing.
+    pub id: String,
     #[serde(deserialize_with = "or_empty")]
-    pub(crate) name: String,
+    /// The name, or nothing.
+    pub name: String,
 }
 
 fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -113,6 +125,8 @@ impl Keystone {
         auth_url: &str,
         credentials: Credentials,
         tls: &Tls,
+        options: &CloudOptions,
+        env: &Environment,
     ) -> Result<Self, AuthError> {
         let wrong = |problem: String| AuthError::Setting {
             cloud: cloud.to_owned(),
@@ -122,13 +136,14 @@ impl Keystone {
             wrong("auth_url is no http or https URL, or has a password in it".to_owned())
         })?;
         let client = reqwest::Client::builder()
-            .user_agent(concat!("glance-replicator/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("glance-client/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .http1_only()
             .pool_max_idle_per_host(0)
             .connect_timeout(Duration::from_secs(10));
-        let proxy = Proxy::of_process(&url).map_err(|error| wrong(error.to_string()))?;
+        let proxy = Proxy::find(&url, |name| env.even_empty(name).map(str::to_owned))
+            .map_err(|error| wrong(error.to_string()))?;
         let client = Proxy::apply(proxy.as_ref(), client);
         let client = client.map_err(|error| wrong(error.to_string()))?;
         let client = tls
@@ -142,23 +157,12 @@ impl Keystone {
             cloud: cloud.to_owned(),
             url,
             credentials,
-            stall_timeout: STALL_TIMEOUT,
-            retry_until: None,
+            stall_timeout: options.stall_timeout.unwrap_or(STALL_TIMEOUT),
+            retry_until: options.retry_until,
+            clock: options.clock,
+            learn_secret: options.learn_secret,
             proxy,
         })
-    }
-
-    /// Waits so long for an answer, and tries nothing again later than that.
-    pub(super) fn patient(
-        self,
-        stall_timeout: Option<Duration>,
-        retry_until: Option<Instant>,
-    ) -> Self {
-        Self {
-            stall_timeout: stall_timeout.unwrap_or(STALL_TIMEOUT),
-            retry_until,
-            ..self
-        }
     }
 
     pub(super) fn cloud(&self) -> &str {
@@ -178,7 +182,7 @@ impl Keystone {
                 Ok(grant) => return Ok(grant),
                 Err(failed) => failed,
             };
-            if may_want_tls(&error) && glance_client::speaks_tls(&self.url).await {
+            if may_want_tls(&error) && crate::tls::is_spoken_at(&self.url).await {
                 return Err(AuthError::Setting {
                     cloud: self.cloud.clone(),
                     problem: format!(
@@ -266,7 +270,9 @@ impl Keystone {
             .get("x-subject-token")
             .and_then(|token| token.to_str().ok());
         let token = token.ok_or_else(|| self.no_keystone("there is no token in its answer"))?;
-        secrets::know(token);
+        if let Some(learn) = self.learn_secret {
+            learn(token);
+        }
         let token = AuthToken::new(token).map_err(|error| self.unusable(error.to_string()))?;
         // The error would have parts of the body in it.
         let answer: Answer = serde_json::from_slice(body).map_err(|_| {
@@ -278,9 +284,9 @@ impl Keystone {
         })?;
         let details = answer.token;
         // What is new was issued just now, whatever the clocks say.
-        let now = details.issued_at().filter(|_| self.can_renew());
-        let now = now.unwrap_or_else(Timestamp::now);
-        let life = details.expires_at().map(|expires_at| {
+        let issued_at = details.issued_at().filter(|_| self.can_renew());
+        let now = issued_at.or_else(|| self.clock?().try_into().ok());
+        let life = details.expires_at().zip(now).map(|(expires_at, now)| {
             Duration::try_from(expires_at.duration_since(now)).unwrap_or_default()
         });
         Ok(Grant {

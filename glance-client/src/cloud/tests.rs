@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_client::{AuthToken, ErrorKind, TokenSource as _};
+use crate::{AuthToken, ErrorKind, TokenSource as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ impl Home {
     }
 
     fn cloud(&self, name: &str) -> Result<Cloud, AuthError> {
-        Cloud::named(name, None, &SideOptions::default(), &self.env())
+        Cloud::named(name, None, &CloudOptions::default(), &self.env())
     }
 }
 
@@ -202,7 +202,7 @@ async fn the_environment_describes_a_cloud_or_names_one() {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let env: Environment = variables.chain(home.env.clone()).collect();
-        let cloud = Cloud::from_env(&SideOptions::default(), &env).unwrap();
+        let cloud = Cloud::from_env(&CloudOptions::default(), &env).unwrap();
         let signed_in = cloud.sign_in().await.unwrap();
         assert_eq!(signed_in.endpoint.as_str(), "https://two.example/image");
     }
@@ -211,16 +211,16 @@ async fn the_environment_describes_a_cloud_or_names_one() {
 #[tokio::test]
 async fn the_endpoint_is_that_of_the_region_and_the_interface() {
     let keystone = FakeKeystone::start().await;
-    let with = |region: Option<&str>, interface: Option<&str>| SideOptions {
+    let with = |region: Option<&str>, interface: Option<&str>| CloudOptions {
         region: region.map(str::to_owned),
         interface: interface.map(str::to_owned),
-        ..SideOptions::default()
+        ..CloudOptions::default()
     };
     let home = Home::with(&format!(
         "clouds: {{c: {{auth: {{auth_url: {}/identity, {PASSWORD}}}}}}}",
         keystone.url
     ));
-    let ask = async |side: SideOptions| {
+    let ask = async |side: CloudOptions| {
         let cloud = Cloud::named("c", None, &side, &home.env()).unwrap();
         cloud
             .sign_in()

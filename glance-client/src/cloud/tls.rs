@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use glance_client::Tls;
+use crate::Tls;
 
-use super::SideOptions;
+use super::CloudOptions;
 use super::entry::Entry;
 use super::env::Environment;
 use super::error::AuthError;
@@ -19,7 +19,7 @@ use super::error::AuthError;
 pub(super) fn tls_of(
     cloud: &str,
     entry: &Entry,
-    side: &SideOptions,
+    side: &CloudOptions,
     env: &Environment,
 ) -> Result<Tls, AuthError> {
     let path = |name: &str| {

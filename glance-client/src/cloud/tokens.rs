@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::{AuthToken, ErrorKind, TokenError, TokenSource};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use glance_client::{AuthToken, ErrorKind, TokenError, TokenSource};
 use tokio::sync::Mutex;
 
 use super::error::{AuthError, AuthErrorKind};
@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_secs(10);
 
 /// The tokens of one who is signed in. They are renewed once for all who wait.
 #[derive(Debug)]
-pub(crate) struct CloudTokens {
+pub struct CloudTokens {
     keystone: Keystone,
     state: Mutex<State>,
     has_warned: AtomicBool,

@@ -1,11 +1,11 @@
 //! `check`: what an end is, who we are there, and what would hurt a replication.
 
+use glance_client::cloud::{Details, Named};
 use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
 use replicator_core::Side;
 
 use super::Run;
-use crate::auth::{Details, Named};
 use crate::connect::{self, Connected};
 use crate::end::End;
 use crate::error::CliError;

@@ -88,7 +88,8 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
                 // It names the image.
                 _ => String::new(),
             };
-            run.console.failed(&format!("at the {side}, {image}"), error);
+            run.console
+                .failed(&format!("at the {side}, {image}"), error);
             Ok(())
         }
         _ => Ok(()),

@@ -37,9 +37,9 @@ async fn secure_yaml_lies_over_clouds_yaml_and_that_over_the_profile() {
         ".config/openstack/secure.yaml",
         "clouds: {c: {auth: {password: right}}}",
     );
-    let side = SideOptions {
+    let side = CloudOptions {
         region: Some("RegionOne".to_owned()),
-        ..SideOptions::default()
+        ..CloudOptions::default()
     };
     let cloud = Cloud::named("c", None, &side, &home.env()).unwrap();
     let signed_in = cloud.sign_in().await.unwrap();
