@@ -1,9 +1,13 @@
-//! The direction of dependencies: what each crate may and may not link, over `cargo tree`.
+//! The direction of dependencies: what each crate may link, over `cargo tree`, and which files inside
+//! a crate may import which others (`storeys.rs`).
 
 use std::collections::BTreeSet;
 use std::error::Error;
 
-use crate::shell::{Outcome, cargo, output};
+use crate::shell::{Outcome, cargo, output, root};
+
+mod imports;
+mod storeys;
 
 /// What one crate, with some of its features, links.
 struct Rule {
@@ -101,12 +105,7 @@ const FUZZ_TARGETS: Rule = Rule {
 
 /// Checks the rules on each crate, and that each crate of the workspace has one.
 pub(crate) fn check() -> Outcome {
-    let members = output(&mut cargo(&[
-        "tree",
-        "--workspace",
-        "--depth=0",
-        "--prefix=none",
-    ]))?;
+    let members = members()?;
     let members = packages(&members);
     let mut broken: Vec<String> = without_rule(&members);
     for rule in &RULES {
@@ -117,11 +116,30 @@ pub(crate) fn check() -> Outcome {
     }
     let linked = tree(&["--locked", "--manifest-path=fuzz/Cargo.toml"])?;
     broken.extend(violations(&FUZZ_TARGETS, &members, &packages(&linked)));
+    let directories: Vec<&str> = members.into_iter().collect();
+    broken.extend(storeys::broken(&root(), &directories)?);
     if broken.is_empty() {
         Ok(())
     } else {
         Err(broken.join("\n").into())
     }
+}
+
+/// Prints, for each crate, the order that its files have by what they import.
+pub(crate) fn print() -> Outcome {
+    let members = members()?;
+    let directories: Vec<&str> = packages(&members).into_iter().collect();
+    print!("{}", storeys::drawn(&root(), &directories)?);
+    Ok(())
+}
+
+fn members() -> Result<String, Box<dyn Error>> {
+    output(&mut cargo(&[
+        "tree",
+        "--workspace",
+        "--depth=0",
+        "--prefix=none",
+    ]))
 }
 
 fn tree(of: &[&str]) -> Result<String, Box<dyn Error>> {

@@ -66,8 +66,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check the direction of dependencies between the crates
-    Layers,
+    /// Check the direction of dependencies, between the crates and between the files of each
+    Layers {
+        /// Print instead which files could stand in which storey, by what they import now
+        #[arg(long)]
+        print: bool,
+    },
     /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz
     Setup,
     /// Run the live suites against the lab, which is started where it is down
@@ -87,7 +91,8 @@ fn main() -> ExitCode {
         Task::Demo => demo::run_demo(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
-        Task::Layers => layers::check(),
+        Task::Layers { print: false } => layers::check(),
+        Task::Layers { print: true } => layers::print(),
         Task::Live => live::run(),
         Task::Setup => setup::everything(),
         Task::Tidy => tidy::check(),
