@@ -211,7 +211,7 @@ impl Crate {
     fn owner(&self, path: &[String], followed: usize) -> Module {
         let mut module = Module::new();
         for (index, word) in path.iter().enumerate() {
-            let child: Module = [module.as_slice(), &[word.clone()]].concat();
+            let child: Module = [module.as_slice(), std::slice::from_ref(word)].concat();
             if self.modules.contains(&child) {
                 module = child;
                 continue;

@@ -49,23 +49,26 @@ pub(super) fn drawn(root: &Path, packages: &[&str]) -> Result<String, Box<dyn Er
         for folder in folders {
             let nothing = BTreeMap::new();
             let arrows = levels.get(folder.as_slice()).unwrap_or(&nothing);
-            let storeys = match circle(arrows) {
-                Some(circle) => circle,
-                None => lowest(rooms(folder, &modules), arrows),
-            };
             let name = folder.join("/");
-            if folder.is_empty() {
-                text.push_str(&format!("  {}\n", storeys.replace(" > ", "\n  ")));
-            } else {
-                text.push_str(&format!("  {name}/ {storeys}\n"));
-            }
+            let line = match circle(arrows) {
+                Some(circle) => format!("{name}/ {circle}"),
+                None => {
+                    let storeys = lowest(rooms(folder, &modules), arrows);
+                    if folder.is_empty() {
+                        storeys.join("\n  ")
+                    } else {
+                        format!("{name}/ {}", storeys.join(" > "))
+                    }
+                }
+            };
+            text.push_str(&format!("  {line}\n"));
         }
     }
     Ok(text)
 }
 
 /// The storeys of one folder, each room as low as its imports allow.
-fn lowest(mut left: BTreeSet<&str>, arrows: &Arrows<'_>) -> String {
+fn lowest(mut left: BTreeSet<&str>, arrows: &Arrows<'_>) -> Vec<String> {
     let mut storeys = Vec::new();
     while !left.is_empty() {
         let imports = |room: &str| {
@@ -73,13 +76,13 @@ fn lowest(mut left: BTreeSet<&str>, arrows: &Arrows<'_>) -> String {
                 .keys()
                 .any(|(from, to)| *from == room && left.contains(to))
         };
-        let (higher, storey): (BTreeSet<&str>, Vec<&str>) =
+        let (higher, storey): (BTreeSet<&str>, BTreeSet<&str>) =
             left.iter().partition(|room| imports(room));
-        storeys.push(storey.join(", "));
+        storeys.push(Vec::from_iter(storey).join(", "));
         left = higher;
     }
     storeys.reverse();
-    storeys.join(" > ")
+    storeys
 }
 
 /// Reads the files of a crate, and the imports between them.
