@@ -4,41 +4,18 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{
-    BadRecord, EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record,
-};
+use glance_model::{EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::api::{self, v1, v2};
 use crate::http::{Answer, Http, Request};
 use crate::paging::{Listing, UsedIds};
+use crate::session::Session;
 use crate::{ApiVersion, ClientConfig, Download, Endpoint, Error, ErrorKind, Upload};
 
 /// A client of one Glance. Clones share their connections.
 #[derive(Clone)]
-pub struct GlanceClient(Arc<Shared>);
-
-pub(crate) struct Shared {
-    pub(crate) http: Http,
-    pub(crate) version: ApiVersion,
-    pub(crate) page_limit: u32,
-    /// Whether `visibility=all` is known there; found out by the first listing.
-    pub(crate) knows_visibility_all: OnceLock<bool>,
-    /// Whether its stores have names; found out when it first matters.
-    pub(crate) names_stores: OnceLock<bool>,
-    endpoint: Endpoint,
-}
-
-impl Shared {
-    fn bad_record(&self, bad: BadRecord) -> Error {
-        let path = match self.version {
-            ApiVersion::V1 => "/v1/images/detail",
-            ApiVersion::V2 { .. } => "/v2/images",
-        };
-        let error = self.http.error(ErrorKind::BadRecord, &Request::get(path));
-        error.with_source(bad)
-    }
-}
+pub struct GlanceClient(Arc<Session>);
 
 impl GlanceClient {
     /// Finds out which version of the Image API the server speaks.
@@ -49,7 +26,7 @@ impl GlanceClient {
     pub async fn connect(config: &ClientConfig) -> Result<Self, Error> {
         let http = Http::new(config)?;
         let version = api::discover(&http, &config.endpoint, config.api).await?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Session {
             http,
             version,
             page_limit: config.page_limit,
@@ -59,7 +36,7 @@ impl GlanceClient {
         })))
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn session(&self) -> &Arc<Session> {
         &self.0
     }
 
@@ -111,23 +88,23 @@ impl GlanceClient {
 
     fn listing(&self, used_ids: UsedIds) -> BoxStream<'static, Result<ImageMetadata, Error>> {
         enum State {
-            Begin(Arc<Shared>),
-            Under(Arc<Shared>, Listing),
+            Begin(Arc<Session>),
+            Under(Arc<Session>, Listing),
         }
         async fn next(
             state: State,
             used_ids: UsedIds,
         ) -> Result<Option<(Result<ImageMetadata, Error>, State)>, Error> {
-            let (shared, mut listing) = match state {
-                State::Begin(shared) => {
-                    let listing = Listing::begin(&shared, used_ids).await?;
-                    (shared, listing)
+            let (session, mut listing) = match state {
+                State::Begin(session) => {
+                    let listing = Listing::begin(&session, used_ids).await?;
+                    (session, listing)
                 }
-                State::Under(shared, listing) => (shared, listing),
+                State::Under(session, listing) => (session, listing),
             };
             let listed = listing.next().await?;
-            let listed = listed.map(|listed| listed.map_err(|bad| shared.bad_record(bad)));
-            Ok(listed.map(|listed| (listed, State::Under(shared, listing))))
+            let listed = listed.map(|listed| listed.map_err(|bad| session.bad_record(bad)));
+            Ok(listed.map(|listed| (listed, State::Under(session, listing))))
         }
         let begin = Some(State::Begin(Arc::clone(&self.0)));
         stream::unfold(begin, move |state| async move {

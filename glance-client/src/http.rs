@@ -1,19 +1,21 @@
 //! The one place where requests are sent: token, tracing, status to [`Error`].
 
 mod answer;
+mod request;
+mod upload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::future::{self, Either};
 use futures_util::pin_mut;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect;
 
 pub(crate) use self::answer::Answer;
-use crate::body::Upload;
+pub(crate) use self::request::Request;
+pub use self::upload::Upload;
 use crate::error::BoxError;
 use crate::limit::Rate;
 use crate::tls;
@@ -49,46 +51,6 @@ pub(crate) struct Http {
     listing_retries: u32,
     retry_until: Option<Instant>,
     limits: Limits,
-}
-
-/// A request without its token.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Request {
-    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path)
-    }
-
-    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
-        self.headers.append(name, value.into());
-        self
-    }
-
-    pub(crate) fn json(self, media_type: &'static str, body: &serde_json::Value) -> Self {
-        let mut request = self.header(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        request.body = body.to_string().into();
-        request
-    }
-
-    /// Creating is not repeatable: the first try may have come through.
-    fn is_repeatable(&self) -> bool {
-        self.method != Method::POST
-    }
 }
 
 impl Http {

@@ -2,11 +2,11 @@
 
 mod api;
 mod auth;
-mod body;
 mod client;
 #[cfg(feature = "cloud")]
 pub mod cloud;
 mod config;
+mod download;
 mod endpoint;
 mod error;
 mod http;
@@ -15,6 +15,7 @@ mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
 mod proxy;
+mod session;
 mod stores;
 mod survey;
 #[cfg(feature = "testing")]
@@ -23,11 +24,12 @@ mod tls;
 
 pub use api::ApiVersion;
 pub use auth::{AuthToken, InvalidToken, TokenError, TokenSource};
-pub use body::{Download, Upload};
 pub use client::GlanceClient;
 pub use config::{ApiChoice, ClientConfig};
+pub use download::Download;
 pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
+pub use http::Upload;
 pub use limit::{Limits, Rate};
 pub use proxy::{InvalidProxy, Proxy};
 pub use stores::Store;

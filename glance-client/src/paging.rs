@@ -13,7 +13,7 @@ use http::StatusCode;
 pub(crate) use self::query::first_page;
 use self::query::{Head, Query};
 use crate::api::Listed;
-use crate::client::Shared;
+use crate::session::Session;
 use crate::{ApiVersion, Error};
 
 /// Whether v1 lists the images whose ids are used up.
@@ -33,16 +33,16 @@ impl Listing {
     /// No single query of v2 shows everything: all that is not hidden, and all
     /// that is. Servers before 2019 refuse `visibility=all`, and no version
     /// number tells: there, community images are asked for by themselves.
-    pub(crate) async fn begin(shared: &Arc<Shared>, used_ids: UsedIds) -> Result<Self, Error> {
+    pub(crate) async fn begin(session: &Arc<Session>, used_ids: UsedIds) -> Result<Self, Error> {
         Ok(Self {
-            queries: Self::queries(shared, used_ids).await?,
+            queries: Self::queries(session, used_ids).await?,
             given_with_capitals: HashSet::new(),
         })
     }
 
-    async fn queries(shared: &Arc<Shared>, used_ids: UsedIds) -> Result<Vec<Query>, Error> {
-        let query = |filter| Query::new(Arc::clone(shared), filter);
-        let ApiVersion::V2 { .. } = shared.version else {
+    async fn queries(session: &Arc<Session>, used_ids: UsedIds) -> Result<Vec<Query>, Error> {
+        let query = |filter| Query::new(Arc::clone(session), filter);
+        let ApiVersion::V2 { .. } = session.version else {
             let filter = match used_ids {
                 UsedIds::LeftOut => "&is_public=None",
                 // The only query that shows them.
@@ -51,7 +51,7 @@ impl Listing {
             return Ok(vec![query(filter)]);
         };
         let mut all = query("&visibility=all");
-        let knows_all = match shared.knows_visibility_all.get() {
+        let knows_all = match session.knows_visibility_all.get() {
             Some(knows) => *knows,
             None => {
                 let knows = match all.fill().await {
@@ -59,7 +59,7 @@ impl Listing {
                     Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) => false,
                     Err(error) => return Err(error),
                 };
-                *shared.knows_visibility_all.get_or_init(|| knows)
+                *session.knows_visibility_all.get_or_init(|| knows)
             }
         };
         let mut queries = if knows_all {
@@ -67,7 +67,7 @@ impl Listing {
         } else {
             vec![query(""), query("&visibility=community")]
         };
-        if shared.version.has_hidden() {
+        if session.version.has_hidden() {
             if knows_all {
                 queries.push(query("&visibility=all&os_hidden=true"));
             } else {

@@ -66,7 +66,7 @@ impl GlanceClient {
     ///
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
     pub async fn is_in_named_store(&self, id: &ImageId) -> Result<bool, Error> {
-        let names_stores = &self.shared().names_stores;
+        let names_stores = &self.session().names_stores;
         let has_names = match names_stores.get() {
             Some(known) => *known,
             None if self.version() == ApiVersion::V1 => false,
@@ -81,7 +81,7 @@ impl GlanceClient {
         if !has_names {
             return Ok(false);
         }
-        let record = self.shared().http.send(&v2::show(id)).await?;
+        let record = self.session().http.send(&v2::show(id)).await?;
         let has: StoresOfImage = record.json().await?;
         Ok(has.stores.is_some_and(|stores| !stores.is_empty()))
     }
@@ -93,7 +93,7 @@ impl GlanceClient {
     ///
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
     pub async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
-        let record = self.shared().http.send(&v2::show(id)).await?;
+        let record = self.session().http.send(&v2::show(id)).await?;
         let has: StoresOfImage = record.json().await?;
         let has = has.stores.unwrap_or_default();
         let stores = self.stores().await?.unwrap_or_default();

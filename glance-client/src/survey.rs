@@ -78,15 +78,18 @@ impl GlanceClient {
     /// [`Error`] if images cannot be listed. What else it does not answer is
     /// left out.
     pub async fn survey(&self) -> Result<Survey, Error> {
-        let shared = self.shared();
+        let session = self.session();
         let mut survey = Survey::default();
-        let answer = shared.http.send_for_any(&Request::get("/versions")).await?;
+        let answer = session
+            .http
+            .send_for_any(&Request::get("/versions"))
+            .await?;
         let date = answer.response.headers().get(header::DATE);
         survey.date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
         survey.versions = match answer.json::<Versions>().await {
             Ok(versions) => versions.versions.into_iter().map(|v| v.id).collect(),
             // The list may be closed to us, or elsewhere.
-            Err(error) if error.status().is_some() => vec![shared.version.to_string()],
+            Err(error) if error.status().is_some() => vec![session.version.to_string()],
             Err(error) => return Err(error),
         };
         survey.versions.sort_by_key(|id| {
@@ -96,11 +99,11 @@ impl GlanceClient {
                 .collect::<Vec<u32>>()
         });
 
-        let is_v1 = shared.version == ApiVersion::V1;
+        let is_v1 = session.version == ApiVersion::V1;
         let filter = if is_v1 { "&is_public=None" } else { "" };
-        let page = first_page(Arc::clone(shared), filter).await?;
+        let page = first_page(Arc::clone(session), filter).await?;
         // v1 does not say; a short page proves nothing, a full one does.
-        let limit = usize::try_from(shared.page_limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(session.page_limit).unwrap_or(usize::MAX);
         let is_last = match page.next {
             Next::Nothing => true,
             Next::Behind(_) => false,
@@ -132,7 +135,7 @@ impl GlanceClient {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        match self.shared().http.send(&Request::get(path)).await {
+        match self.session().http.send(&Request::get(path)).await {
             Ok(answer) => Ok(answer.json().await.ok()),
             Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
             Err(_) => Ok(None),

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::order::Order;
 use crate::api::{Listed, Next, Page, as_marker, v1, v2};
-use crate::client::Shared;
 use crate::http::Request;
+use crate::session::Session;
 use crate::{ApiVersion, Error, ErrorKind};
 
 /// How many markers in a row may be refused before the listing fails. Each one
@@ -29,7 +29,7 @@ pub(super) enum Head<'a> {
 
 /// One query, page by page: while one is read, the next is on its way.
 pub(super) struct Query {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     filter: &'static str,
     images: VecDeque<Listed>,
     next: Option<JoinHandle<Result<Fetched, Error>>>,
@@ -54,10 +54,10 @@ struct Fetched {
 }
 
 impl Query {
-    pub(super) fn new(shared: Arc<Shared>, filter: &'static str) -> Self {
+    pub(super) fn new(session: Arc<Session>, filter: &'static str) -> Self {
         Self {
-            page_limit: shared.page_limit,
-            shared,
+            page_limit: session.page_limit,
+            session,
             filter,
             images: VecDeque::new(),
             next: None,
@@ -111,7 +111,7 @@ impl Query {
                 Err(error) if self.can_step_back(&error) => self.step_back(),
                 Err(error) => {
                     failed += 1;
-                    self.shared.http.before_retry(failed, error).await?;
+                    self.session.http.before_retry(failed, error).await?;
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Query {
     fn fetch(&self) -> impl Future<Output = Result<Fetched, Error>> + Send + use<> {
         let marker = self.markers.last().cloned();
         fetch(
-            Arc::clone(&self.shared),
+            Arc::clone(&self.session),
             self.filter,
             self.page_limit,
             marker,
@@ -209,8 +209,8 @@ impl Query {
 
     fn wrong(&self, what: &str) -> Error {
         let marker = self.markers.last().map(String::as_str);
-        let request = request(&self.shared, self.filter, self.page_limit, marker);
-        let error = self.shared.http.error(ErrorKind::InvalidAnswer, &request);
+        let request = request(&self.session, self.filter, self.page_limit, marker);
+        let error = self.session.http.error(ErrorKind::InvalidAnswer, &request);
         error.with_message(what)
     }
 
@@ -278,32 +278,32 @@ fn without_doubles(images: Vec<Listed>) -> Vec<Listed> {
     images.into_iter().filter_map(single).collect()
 }
 
-fn request(shared: &Shared, filter: &str, page_limit: u32, marker: Option<&str>) -> Request {
-    match shared.version {
+fn request(session: &Session, filter: &str, page_limit: u32, marker: Option<&str>) -> Request {
+    match session.version {
         ApiVersion::V1 => v1::list(page_limit, filter, marker),
         ApiVersion::V2 { .. } => v2::list(page_limit, filter, marker),
     }
 }
 
 /// Fetches the first page of a query.
-pub(crate) async fn first_page(shared: Arc<Shared>, filter: &'static str) -> Result<Page, Error> {
-    let page_limit = shared.page_limit;
-    let fetched = fetch(shared, filter, page_limit, None).await?;
+pub(crate) async fn first_page(session: Arc<Session>, filter: &'static str) -> Result<Page, Error> {
+    let page_limit = session.page_limit;
+    let fetched = fetch(session, filter, page_limit, None).await?;
     Ok(fetched.page)
 }
 
 /// Fetches the page that follows an image, or the first one. Of one that is too
 /// long, half is asked for.
 async fn fetch(
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     filter: &'static str,
     mut page_limit: u32,
     marker: Option<String>,
 ) -> Result<Fetched, Error> {
-    let version = shared.version;
+    let version = session.version;
     loop {
-        let request = request(&shared, filter, page_limit, marker.as_deref());
-        let answer = shared.http.send(&request).await?;
+        let request = request(&session, filter, page_limit, marker.as_deref());
+        let answer = session.http.send(&request).await?;
         let page = answer.decoded(move |body| match version {
             ApiVersion::V1 => Page::read::<V1Record>(version, body),
             version if version.has_hidden() => Page::read::<V2Record>(version, body),
