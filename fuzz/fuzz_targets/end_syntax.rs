@@ -13,12 +13,12 @@ use url::Url;
 extern crate self as glance_client;
 extern crate url as reqwest;
 
-#[path = "../../replicator-cli/src/end.rs"]
+#[path = "../../replicator-cli/src/ends/location.rs"]
 mod end;
 #[expect(dead_code, reason = "what is asked below an endpoint")]
 #[path = "../../glance-client/src/endpoint.rs"]
 mod endpoint;
-#[path = "../../replicator-cli/src/render/escape.rs"]
+#[path = "../../replicator-cli/src/ui/escape.rs"]
 mod escape;
 /// A run that signs in nowhere knows no secrets.
 mod secrets {

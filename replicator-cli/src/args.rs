@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod config_file;
+mod timetable;
 mod values;
 
 use std::ffi::OsString;
@@ -11,9 +13,9 @@ use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 use glance_model::{DoNotReplicate, FilterError};
 
+pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::values::{Api, FormatCheck, IdConflict, ProgressMode, Verify};
 use crate::exit_code;
-use crate::limits::{RequestRate, Timetable};
 
 /// Replicate, back up and migrate OpenStack images
 ///

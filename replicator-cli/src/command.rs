@@ -11,20 +11,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use glance_client::Limits;
-use glance_client::cloud::Environment;
-use replicator_core::{ListingError, PortError, RunContext, Verb, VerifyBy};
+use replicator_core::{RunContext, Verb, VerifyBy};
 
+use crate::args::config_file::Invocation;
 use crate::args::{Args, Command, Options};
-use crate::config_file::Invocation;
-use crate::connect::Tokens;
-use crate::end::End;
+use crate::ends::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::handles::Parallel;
-use crate::render::{Console, Look};
-use crate::signals::{self, FirstSignal, Signal};
-use crate::{limits, log, secrets};
+use crate::limits::{self, Parallel};
+use crate::run::Run;
+use crate::tokens::Tokens;
+use crate::ui::{Console, Look, log};
+use crate::{secrets, signals};
+use glance_client::cloud::Environment;
 
 /// How long what is under way may take to end when all is done. A name that is
 /// being looked up cannot be broken off.
@@ -32,45 +31,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How many threads read and write files at a time; more would only take turns.
 const MOST_BLOCKING_THREADS: usize = 128;
-
-/// What every command works with.
-pub(crate) struct Run<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) tokens: Tokens,
-    pub(crate) env: Environment,
-    pub(crate) ctx: RunContext,
-    /// When it began.
-    pub(crate) begun: Instant,
-    /// What all clients of the run share.
-    pub(crate) limits: Limits,
-    pub(crate) parallel: Parallel,
-    pub(crate) console: Arc<Console>,
-    /// Whether an archive without images is taken as a source.
-    pub(crate) allow_empty: bool,
-    signal: FirstSignal,
-}
-
-impl Run<'_> {
-    /// The signal that has cancelled the run.
-    fn signal(&self) -> Option<Signal> {
-        self.signal.get().copied()
-    }
-
-    /// The error of a run that was cancelled before anything was begun.
-    pub(crate) fn interrupted(&self) -> CliError {
-        CliError::Interrupted(self.signal().unwrap_or(Signal::Interrupt))
-    }
-
-    fn listing_failed(&self, error: ListingError) -> CliError {
-        match error {
-            ListingError::Failed {
-                source: PortError::Cancelled,
-                ..
-            } => self.interrupted(),
-            error => error.into(),
-        }
-    }
-}
 
 /// Runs a command to its end.
 pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
@@ -116,14 +76,18 @@ async fn begin(
     let ctx = RunContext::new(Arc::clone(console) as _);
     let env = environment();
     env.proxies().for_each(secrets::know_url);
+    let asked = Parallel {
+        transfers: options.transfers,
+        checkers: options.checkers,
+    };
     let run = Run {
         options,
         tokens: Tokens::new(options, &env)?,
         env,
         signal: signals::watch(&ctx, console, is_writing(command))?,
         allow_empty: allow_empty(command),
-        limits: limits::start(options, console),
-        parallel: Parallel::new(options, command, console),
+        limits: limits::start(&options.bwlimit, options.tpslimit, console),
+        parallel: asked.within_limit(targets(command), console),
         ctx,
         begun: Instant::now(),
         console: Arc::clone(console),
@@ -193,6 +157,13 @@ async fn begin(
                 code => code,
             })
         }
+    }
+}
+
+fn targets(command: &Command) -> usize {
+    match command {
+        Command::Livecopy { targets, .. } => targets.len(),
+        _ => 1,
     }
 }
 

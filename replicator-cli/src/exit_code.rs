@@ -2,8 +2,6 @@
 
 use std::process;
 
-use crate::signals::Signal;
-
 /// The table of the exit statuses, as `--help` prints it and README.md has it.
 const TABLE: [(&str, &str); 10] = [
     (
@@ -50,6 +48,15 @@ const ORDER: &str =
 pub(crate) fn help() -> String {
     let rows = TABLE.map(|(code, meaning)| format!("  {code:<9} {meaning}\n"));
     format!("Exit codes:\n{}\n{ORDER}", rows.concat())
+}
+
+/// A wish to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// What `kill` and service managers send.
+    Terminate,
 }
 
 /// The documented exit statuses.

@@ -1,6 +1,6 @@
 //! The limits of a run: what `--bwlimit` and `--tpslimit` say, from minute to minute.
 
-mod timetable;
+mod handles;
 
 use std::time::Duration;
 
@@ -9,15 +9,17 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use self::timetable::Bandwidth;
-pub(crate) use self::timetable::{RequestRate, Timetable};
-use crate::args::Options;
-use crate::render::Console;
+pub(crate) use self::handles::Parallel;
+use crate::args::{Bandwidth, RequestRate, Timetable};
+use crate::ui::Console;
 
 /// Sets the limits that the options say, and keeps them as the time goes by.
-pub(crate) fn start(options: &Options, console: &Console) -> Limits {
+pub(crate) fn start(
+    timetable: &Timetable,
+    RequestRate(requests): RequestRate,
+    console: &Console,
+) -> Limits {
     let limits = Limits::default();
-    let RequestRate(requests) = options.tpslimit;
     limits.set_requests(requests);
     let set = {
         let limits = limits.clone();
@@ -26,7 +28,6 @@ pub(crate) fn start(options: &Options, console: &Console) -> Limits {
             limits.set_upload(bandwidth.upload);
         }
     };
-    let timetable = options.bwlimit.clone();
     if let Some(bandwidth) = timetable.at_all_times() {
         set(bandwidth);
         return limits;
@@ -40,7 +41,7 @@ pub(crate) fn start(options: &Options, console: &Console) -> Limits {
     });
     let now = move || zone.to_datetime(Timestamp::now());
     set(timetable.at(now()));
-    tokio::spawn(keep(timetable, now, set));
+    tokio::spawn(keep(timetable.clone(), now, set));
     limits
 }
 

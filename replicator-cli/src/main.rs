@@ -1,21 +1,21 @@
 //! `glance-replicator`: replicates, backs up and migrates OpenStack images.
 
+mod advice;
 mod args;
 mod command;
-mod config_file;
-mod connect;
-mod end;
+mod ends;
 mod error;
 mod exit_code;
-mod handles;
 mod limits;
-mod log;
-mod render;
+mod run;
 mod secrets;
 mod signals;
+mod tokens;
+mod ui;
 
 use std::process;
 
+use crate::args::config_file;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
@@ -28,6 +28,6 @@ fn main() -> process::ExitCode {
 }
 
 fn report(error: CliError) -> ExitCode {
-    render::failure(&error);
+    ui::failure(&error);
     error.exit_code()
 }

@@ -7,17 +7,8 @@ use replicator_core::RunContext;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
-use crate::render::Console;
-
-/// A wish to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    /// Ctrl-C.
-    Interrupt,
-    /// What `kill` and service managers send.
-    Terminate,
-}
+use crate::exit_code::{ExitCode, Signal};
+use crate::ui::Console;
 
 /// The first signal of the run, once there is one.
 pub(crate) type FirstSignal = Arc<OnceLock<Signal>>;

@@ -5,12 +5,11 @@ use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
 use replicator_core::Side;
 
-use super::Run;
-use crate::connect::{self, Connected};
-use crate::end::End;
+use crate::ends::{self, Connected, End};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::render;
+use crate::run::Run;
+use crate::ui;
 
 /// How far two clocks may be apart before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -24,7 +23,7 @@ pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCod
         match check(run, end).await {
             Ok(facts) => {
                 for line in facts.lines(name) {
-                    render::data(&line)?;
+                    ui::data(&line)?;
                 }
                 if facts.has_bad_records && code == ExitCode::Done {
                     code = ExitCode::ImagesFailed;
@@ -42,7 +41,7 @@ pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCod
 
 async fn check(run: &Run<'_>, end: &End) -> Result<Facts, CliError> {
     // As in `size`, it is the target's token and options that count.
-    let Connected { client, details } = connect::glance(run, end, Side::Target).await?;
+    let Connected { client, details } = ends::glance(run, end, Side::Target).await?;
     let survey = run.ctx.until_cancelled(client.survey()).await;
     let survey = survey
         .map_err(|_| run.interrupted())?
@@ -154,7 +153,7 @@ impl Facts {
         };
         self.line("listing", page);
         for bad in &survey.bad_records {
-            let image = render::named_as(&bad.id, bad.name.as_deref());
+            let image = ui::named_as(&bad.id, bad.name.as_deref());
             self.warn(&format!("image {image} cannot be used: {bad}"));
             self.has_bad_records = true;
         }

@@ -2,12 +2,11 @@
 
 use replicator_core::{Compared, Difference, PortError, compare};
 
-use super::Run;
-use crate::connect::{self, Opening};
-use crate::end::End;
+use crate::ends::{self, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::render;
+use crate::run::Run;
+use crate::ui;
 
 #[derive(Default)]
 struct Counts {
@@ -18,8 +17,8 @@ struct Counts {
 
 pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<ExitCode, CliError> {
     let filter = run.options.do_not_replicate()?;
-    let source = connect::source(run, source).await?;
-    let target = connect::target(run, target, Opening::Read).await?;
+    let source = ends::source(run, source).await?;
+    let target = ends::target(run, target, Opening::Read).await?;
     source.is_another_than(&target)?;
     let mut comparison = compare(
         &run.ctx,
@@ -62,7 +61,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
         Difference::Missing => {
             counts.missing += 1;
             let name = found.name.as_deref().unwrap_or_default();
-            render::data(&format!(
+            ui::data(&format!(
                 "Image {id} (\"{name}\") entirely missing from the destination"
             ))
         }
@@ -70,7 +69,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             counts.differ += 1;
             for change in diff.changes() {
                 let target = change.target.as_ref().map(ToString::to_string);
-                render::data(&format!(
+                ui::data(&format!(
                     "{id}: field {} differs (source is {}, destination is {})",
                     change.field,
                     change.source,
@@ -83,7 +82,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             counts.damaged += 1;
             let image = match error {
                 PortError::BadRecord(_) => {
-                    format!("image {}: ", render::named_as(id, found.name.as_deref()))
+                    format!("image {}: ", ui::named_as(id, found.name.as_deref()))
                 }
                 // It names the image.
                 _ => String::new(),

@@ -2,9 +2,9 @@
 
 use replicator_core::{Action, Plan, PlannedImage, Reason, TargetId, Verb};
 
-use super::Run;
 use crate::error::CliError;
-use crate::render::{self, named};
+use crate::run::Run;
+use crate::ui::{self, named};
 
 /// Prints what would be done, an image a line, and the totals.
 pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliError> {
@@ -12,7 +12,7 @@ pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliErr
         if run.ctx.is_cancelled() {
             return Err(run.interrupted());
         }
-        render::data(&line(planned))?;
+        ui::data(&line(planned))?;
     }
     let count = |is_it: fn(&Action) -> bool| {
         let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
@@ -23,11 +23,11 @@ pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliErr
         0 => String::new(),
         count => format!(", {count} left to another run"),
     };
-    render::data(&format!(
+    ui::data(&format!(
         "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
-        render::verb(verb),
+        ui::verb(verb),
         count(|action| matches!(action, Action::Copy)),
-        render::human_size(bytes),
+        ui::human_size(bytes),
         count(|action| matches!(action, Action::CreateRecord)),
         count(|action| matches!(action, Action::UpdateMetadata(_))),
         plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,

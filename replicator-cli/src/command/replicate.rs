@@ -9,14 +9,14 @@ use replicator_core::{
     replicate_to_all,
 };
 
-use super::{Run, dry_run};
+use super::dry_run;
 use crate::args::{self, DryRun, IdConflict, Options};
-use crate::connect::{self, Opening, Source};
-use crate::end::End;
+use crate::ends::{self, End, Opening, Source};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::handles::Parallel;
-use crate::render;
+use crate::limits::Parallel;
+use crate::run::Run;
+use crate::ui;
 
 pub(crate) async fn run(
     run: &Run<'_>,
@@ -32,7 +32,7 @@ pub(crate) async fn run(
         Opening::Write
     };
     // The source first: if that fails, no directory has been created.
-    let source = connect::source(run, source).await?;
+    let source = ends::source(run, source).await?;
     let mut ends = Ends {
         run,
         are_several: targets.len() > 1,
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     if dry_run {
         for (target, plan) in &planned {
             if ends.are_several {
-                render::data(&format!("{}:", target.name))?;
+                ui::data(&format!("{}:", target.name))?;
             }
             dry_run::print(run, verb, plan)?;
         }
@@ -99,7 +99,7 @@ impl Ends<'_> {
         let mut targets: Vec<Target> = Vec::new();
         let mut places = Vec::new();
         for end in ends {
-            let target = match connect::target(self.run, end, opening).await {
+            let target = match ends::target(self.run, end, opening).await {
                 Ok(target) => target,
                 Err(error) => {
                     // It names the end.
@@ -116,7 +116,7 @@ impl Ends<'_> {
             let mut options = self.options.clone();
             options.id_map = target.id_map;
             if let (Some(path), Opening::Write) = (&self.run.options.stage, opening) {
-                options.stage = Some(connect::stage(path, &name)?);
+                options.stage = Some(ends::stage(path, &name)?);
             }
             let ctx = &self.run.ctx;
             targets.push(Target {

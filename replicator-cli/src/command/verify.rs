@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use replicator_core::{ImageError, TargetIds, VerifyBy, verify};
 
-use super::Run;
-use crate::connect::{self, Opening};
-use crate::end::End;
+use crate::ends::{self, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::render;
+use crate::run::Run;
+use crate::ui;
 
 /// Without a target, the source is read and compared with what it states itself.
 pub(crate) async fn run(
@@ -18,10 +17,10 @@ pub(crate) async fn run(
     target: Option<&End>,
     by: VerifyBy,
 ) -> Result<ExitCode, CliError> {
-    let source = connect::source(run, source).await?;
+    let source = ends::source(run, source).await?;
     let (target, ids, by) = match target {
         Some(target) => {
-            let target = connect::target(run, target, Opening::Read).await?;
+            let target = ends::target(run, target, Opening::Read).await?;
             source.is_another_than(&target)?;
             let ids = target.ids();
             (target.images as Arc<_>, ids, by)
@@ -46,15 +45,15 @@ pub(crate) async fn run(
         return Err(run.interrupted());
     }
     for id in &report.missing {
-        render::data(&format!("{id}: missing"))?;
+        ui::data(&format!("{id}: missing"))?;
     }
     for id in &report.unverifiable {
-        render::data(&format!(
+        ui::data(&format!(
             "{id}: unverifiable: no digest that both ends state"
         ))?;
     }
     for failure in &report.failures {
-        render::data(&format!("{}: failed", failure.id))?;
+        ui::data(&format!("{}: failed", failure.id))?;
     }
     let how = match by {
         VerifyBy::Stated => "same digest on record",

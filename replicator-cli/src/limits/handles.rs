@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::args::{Command, Options};
-use crate::render::Console;
+use crate::ui::Console;
 
 /// What is open beside the images: the terminal, the log, directories, listings, sign-ins.
 const OTHERS: u64 = 24;
@@ -22,21 +21,14 @@ pub(crate) struct Parallel {
 }
 
 impl Parallel {
-    /// Takes as many as the options ask for, or fewer, with a warning, where there are not
-    /// enough handles for them.
-    pub(crate) fn new(options: &Options, command: &Command, console: &Console) -> Self {
-        let asked = Self {
-            transfers: options.transfers,
-            checkers: options.checkers,
-        };
-        let targets = match command {
-            Command::Livecopy { targets, .. } => targets.len() as u64,
-            _ => 1,
-        };
+    /// Returns the numbers that were asked for, or lower ones, with a warning, where there are
+    /// not enough handles for them.
+    pub(crate) fn within_limit(self, targets: usize, console: &Console) -> Self {
+        let asked = self;
         let Some(handles) = raised_limit() else {
             return asked;
         };
-        let possible = asked.within(handles, targets);
+        let possible = asked.within(handles, targets as u64);
         for (option, asked, possible) in [
             ("transfers", asked.transfers, possible.transfers),
             ("checkers", asked.checkers, possible.checkers),

@@ -19,13 +19,11 @@ use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::console::Console;
+use super::escape::escaped;
+use super::wording::REPORTS;
 use crate::args::Options;
 use crate::error::CliError;
-use crate::render::{Console, escaped};
-
-/// The target of what is shown on the terminal, too. On stderr it would be there
-/// twice.
-pub(crate) const REPORTS: &str = "report";
 
 /// Our crates; others log tokens and more than anybody reads.
 const OURS: [&str; 5] = [

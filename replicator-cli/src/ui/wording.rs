@@ -11,10 +11,12 @@ use replicator_core::{
     Event, Failure, LeftOut, Outcome, Proof, Report, SkipReason, Verb, saving_limit,
 };
 
-use super::causes;
 use super::escape::escaped;
-use crate::error::hint;
-use crate::log::REPORTS;
+use crate::advice::hint;
+
+/// The target of what is shown on the terminal, too. On stderr it would be there
+/// twice.
+pub(super) const REPORTS: &str = "report";
 
 /// Who wants to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,6 +367,20 @@ pub(crate) fn human_size(bytes: u64) -> String {
         number /= 1024.0;
     }
     format!("{number:.1} EiB")
+}
+
+/// The texts of an error and its causes, none twice.
+fn causes(error: &dyn Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|above| above.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    texts
 }
 
 #[cfg(test)]

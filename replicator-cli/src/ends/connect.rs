@@ -1,24 +1,21 @@
 //! Puts ends and adapters together: the only module that names both adapters.
 
-mod nothing;
-mod place;
-
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use glance_client::cloud::{self, Cloud, CloudOptions, Details, Environment};
-use glance_client::{ApiChoice, AuthToken, ClientConfig, GlanceClient, Tls};
+use glance_client::cloud::{self, Cloud, CloudOptions, Details};
+use glance_client::{ApiChoice, ClientConfig, GlanceClient, Tls};
 use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
-use self::nothing::Nothing;
-pub(crate) use self::place::Place;
+use super::location::End;
+use super::nothing::Nothing;
+use super::place::Place;
 use crate::args::{Api, Options};
-use crate::command::Run;
-use crate::end::End;
 use crate::error::CliError;
+use crate::run::Run;
 use crate::secrets;
 
 /// What an archive is opened for.
@@ -30,45 +27,6 @@ pub(crate) enum Opening {
     Write,
     /// It stays as it is, and one that is missing is taken for an empty one.
     DryRun,
-}
-
-/// The tokens of both sides.
-pub(crate) struct Tokens {
-    source: Option<AuthToken>,
-    target: Option<AuthToken>,
-}
-
-impl Tokens {
-    /// Reads the tokens that the options give.
-    pub(crate) fn new(options: &Options, env: &Environment) -> Result<Self, CliError> {
-        Ok(Self {
-            source: token(options, env, "sourcetoken", options.sourcetoken.as_deref())?,
-            target: token(options, env, "targettoken", options.targettoken.as_deref())?,
-        })
-    }
-}
-
-fn token(
-    options: &Options,
-    env: &Environment,
-    own_name: &'static str,
-    own: Option<&str>,
-) -> Result<Option<AuthToken>, CliError> {
-    let (option, text) = match own {
-        // As the Python tool takes it, an empty token is none.
-        None | Some("") => ("token", options.token.as_deref().unwrap_or_default()),
-        Some(own) => (own_name, own),
-    };
-    let (option, text) = match (text, env.get("OS_TOKEN")) {
-        ("", Some(token)) => ("OS_TOKEN", token),
-        ("", None) => return Ok(None),
-        (text, _) => (option, text),
-    };
-    secrets::know(text);
-    let token = AuthToken::new(text);
-    token
-        .map(Some)
-        .map_err(|source| CliError::Token { option, source })
 }
 
 /// Opens the end that images come from.

@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use configparser::ini::Ini;
 
-use crate::args::Args;
+use super::Args;
 use crate::error::CliError;
 
 /// What the variables begin with that set options.

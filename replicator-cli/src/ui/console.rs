@@ -1,9 +1,4 @@
-//! What people see: with `render/`, the only modules that write to the terminal.
-//! Data goes to stdout, everything else to stderr.
-
-mod escape;
-mod progress;
-mod wording;
+//! The terminal: data goes to stdout, everything else to stderr.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
@@ -15,12 +10,11 @@ use std::time::Duration;
 
 use replicator_core::{Event, EventSink, Report, Verb};
 
-pub(crate) use self::escape::escaped;
-pub(crate) use self::progress::Look;
-use self::progress::Progress;
-use self::wording::{Lines, Weight, Wording};
-pub(crate) use self::wording::{human_size, named, named_as, verb};
-use crate::error::{CliError, hint};
+use super::escape::escaped;
+use super::progress::{Look, Progress};
+use super::wording::{self, Lines, Weight, Wording};
+use crate::advice::hint;
+use crate::error::CliError;
 
 /// Writes a line of data to stdout. Where nobody reads any more, [`CliError::NoReader`] ends the
 /// command: it has not seen all, so it must not sum up.
@@ -244,18 +238,4 @@ fn write_lines(progress: &Progress, look: Look, lines: &Lines) {
     for line in &lines.lines {
         progress.above(|| show(line));
     }
-}
-
-/// The texts of an error and its causes, none twice.
-pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|above| above.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
-    }
-    texts
 }

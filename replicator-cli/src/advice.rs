@@ -1,0 +1,297 @@
+//! Advice: what the user can do about an error.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::io;
+
+use glance_client::ErrorKind;
+use glance_client::cloud;
+use glance_model::ContentProblem;
+use replicator_core::{IdProblem, ImageError, PortError, Wrong};
+use replicator_fs::ArchiveError;
+
+use crate::error::CliError;
+
+/// What the user can do about an error, where we know.
+pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
+    if let Some(CliError::Auth(error)) = error.downcast_ref()
+        && let Some(hint) = error.hint()
+    {
+        return Some(hint.into());
+    }
+    if let Some(hint) = cloud::hint_of_connection(error) {
+        return Some(hint.into());
+    }
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(hint) = hint_of_one(error) {
+            return Some(hint.into());
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<glance_client::Error>() {
+        if is_of_fixed_format(error) {
+            return Some(
+                "v2 does not change the formats of an image that has its data, for nobody: create \
+                 the image anew at the end where they are wrong",
+            );
+        }
+        return hint_of_refusal(error).or_else(|| hint_of_request(error));
+    }
+    match error.downcast_ref() {
+        Some(CliError::End { hint, .. }) => return *hint,
+        Some(CliError::Archive(error)) => return hint_of_archive(error),
+        Some(CliError::NoSyslog) => {
+            return Some("start a syslog, or use --logfile; in a container it has to be mounted");
+        }
+        _ => {}
+    }
+    if let Some(PortError::AlreadyExists { .. }) = error.downcast_ref() {
+        return Some(
+            "either the image was deleted there, and Glance never gives a used id again, or it \
+             is there and this token does not see it; look with an administrator's token: if it \
+             was deleted, only its purge from Glance's database (glance-manage db purge, then \
+             purge_images_table) frees the id; --on-id-conflict new-id copies it under another one",
+        );
+    }
+    if let Some(ImageError::Id(problem)) = error.downcast_ref() {
+        return Some(hint_of_id(problem));
+    }
+    if let Some(ImageError::StillSaving) = error.downcast_ref() {
+        return Some(
+            "run it again later; if the server was killed meanwhile, the record stays so, and a \
+             later run says what can be done",
+        );
+    }
+    if let Some(ImageError::LeftToAnother { .. }) = error.downcast_ref() {
+        return Some(
+            "run it again later; if no other run is under way, the target's server was restarted \
+             in the middle of an upload, and the record stays so: docs/stuck-images.md has the \
+             ways out, and once it is taken for dead, --on-id-conflict new-id copies it under \
+             another id",
+        );
+    }
+    if let Some(ImageError::Content(Wrong::TargetDiffers { .. })) = error.downcast_ref() {
+        return Some(
+            "what came to the target is not what was sent: a network or a proxy on the way, or \
+             the disks of its store, may be at fault; the copy cannot be written over, and is not \
+             published; --on-id-conflict new-id copies the image under another id in the next run",
+        );
+    }
+    if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
+        return Some(
+            "both have an image of that id, with other data, and neither is written over; \
+             --on-id-conflict new-id copies the source's under another id (if the target's is the \
+             wrong one and is deleted there, its id stays used up until it is purged)",
+        );
+    }
+    if let Some(
+        ImageError::Content(Wrong::ReadBack { .. })
+        | ImageError::Content(Wrong::SourceDigest { .. }),
+    ) = error.downcast_ref()
+    {
+        return Some(
+            "in an archive, `dump --verify read-back` reads what is there and copies what is \
+             wrong again; at a server, the data is damaged in its store or on the way from it",
+        );
+    }
+    if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
+        return Some(hint_of_content(problem));
+    }
+    if let Some(ImageError::Withheld) = error.downcast_ref() {
+        return Some(
+            "this token could read the data; to keep it, activate the image for the time of a \
+             dump (`openstack image set --activate ID`)",
+        );
+    }
+    if let Some(ImageError::Content(Wrong::Hollow)) = error.downcast_ref() {
+        return Some(
+            "its data is gone from the store, or its record was brought back without it \
+             (glance-scrubber --restore); whoever runs the target can put the data back; else \
+             delete the image there, which uses up its id until it is purged, and copy it with \
+             --on-id-conflict new-id",
+        );
+    }
+    if let Some(ImageError::NoFormat { .. }) = error.downcast_ref() {
+        return Some(
+            "Images v1 lets them be set at the source (`glance --os-image-api-version 1 \
+             image-update --disk-format raw --container-format bare ID`); or create the record at \
+             the target with the same id, name and formats (`openstack image create --id ID \
+             --disk-format raw --container-format bare NAME`), and run it again",
+        );
+    }
+    if let Some(error) = error.downcast_ref::<ArchiveError>() {
+        return hint_of_archive(error);
+    }
+    None
+}
+
+/// Returns whether an update was refused for a format (403, as if it were for the caller).
+fn is_of_fixed_format(error: &glance_client::Error) -> bool {
+    error.kind() == ErrorKind::Forbidden
+        && error
+            .message()
+            .is_some_and(|message| message.contains("_format can be only replaced"))
+}
+
+/// Tried with real servers: v2 answers 403 to a change of `disk_format` once there is data.
+fn hint_of_content(problem: &ContentProblem) -> &'static str {
+    match problem {
+        ContentProblem::Empty { .. } => {
+            "an image of no bytes is what Nova makes of a server that runs from a volume: its \
+             block_device_mapping is what counts. v2 does not change the disk_format of an image \
+             that is there: create it anew at the source, with the same properties and the \
+             disk_format raw; or, for a copy that no later run is to update, dump it, write raw \
+             into its metadata file, and load it from there"
+        }
+        ContentProblem::Mismatch { .. } => {
+            "v2 does not change the disk_format of an image that has its data: create it anew at \
+             the source, with the right one; or, for a copy that no later run is to update, dump \
+             it, correct the disk_format in its metadata file, and load it from there; if the \
+             target does not check what it is given, --format-check off sends it all the same"
+        }
+        ContentProblem::RefusedBefore { .. } => {
+            "the record there takes no data with that disk_format any more: create the image \
+             anew at the source, with the right one; what is left there can be deleted"
+        }
+        _ => {
+            "convert the data into an image that stands alone (`qemu-img convert`), and create it \
+             anew at the source; if the target does not check what it is given, --format-check off \
+             sends it all the same"
+        }
+    }
+}
+
+fn hint_of_id(problem: &IdProblem) -> &'static str {
+    match problem {
+        IdProblem::DeadUpload { .. } => {
+            "Glance takes no data for it any more; whoever runs it can set the record back to \
+             queued in its database, once the part of the data is removed from the store (of an \
+             import, from the staging store); else \
+             delete the image there, which uses up its id until it is purged, and copy it with \
+             --on-id-conflict new-id"
+        }
+        IdProblem::Spoiled => {
+            "only deleting the image there helps, which uses up its id until it is purged from \
+             Glance's database; --on-id-conflict new-id copies it under another one"
+        }
+        _ => {
+            "Glance never gives a used id again; only the image's purge from Glance's database \
+             (glance-manage db purge, then purge_images_table) frees it; --on-id-conflict new-id \
+             copies it under another one"
+        }
+    }
+}
+
+/// What a server's words say that its status does not.
+fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
+    let is_of_property = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["schema", "property", "properties", "signature"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let is_refused =
+        error.kind() == ErrorKind::Rejected && error.message().is_some_and(is_of_property);
+    is_refused.then_some(
+        "if the target does not take one of the image's properties, --drop-property NAME leaves it out",
+    )
+}
+
+fn hint_of_request(error: &glance_client::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        ErrorKind::Connect if error.is_through_proxy() => cloud::HINT_OF_PROXY,
+        ErrorKind::Unauthorized if error.is_signed_in() => {
+            "Keystone gave the token for this cloud, and its image service does not take it: the \
+             rules of an application credential may leave out the image service, a token of the \
+             entry's own may have expired, or the endpoint is that of another cloud"
+        }
+        ErrorKind::Connect => "is the server running, and are its host and port right?",
+        ErrorKind::SpeaksTls => "write the address as a URL with https://",
+        ErrorKind::Unanswered => {
+            "the target may still be storing it: run it again later, and if its store takes longer \
+             than that, with a longer --answer-timeout"
+        }
+        ErrorKind::NotGlance => {
+            "is this the address of the image service? (`openstack endpoint list --service image`)"
+        }
+        ErrorKind::Unauthorized => {
+            "give a valid token in GLANCE_REPLICATOR_TOKEN, or one for each side in \
+             GLANCE_REPLICATOR_SOURCETOKEN and GLANCE_REPLICATOR_TARGETTOKEN; tokens expire \
+             (`openstack token issue` gives a new one)"
+        }
+        ErrorKind::Forbidden => {
+            "the server knows the token and does not let it do this; replicating the images of \
+             all projects needs the role admin"
+        }
+        ErrorKind::TooLarge => {
+            "the target's quota or size limit is reached; raise it, or free room"
+        }
+        ErrorKind::UnsupportedContent => {
+            "the target does not take the data for the image's disk_format, and its record there \
+             takes none any more: delete it, and purge it from Glance's database (glance-manage db \
+             purge), or leave it; and create the image anew at the source, with the right \
+             disk_format, since v2 does not change that of an image that has its data"
+        }
+        _ => return None,
+    })
+}
+
+fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
+    match error {
+        ArchiveError::Write { source, .. } => match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("make room, and run it again: what is done is kept")
+            }
+            _ => None,
+        },
+        ArchiveError::NoArchive { .. } => {
+            Some("is it the right directory? An archive has a file ID, and mostly ID.img, an image")
+        }
+        ArchiveError::Empty { .. } => Some(
+            "is it the right directory, and is its disk mounted? --allow-empty takes it as it is",
+        ),
+        ArchiveError::Metadata { .. }
+        | ArchiveError::OtherImage { .. }
+        | ArchiveError::TooLarge { .. }
+        | ArchiveError::DataLength { .. } => {
+            Some("the archive is damaged there; dump the image again")
+        }
+        ArchiveError::NotOurs { .. } => Some(
+            "if it is not needed, remove it, and run it again; a stage is best a directory where \
+             nobody else may write",
+        ),
+        ArchiveError::Changed { .. } => {
+            Some("find out who else works in this directory, and run it again")
+        }
+        ArchiveError::DataMissing { .. } => Some(
+            "dump the image again, which brings its data back; if the archive was dumped by the \
+             Python tool without data (--metaonly), give --metaonly here as well",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use replicator_core::{FailureKind, Operation};
+
+    use super::*;
+
+    #[test]
+    fn a_hint_is_found_at_any_depth_of_an_error() {
+        let full = ArchiveError::Write {
+            path: "/archive/x".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        let error = PortError::adapter(Operation::ListImages, FailureKind::Unusable, full);
+        let error = Arc::new(ImageError::Target(error));
+        assert!(hint(&*error).unwrap().starts_with("make room"));
+    }
+}
