@@ -1,17 +1,18 @@
 //! The operations, free of differences between API versions.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record};
-use http::{HeaderValue, StatusCode, header};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
 
-use crate::api::{self, v1, v2};
-use crate::http::{Answer, Http, Request};
-use crate::paging::{Listing, UsedIds};
+use crate::api::UsedIds;
+use crate::paging::Listing;
 use crate::session::Session;
-use crate::{ApiVersion, ClientConfig, Download, Endpoint, Error, ErrorKind, Upload};
+use crate::survey::survey;
+use crate::{
+    ApiVersion, ClientConfig, Download, Endpoint, Error, ErrorKind, Store, Survey, Upload,
+};
 
 /// A client of one Glance. Clones share their connections.
 #[derive(Clone)]
@@ -24,16 +25,7 @@ impl GlanceClient {
     ///
     /// [`ErrorKind::NotGlance`] if it speaks none, or not the one asked for.
     pub async fn connect(config: &ClientConfig) -> Result<Self, Error> {
-        let http = Http::new(config)?;
-        let version = api::discover(&http, &config.endpoint, config.api).await?;
-        Ok(Self(Arc::new(Session {
-            http,
-            version,
-            page_limit: config.page_limit,
-            knows_visibility_all: OnceLock::new(),
-            names_stores: OnceLock::new(),
-            endpoint: config.endpoint.clone(),
-        })))
+        Ok(Self(Arc::new(Session::begin(config).await?)))
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -49,19 +41,14 @@ impl GlanceClient {
     /// Which version of the API is spoken.
     #[must_use]
     pub fn version(&self) -> ApiVersion {
-        self.0.version
+        self.0.dialect.version()
     }
 
     /// What the server can hold of an image's metadata. Metadata that is to be
     /// written has to be put into this form first.
     #[must_use]
     pub fn form(&self) -> TargetForm {
-        match self.0.version {
-            ApiVersion::V1 => TargetForm::V1,
-            version @ ApiVersion::V2 { .. } => TargetForm::V2 {
-                hidden: version.has_hidden(),
-            },
-        }
+        self.0.dialect.form()
     }
 
     /// Lists all images that the token may see (community and hidden ones, too,
@@ -126,24 +113,11 @@ impl GlanceClient {
     ///
     /// [`Error`] for every answer other than 200 and 404.
     pub async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, Error> {
-        let request = match self.0.version {
-            ApiVersion::V1 => v1::show(id),
-            ApiVersion::V2 { .. } => v2::show(id),
-        };
-        let answer = match self.0.http.send(&request).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            result => result?,
-        };
-        let image = match self.0.version {
-            ApiVersion::V1 => v1::shown(answer.response.headers()).map_err(|source| {
-                self.0
-                    .http
-                    .error(ErrorKind::InvalidAnswer, &request)
-                    .with_source(source)
-            })?,
-            ApiVersion::V2 { .. } => self.v2_record(answer).await?,
-        };
-        self.of(id, image, &request).map(Some)
+        match self.0.dialect.find(&self.0.http, id).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the data of an image at a byte; `None` if the server knows the
@@ -160,59 +134,9 @@ impl GlanceClient {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<Download>, Error> {
-        let limits = self.0.http.limits();
-        match self.0.version {
-            ApiVersion::V1 => {
-                let answer = match self.0.http.send(&v1::download(id)).await {
-                    Err(error) if is_not_active(&error) => return Ok(None),
-                    Err(error) if is_of_store(&error) => {
-                        let found = self.find_image(id).await?;
-                        let is_there = found.is_some_and(|found| found.is_active());
-                        return if is_there { Ok(None) } else { Err(error) };
-                    }
-                    result => result?,
-                };
-                if v1::lost_headers(answer.response.headers()) {
-                    let what = "its headers end too early: a property of the image has an empty line \
-                                in its value, which Images v1 writes as it is; read the image \
-                                through v2, or correct the property";
-                    return Err(answer.error(ErrorKind::InvalidAnswer, what));
-                }
-                Ok(Some(Download::new(0, answer, limits)))
-            }
-            ApiVersion::V2 { .. } => {
-                let answer = self.download_from(v2::download(id), offset_bytes).await?;
-                match answer.response.status() {
-                    StatusCode::NO_CONTENT => Ok(None),
-                    StatusCode::PARTIAL_CONTENT => {
-                        let found = first_byte(&answer);
-                        if found != Some(offset_bytes) {
-                            let what = "it begins at another byte than asked for";
-                            return Err(answer.error(ErrorKind::InvalidAnswer, what));
-                        }
-                        Ok(Some(Download::new(offset_bytes, answer, limits)))
-                    }
-                    _ => Ok(Some(Download::new(0, answer, limits))),
-                }
-            }
-        }
-    }
-
-    /// Some stores cannot start in the middle (400), and no server can at or
-    /// behind the end (416).
-    async fn download_from(&self, request: Request, offset_bytes: u64) -> Result<Answer, Error> {
-        if offset_bytes > 0 {
-            let range = HeaderValue::from_str(&format!("bytes={offset_bytes}-"));
-            if let Ok(range) = range {
-                let ranged = request.clone().header(header::RANGE, range);
-                match self.0.http.send(&ranged).await {
-                    Err(error) if matches!(error.status(), Some(status) if matches!(status.as_u16(), 400 | 416)) =>
-                        {}
-                    result => return result,
-                }
-            }
-        }
-        self.0.http.send(&request).await
+        let Session { http, dialect, .. } = &*self.0;
+        let opened = dialect.download(http, id, offset_bytes).await?;
+        Ok(opened.map(|(offset_bytes, answer)| Download::new(offset_bytes, answer, http.limits())))
     }
 
     /// Creates an image without data (`queued`), under its own id.
@@ -222,22 +146,7 @@ impl GlanceClient {
     /// [`ErrorKind::DuplicateId`] if the id is taken, be it by an image that
     /// the token does not see, or by one that was deleted.
     pub async fn create_record(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, Error> {
-        let id = &metadata.id;
-        let http = &self.0.http;
-        let (request, image) = match self.0.version {
-            ApiVersion::V1 => {
-                let request = self.sendable(v1::reserve(metadata), "POST", "/v1/images")?;
-                let answer = http.send(&request).await.map_err(duplicate)?;
-                let written: v1::Written = answer.json().await?;
-                (request, written.image.into())
-            }
-            ApiVersion::V2 { .. } => {
-                let request = v2::create(metadata);
-                let answer = http.send(&request).await.map_err(duplicate)?;
-                (request, self.v2_record(answer).await?)
-            }
-        };
-        self.of(id, image, &request)
+        self.0.dialect.create_record(&self.0.http, metadata).await
     }
 
     /// Creates an image with its data, and returns what the server says of it
@@ -256,19 +165,10 @@ impl GlanceClient {
         metadata: &ImageMetadata,
         data: Upload,
     ) -> Result<ImageMetadata, Error> {
-        if self.0.version != ApiVersion::V1 {
-            self.create_record(metadata).await?;
-            return self.upload(metadata, data).await;
-        }
-        let request = self.sendable(v1::create(metadata), "POST", "/v1/images")?;
-        let answer = self
-            .0
-            .http
-            .upload(&request, data)
+        self.0
+            .dialect
+            .create_image(&self.0.http, metadata, data)
             .await
-            .map_err(duplicate)?;
-        let written: v1::Written = answer.json().await?;
-        self.of(&metadata.id, written.image.into(), &request)
     }
 
     /// Puts data into an image that is `queued`, and returns what the server
@@ -285,20 +185,7 @@ impl GlanceClient {
         metadata: &ImageMetadata,
         data: Upload,
     ) -> Result<ImageMetadata, Error> {
-        let id = &metadata.id;
-        match self.0.version {
-            ApiVersion::V1 => {
-                let request = self.sendable(v1::fill(metadata), "PUT", "/v1/images")?;
-                let answer = self.0.http.upload(&request, data).await?;
-                let written: v1::Written = answer.json().await?;
-                self.of(id, written.image.into(), &request)
-            }
-            ApiVersion::V2 { .. } => {
-                let request = v2::upload(id, &data);
-                self.0.http.upload(&request, data).await?;
-                self.show(id).await
-            }
-        }
+        self.0.dialect.upload(&self.0.http, metadata, data).await
     }
 
     /// Makes the writable changes of a diff, and returns what the server says
@@ -308,67 +195,27 @@ impl GlanceClient {
     ///
     /// [`ErrorKind::NotFound`] if the image is gone.
     pub async fn update(&self, id: &ImageId, diff: &MetadataDiff) -> Result<ImageMetadata, Error> {
-        let http = &self.0.http;
-        let (request, image) = match self.0.version {
-            ApiVersion::V1 => {
-                let request = self.sendable(v1::update(id, diff), "PUT", "/v1/images")?;
-                let written: v1::Written = http.send(&request).await?.json().await?;
-                (request, written.image.into())
-            }
-            ApiVersion::V2 { .. } => {
-                let request = v2::update(id, diff);
-                let answer = http.send(&request).await?;
-                (request, self.v2_record(answer).await?)
-            }
-        };
-        self.of(id, image, &request)
+        self.0.dialect.update(&self.0.http, id, diff).await
     }
 
-    async fn show(&self, id: &ImageId) -> Result<ImageMetadata, Error> {
-        let request = v2::show(id);
-        let answer = self.0.http.send(&request).await?;
-        self.of(id, self.v2_record(answer).await?, &request)
+    /// Asks for the stores that the server has names for, through v2; `None` if
+    /// it has none, or does not say.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorized`].
+    pub async fn stores(&self) -> Result<Option<Vec<Store>>, Error> {
+        self.0.stores().await
     }
 
-    /// What a name means depends on the version of the server.
-    async fn v2_record(&self, answer: Answer) -> Result<ImageMetadata, Error> {
-        Ok(if self.0.version.has_hidden() {
-            answer.json::<V2Record>().await?.into()
-        } else {
-            answer.json::<EarlyV2Record>().await?.into()
-        })
-    }
-
-    /// An answer about another image is no answer.
-    fn of(
-        &self,
-        id: &ImageId,
-        image: ImageMetadata,
-        request: &Request,
-    ) -> Result<ImageMetadata, Error> {
-        if image.id == *id {
-            return Ok(image);
-        }
-        Err(self
-            .0
-            .http
-            .error(ErrorKind::InvalidAnswer, request)
-            .with_message(format!("it is about image {}", image.id)))
-    }
-
-    fn sendable(
-        &self,
-        request: Result<Request, v1::InvalidHeader>,
-        method: &str,
-        path: &str,
-    ) -> Result<Request, Error> {
-        request.map_err(|source| {
-            let method = method.parse().unwrap_or_default();
-            self.0
-                .http
-                .error(ErrorKind::InvalidRequest, &Request::new(method, path))
-                .with_source(source)
-        })
+    /// Asks the server about itself. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if images cannot be listed. What else it does not answer is
+    /// left out.
+    pub async fn survey(&self) -> Result<Survey, Error> {
+        survey(&self.0).await
     }
 }
 
@@ -376,40 +223,7 @@ impl fmt::Debug for GlanceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GlanceClient")
             .field("endpoint", &self.0.endpoint)
-            .field("version", &self.0.version)
+            .field("version", &self.version())
             .finish_non_exhaustive()
     }
-}
-
-/// 409 to a creation means the id; anything else keeps its kind.
-fn duplicate(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Conflict => error.with_kind(ErrorKind::DuplicateId),
-        _ => error,
-    }
-}
-
-/// v1 answers 404 both to an image without data and to no image.
-fn is_not_active(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-        && error
-            .message()
-            .is_some_and(|text| text.contains("is not active"))
-}
-
-/// v1 answers 404 to an image whose data is gone as well, in the words of its store
-/// (`Image /var/lib/glance/images/... not found`).
-fn is_of_store(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-        && error.message().is_some_and(|text| {
-            let place = text.strip_prefix("Image ");
-            place.is_some_and(|place| place.ends_with(" not found") && !place.starts_with("with "))
-        })
-}
-
-/// The first byte that a partial answer holds (`Content-Range: bytes 5-9/10`).
-fn first_byte(answer: &Answer) -> Option<u64> {
-    let range = answer.response.headers().get(header::CONTENT_RANGE)?;
-    let range = range.to_str().ok()?.strip_prefix("bytes ")?;
-    range.split('-').next()?.trim().parse().ok()
 }

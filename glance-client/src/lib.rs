@@ -31,6 +31,8 @@ pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
 pub use error::{Error, ErrorKind};
 pub use http::Upload;
 pub use limit::{Limits, Rate};
+#[cfg(feature = "replicator")]
+pub use ports::GlanceEnd;
 pub use proxy::{InvalidProxy, Proxy};
 pub use stores::Store;
 pub use survey::{Quota, Survey};

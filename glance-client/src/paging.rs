@@ -12,16 +12,9 @@ use http::StatusCode;
 
 pub(crate) use self::query::first_page;
 use self::query::{Head, Query};
-use crate::api::Listed;
+use crate::Error;
+use crate::api::{Listed, UsedIds};
 use crate::session::Session;
-use crate::{ApiVersion, Error};
-
-/// Whether v1 lists the images whose ids are used up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum UsedIds {
-    LeftOut,
-    Listed,
-}
 
 /// All images that the token may see.
 pub(crate) struct Listing {
@@ -30,9 +23,6 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// No single query of v2 shows everything: all that is not hidden, and all
-    /// that is. Servers before 2019 refuse `visibility=all`, and no version
-    /// number tells: there, community images are asked for by themselves.
     pub(crate) async fn begin(session: &Arc<Session>, used_ids: UsedIds) -> Result<Self, Error> {
         Ok(Self {
             queries: Self::queries(session, used_ids).await?,
@@ -41,41 +31,29 @@ impl Listing {
     }
 
     async fn queries(session: &Arc<Session>, used_ids: UsedIds) -> Result<Vec<Query>, Error> {
-        let query = |filter| Query::new(Arc::clone(session), filter);
-        let ApiVersion::V2 { .. } = session.version else {
-            let filter = match used_ids {
-                UsedIds::LeftOut => "&is_public=None",
-                // The only query that shows them.
-                UsedIds::Listed => "&is_public=None&changes-since=1970-01-01T00:00:00Z",
-            };
-            return Ok(vec![query(filter)]);
-        };
-        let mut all = query("&visibility=all");
-        let knows_all = match session.knows_visibility_all.get() {
-            Some(knows) => *knows,
-            None => {
-                let knows = match all.fill().await {
+        let views = session.dialect.views(used_ids);
+        let query = |&filter: &_| Query::new(Arc::clone(session), filter);
+        let mut best: Vec<Query> = views.queries.iter().map(query).collect();
+        if views.fallback.is_empty() {
+            return Ok(best);
+        }
+        let knows_best = match (session.knows_best_views.get(), best.first_mut()) {
+            (Some(knows), _) => *knows,
+            (None, None) => false,
+            (None, Some(first)) => {
+                let knows = match first.fill().await {
                     Ok(()) => true,
                     Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) => false,
                     Err(error) => return Err(error),
                 };
-                *session.knows_visibility_all.get_or_init(|| knows)
+                *session.knows_best_views.get_or_init(|| knows)
             }
         };
-        let mut queries = if knows_all {
-            vec![all]
+        Ok(if knows_best {
+            best
         } else {
-            vec![query(""), query("&visibility=community")]
-        };
-        if session.version.has_hidden() {
-            if knows_all {
-                queries.push(query("&visibility=all&os_hidden=true"));
-            } else {
-                queries.push(query("&os_hidden=true"));
-                queries.push(query("&visibility=community&os_hidden=true"));
-            }
-        }
-        Ok(queries)
+            views.fallback.iter().map(query).collect()
+        })
     }
 
     /// The image with the lowest id of those that are left. What has no place in

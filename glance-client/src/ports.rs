@@ -1,5 +1,6 @@
-//! The ports of replicator-core, implemented for [`GlanceClient`].
+//! The ports of replicator-core, implemented by [`GlanceEnd`].
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,12 +13,44 @@ use replicator_core::{
     gives_last_byte,
 };
 
-use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Upload};
+use crate::{Error, ErrorKind, GlanceClient, Upload};
+
+/// A Glance as an end of a replication: the ports of replicator-core over a client.
+#[derive(Clone, Debug)]
+pub struct GlanceEnd(GlanceClient);
+
+impl GlanceEnd {
+    /// Makes a Glance an end.
+    #[must_use]
+    pub fn new(client: GlanceClient) -> Self {
+        Self(client)
+    }
+
+    /// Returns the client of the Glance.
+    #[must_use]
+    pub fn client(&self) -> &GlanceClient {
+        &self.0
+    }
+}
+
+impl From<GlanceClient> for GlanceEnd {
+    fn from(client: GlanceClient) -> Self {
+        Self(client)
+    }
+}
+
+/// The endpoint of the Glance.
+impl fmt::Display for GlanceEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.endpoint().fmt(f)
+    }
+}
 
 #[async_trait]
-impl ImageSource for GlanceClient {
+impl ImageSource for GlanceEnd {
     fn images(&self) -> ImageStream {
-        self.images()
+        self.0
+            .images()
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
     }
@@ -31,7 +64,7 @@ impl ImageSource for GlanceClient {
             let id = id.clone();
             move |error| port_error(error, Operation::ReadData(id.clone()))
         };
-        let download = self.image_data(id, offset_bytes).await;
+        let download = self.0.image_data(id, offset_bytes).await;
         let download = download.map_err(failed.clone())?;
         Ok(download.map(|download| {
             ImageData::new(download.len_bytes, download.chunks.map_err(failed))
@@ -42,7 +75,7 @@ impl ImageSource for GlanceClient {
     /// A server whose stores have names says which of them have the data; of any other, a
     /// byte is read.
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
-        let stored = self.is_in_named_store(&image.id).await;
+        let stored = self.0.session().is_in_named_store(&image.id).await;
         let stored =
             stored.map_err(|error| port_error(error, Operation::ReadData(image.id.clone())))?;
         Ok(stored || gives_last_byte(self, image).await?)
@@ -50,19 +83,20 @@ impl ImageSource for GlanceClient {
 }
 
 #[async_trait]
-impl ImageTarget for GlanceClient {
+impl ImageTarget for GlanceEnd {
     fn form(&self) -> TargetForm {
-        self.form()
+        self.0.form()
     }
 
     fn taken_ids(&self) -> ImageStream {
-        self.taken_ids()
+        self.0
+            .taken_ids()
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
-        let found = self.find_image(id).await;
+        let found = self.0.find_image(id).await;
         found.map_err(|error| port_error(error, Operation::FindImage(id.clone())))
     }
 
@@ -76,13 +110,11 @@ impl ImageTarget for GlanceClient {
         metadata: &ImageMetadata,
         existing: Option<&ImageMetadata>,
     ) -> Result<Option<ImageMetadata>, PortError> {
-        match self.version() {
-            ApiVersion::V1 => Ok(existing.cloned()),
-            ApiVersion::V2 { .. } => {
-                let prepared = self.prepare(&unpublished(metadata), existing).await;
-                prepared.map(Some)
-            }
+        if !self.makes_records_first() {
+            return Ok(existing.cloned());
         }
+        let prepared = self.prepare(&unpublished(metadata), existing).await;
+        prepared.map(Some)
     }
 
     async fn write_image(
@@ -93,14 +125,8 @@ impl ImageTarget for GlanceClient {
     ) -> Result<ImageMetadata, PortError> {
         let id = &metadata.id;
         let mut data = Upload::new(data.len_bytes, data.chunks);
-        let written = match self.version() {
-            ApiVersion::V1 if existing.is_none() => self.create_image(metadata, data).await,
-            ApiVersion::V1 => {
-                self.ensure_untouched(id).await?;
-                let metadata = &with_nulls_for_surplus(metadata, existing);
-                self.upload(metadata, data).await
-            }
-            ApiVersion::V2 { .. } => {
+        let written = match (self.makes_records_first(), existing) {
+            (true, existing) => {
                 match existing {
                     Some(existing) if existing.has_leftovers() => {
                         data = data.into_store(self.store_for_leftovers(id).await?);
@@ -108,7 +134,13 @@ impl ImageTarget for GlanceClient {
                     Some(_) => {}
                     None => drop(self.prepare_record(metadata, None).await?),
                 }
-                self.upload(metadata, data).await
+                self.0.upload(metadata, data).await
+            }
+            (false, None) => self.0.create_image(metadata, data).await,
+            (false, Some(existing)) => {
+                self.ensure_untouched(id).await?;
+                let metadata = with_nulls_for_surplus(metadata, existing.clone());
+                self.0.upload(&metadata, data).await
             }
         };
         let written = match written {
@@ -130,7 +162,7 @@ impl ImageTarget for GlanceClient {
     }
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
-        let created = self.create_record(metadata).await;
+        let created = self.0.create_record(metadata).await;
         created.map_err(|error| port_error(error, Operation::CreateImage(metadata.id.clone())))?;
         Ok(())
     }
@@ -140,11 +172,11 @@ impl ImageTarget for GlanceClient {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
-        let (diff, _) = diff.clone().updatable(self.form());
+        let (diff, _) = diff.clone().updatable(self.0.form());
         if diff.is_empty() {
             return Ok(current.clone());
         }
-        let updated = self.update(&current.id, &diff).await;
+        let updated = self.0.update(&current.id, &diff).await;
         updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id.clone())))
     }
 }
@@ -154,9 +186,13 @@ impl ImageTarget for GlanceClient {
 #[error("the image is {0} after its upload, not active")]
 struct NotActive(ImageStatus);
 
-impl GlanceClient {
+impl GlanceEnd {
+    fn makes_records_first(&self) -> bool {
+        self.0.session().dialect.makes_records_first()
+    }
+
     async fn store_for_leftovers(&self, id: &ImageId) -> Result<String, PortError> {
-        let store = self.store_without(id).await;
+        let store = self.0.session().store_without(id).await;
         let store = store.map_err(|error| port_error(error, Operation::WriteData(id.clone())))?;
         store.ok_or_else(|| PortError::Damaged {
             id: id.clone(),
@@ -171,13 +207,13 @@ impl GlanceClient {
     /// meanwhile, and may leave the image in `saving` for ever then.
     async fn ensure_untouched(&self, id: &ImageId) -> Result<(), PortError> {
         tokio::time::sleep(LONGEST_QUEUED).await;
-        let found = ImageTarget::find_image(self, id).await?;
+        let found = self.find_image(id).await?;
         found.as_ref().and_then(taken).map_or(Ok(()), Err)
     }
 
     /// Returns why an image takes no data: it has some by now, or is or was being written.
     async fn conflict(&self, id: &ImageId, error: Error) -> PortError {
-        let found = ImageTarget::find_image(self, id).await.ok().flatten();
+        let found = self.find_image(id).await.ok().flatten();
         if let Some(taken) = found.as_ref().and_then(taken) {
             return taken;
         }
@@ -200,10 +236,10 @@ impl GlanceClient {
         let id = &wanted.id;
         let created = match existing {
             Some(existing) => Err(existing.clone()),
-            None => match self.create_record(wanted).await {
+            None => match self.0.create_record(wanted).await {
                 Ok(created) => Ok(created),
                 Err(error) if error.kind() == ErrorKind::DuplicateId => {
-                    let found = ImageTarget::find_image(self, id).await?;
+                    let found = self.find_image(id).await?;
                     let Some(found) = found.filter(is_unwritten) else {
                         return Err(PortError::AlreadyExists { id: id.clone() });
                     };
@@ -217,7 +253,7 @@ impl GlanceClient {
         let prepared = match created {
             Ok(created) => created,
             Err(existing) => {
-                let existing = self.form().of(existing);
+                let existing = self.0.form().of(existing);
                 let diff = MetadataDiff::to_make_equal(wanted, &existing);
                 self.update_metadata(&existing, &diff).await?
             }
@@ -244,17 +280,12 @@ struct Seen(Visibility);
 
 /// What v1 is to say of a record that is there: a property that it has and that is not
 /// wanted is made null, since an upload leaves those that it does not name.
-fn with_nulls_for_surplus(
-    wanted: &ImageMetadata,
-    existing: Option<&ImageMetadata>,
-) -> ImageMetadata {
+fn with_nulls_for_surplus(wanted: &ImageMetadata, existing: ImageMetadata) -> ImageMetadata {
     let mut wanted = wanted.clone();
-    if let Some(existing) = existing {
-        let diff = MetadataDiff::to_make_equal(&wanted, &TargetForm::V1.of(existing.clone()));
-        for change in diff.changes() {
-            if let (Field::Property(name), FieldValue::Null) = (&change.field, &change.source) {
-                wanted.null_properties.insert(name.clone());
-            }
+    let diff = MetadataDiff::to_make_equal(&wanted, &TargetForm::V1.of(existing));
+    for change in diff.changes() {
+        if let (Field::Property(name), FieldValue::Null) = (&change.field, &change.source) {
+            wanted.null_properties.insert(name.clone());
         }
     }
     wanted

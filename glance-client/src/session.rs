@@ -1,31 +1,59 @@
 //! One server, and what is known of it by now.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use glance_model::BadRecord;
+use serde::de::DeserializeOwned;
 
+use crate::api::{self, Dialect};
 use crate::http::{Http, Request};
-use crate::{ApiVersion, Endpoint, Error, ErrorKind};
+use crate::{ClientConfig, Endpoint, Error, ErrorKind};
 
 /// One server, and what is known of it by now.
 pub(crate) struct Session {
     pub(crate) http: Http,
-    pub(crate) version: ApiVersion,
+    pub(crate) dialect: Arc<dyn Dialect>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) page_limit: u32,
-    /// Whether `visibility=all` is known there; found out by the first listing.
-    pub(crate) knows_visibility_all: OnceLock<bool>,
+    /// Whether the server answers the queries that are tried first; found out by the first
+    /// listing.
+    pub(crate) knows_best_views: OnceLock<bool>,
     /// Whether its stores have names; found out when it first matters.
     pub(crate) names_stores: OnceLock<bool>,
-    pub(crate) endpoint: Endpoint,
 }
 
 impl Session {
+    pub(crate) async fn begin(config: &ClientConfig) -> Result<Self, Error> {
+        let http = Http::new(config)?;
+        let dialect = api::discover(&http, &config.endpoint, config.api).await?;
+        Ok(Self {
+            http,
+            dialect,
+            endpoint: config.endpoint.clone(),
+            page_limit: config.page_limit,
+            knows_best_views: OnceLock::new(),
+            names_stores: OnceLock::new(),
+        })
+    }
+
     pub(crate) fn bad_record(&self, bad: BadRecord) -> Error {
-        let path = match self.version {
-            ApiVersion::V1 => "/v1/images/detail",
-            ApiVersion::V2 { .. } => "/v2/images",
-        };
-        let error = self.http.error(ErrorKind::BadRecord, &Request::get(path));
+        let request = Request::get(self.dialect.listing());
+        let error = self.http.error(ErrorKind::BadRecord, &request);
         error.with_source(bad)
+    }
+
+    /// Asks the server about itself; `None` if it does not say this, or not to us.
+    pub(crate) async fn info<T>(&self, what: &str) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let Some(request) = self.dialect.info(what) else {
+            return Ok(None);
+        };
+        match self.http.send(&request).await {
+            Ok(answer) => Ok(answer.json().await.ok()),
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use glance_model::ImageId;
 use serde::Deserialize;
 
-use crate::api::v2;
-use crate::{ApiVersion, Error, GlanceClient};
+use crate::Error;
+use crate::session::Session;
 
 /// A store of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +38,10 @@ struct StoresOfImage {
     stores: Option<String>,
 }
 
-impl GlanceClient {
-    /// Asks for the stores that the server has names for, through v2; `None` if
-    /// it has none, or does not say.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized).
-    pub async fn stores(&self) -> Result<Option<Vec<Store>>, Error> {
-        let Some(Stores { stores }) = self.info("/v2/info/stores").await? else {
+impl Session {
+    /// Asks for the stores that the server has names for; `None` if it has none, or does not say.
+    pub(crate) async fn stores(&self) -> Result<Option<Vec<Store>>, Error> {
+        let Some(Stores { stores }) = self.info("stores").await? else {
             return Ok(None);
         };
         let is = |flag: Option<String>| flag.is_some_and(|f| f.eq_ignore_ascii_case("true"));
@@ -61,45 +56,30 @@ impl GlanceClient {
 
     /// Asks whether a store of those that have names has data of an image. Without such stores
     /// nothing is asked, and of none it is known.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
-    pub async fn is_in_named_store(&self, id: &ImageId) -> Result<bool, Error> {
-        let names_stores = &self.session().names_stores;
-        let has_names = match names_stores.get() {
+    pub(crate) async fn is_in_named_store(&self, id: &ImageId) -> Result<bool, Error> {
+        let has_names = match self.names_stores.get() {
             Some(known) => *known,
-            None if self.version() == ApiVersion::V1 => false,
             None => {
-                let found = self
-                    .stores()
-                    .await?
-                    .is_some_and(|stores| !stores.is_empty());
-                *names_stores.get_or_init(|| found)
+                let stores = self.stores().await?.unwrap_or_default();
+                *self.names_stores.get_or_init(|| !stores.is_empty())
             }
         };
-        if !has_names {
-            return Ok(false);
-        }
-        let record = self.session().http.send(&v2::show(id)).await?;
-        let has: StoresOfImage = record.json().await?;
-        Ok(has.stores.is_some_and(|stores| !stores.is_empty()))
+        Ok(has_names && !self.stores_of(id).await?.is_empty())
     }
 
-    /// Finds a store that can be written to and has no data of an image, through
-    /// v2.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such image.
-    pub async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
-        let record = self.session().http.send(&v2::show(id)).await?;
-        let has: StoresOfImage = record.json().await?;
-        let has = has.stores.unwrap_or_default();
+    /// Finds a store that can be written to and has no data of an image.
+    pub(crate) async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
+        let has = self.stores_of(id).await?;
         let stores = self.stores().await?.unwrap_or_default();
         let free = stores
             .into_iter()
             .find(|store| !store.is_read_only && has.split(',').all(|name| name != store.id));
         Ok(free.map(|store| store.id))
+    }
+
+    async fn stores_of(&self, id: &ImageId) -> Result<String, Error> {
+        let record = self.http.send(&self.dialect.show(id)).await?;
+        let has: StoresOfImage = record.json().await?;
+        Ok(has.stores.unwrap_or_default())
     }
 }

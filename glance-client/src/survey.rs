@@ -5,12 +5,12 @@ use std::sync::Arc;
 use glance_model::BadRecord;
 use http::header;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::api::{Listed, Next, Versions};
+use crate::api::{Listed, Next, UsedIds, Versions};
 use crate::http::Request;
 use crate::paging::first_page;
-use crate::{ApiVersion, Error, ErrorKind, GlanceClient, Store};
+use crate::session::Session;
+use crate::{Error, ErrorKind, Store};
 
 /// What a server says of itself to this token. What it does not say is `None`.
 #[derive(Clone, Debug, Default)]
@@ -70,92 +70,72 @@ struct UsageEntry {
     limit: i64,
 }
 
-impl GlanceClient {
-    /// Asks the server about itself. Nothing is changed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if images cannot be listed. What else it does not answer is
-    /// left out.
-    pub async fn survey(&self) -> Result<Survey, Error> {
-        let session = self.session();
-        let mut survey = Survey::default();
-        let answer = session
-            .http
-            .send_for_any(&Request::get("/versions"))
-            .await?;
-        let date = answer.response.headers().get(header::DATE);
-        survey.date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
-        survey.versions = match answer.json::<Versions>().await {
-            Ok(versions) => versions.versions.into_iter().map(|v| v.id).collect(),
-            // The list may be closed to us, or elsewhere.
-            Err(error) if error.status().is_some() => vec![session.version.to_string()],
-            Err(error) => return Err(error),
-        };
-        survey.versions.sort_by_key(|id| {
-            let numbers = id.trim_start_matches('v').split('.');
-            numbers
-                .map(|n| n.parse().unwrap_or(0))
-                .collect::<Vec<u32>>()
-        });
+/// Asks the server about itself. Nothing is changed.
+///
+/// # Errors
+///
+/// [`Error`] if images cannot be listed. What else it does not answer is left out.
+pub(crate) async fn survey(session: &Arc<Session>) -> Result<Survey, Error> {
+    let mut survey = Survey::default();
+    let answer = session
+        .http
+        .send_for_any(&Request::get("/versions"))
+        .await?;
+    let date = answer.response.headers().get(header::DATE);
+    survey.date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+    survey.versions = match answer.json::<Versions>().await {
+        Ok(versions) => versions.versions.into_iter().map(|v| v.id).collect(),
+        // The list may be closed to us, or elsewhere.
+        Err(error) if error.status().is_some() => vec![session.dialect.version().to_string()],
+        Err(error) => return Err(error),
+    };
+    survey.versions.sort_by_key(|id| {
+        let numbers = id.trim_start_matches('v').split('.');
+        numbers
+            .map(|n| n.parse().unwrap_or(0))
+            .collect::<Vec<u32>>()
+    });
 
-        let is_v1 = session.version == ApiVersion::V1;
-        let filter = if is_v1 { "&is_public=None" } else { "" };
-        let page = first_page(Arc::clone(session), filter).await?;
-        // v1 does not say; a short page proves nothing, a full one does.
-        let limit = usize::try_from(session.page_limit).unwrap_or(usize::MAX);
-        let is_last = match page.next {
-            Next::Nothing => true,
-            Next::Behind(_) => false,
-            Next::Unsaid => page.images.len() < limit,
+    let views = session.dialect.views(UsedIds::LeftOut);
+    let every_server_knows = views.fallback.first().or(views.queries.first());
+    let page = first_page(session, every_server_knows.copied().unwrap_or_default()).await?;
+    // v1 does not say; a short page proves nothing, a full one does.
+    let limit = usize::try_from(session.page_limit).unwrap_or(usize::MAX);
+    let is_last = match page.next {
+        Next::Nothing => true,
+        Next::Behind(_) => false,
+        Next::Unsaid => page.images.len() < limit,
+    };
+    survey.first_page = (page.images.len(), is_last);
+    survey.has_range = tries_range(session, &page.images).await?;
+    survey.bad_records = page.images.into_iter().filter_map(Result::err).collect();
+    survey.stores = session.stores().await?;
+    let import: Option<Import> = session.info("import").await?;
+    survey.import_methods = import.map(|import| import.methods.value);
+    if let Some(Usage { usage }) = session.info("usage").await? {
+        let quota = |(resource, entry): (String, UsageEntry)| Quota {
+            resource,
+            usage: entry.usage,
+            limit: u64::try_from(entry.limit).ok(),
         };
-        survey.first_page = (page.images.len(), is_last);
-        survey.has_range = self.tries_range(&page.images).await?;
-        survey.bad_records = page.images.into_iter().filter_map(Result::err).collect();
-        if is_v1 {
-            return Ok(survey);
-        }
-
-        survey.stores = self.stores().await?;
-        let import: Option<Import> = self.info("/v2/info/import").await?;
-        survey.import_methods = import.map(|import| import.methods.value);
-        if let Some(Usage { usage }) = self.info("/v2/info/usage").await? {
-            let quota = |(resource, entry): (String, UsageEntry)| Quota {
-                resource,
-                usage: entry.usage,
-                limit: u64::try_from(entry.limit).ok(),
-            };
-            survey.quotas = usage.into_iter().map(quota).collect();
-        }
-        Ok(survey)
+        survey.quotas = usage.into_iter().map(quota).collect();
     }
+    Ok(survey)
+}
 
-    /// `None` if the server does not have this, or not for us.
-    pub(crate) async fn info<T>(&self, path: &str) -> Result<Option<T>, Error>
-    where
-        T: DeserializeOwned + Send + 'static,
-    {
-        match self.session().http.send(&Request::get(path)).await {
-            Ok(answer) => Ok(answer.json().await.ok()),
-            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
-            Err(_) => Ok(None),
-        }
-    }
-
-    async fn tries_range(&self, images: &[Listed]) -> Result<Option<bool>, Error> {
-        let readable = images
-            .iter()
-            .flatten()
-            .filter(|image| image.is_active() && image.size.unwrap_or(0) > 1)
-            .min_by_key(|image| image.size);
-        let Some(image) = readable else {
-            return Ok(None);
-        };
-        match self.image_data(&image.id, 1).await {
-            Ok(Some(download)) => Ok(Some(download.offset_bytes == 1)),
-            Ok(None) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
-            Err(_) => Ok(None),
-        }
+async fn tries_range(session: &Session, images: &[Listed]) -> Result<Option<bool>, Error> {
+    let readable = images
+        .iter()
+        .flatten()
+        .filter(|image| image.is_active() && image.size.unwrap_or(0) > 1)
+        .min_by_key(|image| image.size);
+    let Some(image) = readable else {
+        return Ok(None);
+    };
+    match session.dialect.download(&session.http, &image.id, 1).await {
+        Ok(Some((offset_bytes, _))) => Ok(Some(offset_bytes == 1)),
+        Ok(None) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),
+        Err(_) => Ok(None),
     }
 }

@@ -162,6 +162,7 @@ async fn test_rest_add_image_meta() {
 #[cfg(feature = "replicator")]
 #[tokio::test]
 async fn test_check_upload_response_headers() {
+    use glance_client::GlanceEnd;
     use replicator_core::{ImageData, ImageTarget as _};
 
     let record = |status: &str| json!({"image": {"id": ID, "status": status, "size": 4}});
@@ -177,7 +178,7 @@ async fn test_check_upload_response_headers() {
         );
         let image = img_response_active(b"data", "8d777f385d3dfec8815d20f7496026dc");
         let data = ImageData::from_bytes("data");
-        let written = client.write_image(&image, None, data).await;
+        let written = GlanceEnd::new(client).write_image(&image, None, data).await;
         assert_eq!(written.is_ok(), is_good, "{answer}: {written:?}");
     }
 }

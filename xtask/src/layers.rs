@@ -49,13 +49,13 @@ const RULES: [Rule; 9] = [
         package: "glance-client",
         features: "",
         ours: &["glance-model"],
-        never: &[TERMINAL, FILES, "async-trait", "serde-saphyr"],
+        never: &[TERMINAL, FILES, "serde-saphyr"],
     },
     Rule {
         package: "glance-client",
         features: "cloud",
         ours: &["glance-model"],
-        never: &[TERMINAL, FILES, "async-trait"],
+        never: &[TERMINAL, FILES],
     },
     Rule {
         package: "glance-client",

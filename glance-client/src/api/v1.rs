@@ -1,61 +1,186 @@
-//! Images v1: paths and coding.
+//! Images v1.
 
+use async_trait::async_trait;
 use glance_model::{
-    ImageId, ImageMetadata, MetadataDiff, RecordError, V1Record, from_headers, to_headers,
-    update_headers,
+    ImageId, ImageMetadata, MetadataDiff, RecordError, TargetForm, V1Record, from_headers,
+    to_headers, update_headers,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
-use crate::http::Request;
+use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
+use super::page::{Next, Page};
+use crate::http::{Answer, Http, Request};
+use crate::{Error, ErrorKind, Upload};
 
 /// Keeps the properties that an update does not name.
 const PURGE: HeaderName = HeaderName::from_static("x-glance-registry-purge-props");
 
 const META: &str = "x-image-meta-";
 
+/// What v1 says of every image that it gives out, in any order.
+const OF_EVERY_IMAGE: [&str; 5] = ["id", "status", "size", "is_public", "updated_at"];
+
+/// Images v1: metadata in headers, and an image and its data in one request.
+#[derive(Debug)]
+pub(super) struct V1;
+
 /// A header that cannot be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("the header {name:?} cannot be sent")]
-pub(crate) struct InvalidHeader {
+struct InvalidHeader {
     name: String,
 }
 
 /// The answer to a POST or PUT.
 #[derive(Deserialize)]
-pub(crate) struct Written {
-    pub(crate) image: V1Record,
+struct Written {
+    image: V1Record,
 }
 
-/// What v1 says of every image that it gives out, in any order.
-const OF_EVERY_IMAGE: [&str; 5] = ["id", "status", "size", "is_public", "updated_at"];
-
-/// Returns whether a part of the headers has got into the body: v1 writes the values of
-/// properties as they are, and an empty line ends the headers.
-pub(crate) fn lost_headers(headers: &HeaderMap) -> bool {
-    let prefix = "x-image-meta-";
-    let says_anything = headers.keys().any(|name| name.as_str().starts_with(prefix));
-    let is_lost = |field: &&str| !headers.contains_key(format!("{prefix}{field}"));
-    says_anything && OF_EVERY_IMAGE.iter().any(is_lost)
-}
-
-/// `marker` is an id as a query holds it.
-pub(crate) fn list(limit: u32, filter: &str, marker: Option<&str>) -> Request {
-    let mut path = format!("/v1/images/detail?limit={limit}&sort_key=id&sort_dir=asc{filter}");
-    if let Some(marker) = marker {
-        path.push_str("&marker=");
-        path.push_str(marker);
+#[async_trait]
+impl Dialect for V1 {
+    fn version(&self) -> ApiVersion {
+        ApiVersion::V1
     }
-    Request::get(path)
+
+    fn form(&self) -> TargetForm {
+        TargetForm::V1
+    }
+
+    fn makes_records_first(&self) -> bool {
+        false
+    }
+
+    fn listing(&self) -> &'static str {
+        "/v1/images/detail"
+    }
+
+    fn views(&self, used_ids: UsedIds) -> Views {
+        let query = match used_ids {
+            UsedIds::LeftOut => "&is_public=None",
+            // The only query that shows them.
+            UsedIds::Listed => "&is_public=None&changes-since=1970-01-01T00:00:00Z",
+        };
+        Views {
+            queries: vec![query],
+            fallback: Vec::new(),
+        }
+    }
+
+    fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {
+        let page = Page::read::<V1Record>(body)?;
+        // There is no link to the next page, and a short page proves nothing.
+        Ok(Page {
+            next: Next::Unsaid,
+            ..page
+        })
+    }
+
+    fn show(&self, id: &ImageId) -> Request {
+        Request::new(Method::HEAD, path(id))
+    }
+
+    fn info(&self, _: &str) -> Option<Request> {
+        None
+    }
+
+    async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error> {
+        let request = self.show(id);
+        let answer = http.send(&request).await?;
+        let shown = shown(answer.response.headers()).map_err(|source| {
+            let error = http.error(ErrorKind::InvalidAnswer, &request);
+            error.with_source(source)
+        });
+        about(http, &request, id, shown?)
+    }
+
+    /// Data always begins at its first byte.
+    async fn download(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        _: u64,
+    ) -> Result<Option<(u64, Answer)>, Error> {
+        let answer = match http.send(&Request::get(path(id))).await {
+            Err(error) if is_not_active(&error) => return Ok(None),
+            Err(error) if is_of_store(&error) => {
+                return match self.find(http, id).await {
+                    Ok(found) if found.is_active() => Ok(None),
+                    Err(other) if other.kind() != ErrorKind::NotFound => Err(other),
+                    _ => Err(error),
+                };
+            }
+            answer => answer?,
+        };
+        if lost_headers(answer.response.headers()) {
+            let what = "its headers end too early: a property of the image has an empty line in its \
+                        value, which Images v1 writes as it is; read the image through v2, or \
+                        correct the property";
+            return Err(answer.error(ErrorKind::InvalidAnswer, what));
+        }
+        Ok(Some((0, answer)))
+    }
+
+    /// Sends no size: with size 0, the server would take the image for whole.
+    async fn create_record(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+    ) -> Result<ImageMetadata, Error> {
+        let request = without_data(Request::new(Method::POST, "/v1/images"));
+        let left_out = ["status", "deleted", "size", "checksum"];
+        let headers = without(&left_out, to_headers(metadata));
+        let request = with_headers(http, request, headers)?;
+        let answer = http.send(&request).await.map_err(duplicate)?;
+        written(http, &request, &metadata.id, answer).await
+    }
+
+    async fn create_image(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+        data: Upload,
+    ) -> Result<ImageMetadata, Error> {
+        let request = with_data(Request::new(Method::POST, "/v1/images"));
+        let request = with_headers(http, request, to_headers(metadata))?;
+        let answer = http.upload(&request, data).await.map_err(duplicate)?;
+        written(http, &request, &metadata.id, answer).await
+    }
+
+    async fn upload(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+        data: Upload,
+    ) -> Result<ImageMetadata, Error> {
+        let request = with_data(Request::new(Method::PUT, path(&metadata.id)));
+        let headers = without(&["id", "status", "deleted"], to_headers(metadata));
+        let request = with_headers(http, request, headers)?;
+        let answer = http.upload(&request, data).await?;
+        written(http, &request, &metadata.id, answer).await
+    }
+
+    async fn update(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, Error> {
+        let request = without_data(Request::new(Method::PUT, path(id)));
+        let request = request.header(PURGE, HeaderValue::from_static("False"));
+        let request = with_headers(http, request, update_headers(diff))?;
+        let answer = http.send(&request).await?;
+        written(http, &request, id, answer).await
+    }
 }
 
-pub(crate) fn show(id: &ImageId) -> Request {
-    Request::new(Method::HEAD, format!("/v1/images/{id}"))
+fn path(id: &ImageId) -> String {
+    format!("/v1/images/{id}")
 }
 
-/// Reads what HEAD answers. Bytes that are not UTF-8 become replacement
-/// characters.
-pub(crate) fn shown(headers: &HeaderMap) -> Result<ImageMetadata, RecordError> {
+/// Reads the answer to HEAD. Bytes that are not UTF-8 become replacement characters.
+fn shown(headers: &HeaderMap) -> Result<ImageMetadata, RecordError> {
     let texts: Vec<_> = headers
         .iter()
         .filter(|(name, _)| name.as_str().starts_with(META))
@@ -64,51 +189,45 @@ pub(crate) fn shown(headers: &HeaderMap) -> Result<ImageMetadata, RecordError> {
     from_headers(texts.iter().map(|(name, value)| (*name, &**value)))
 }
 
-/// Creates an image with its data.
-pub(crate) fn create(metadata: &ImageMetadata) -> Result<Request, InvalidHeader> {
-    let request = Request::new(Method::POST, "/v1/images").header(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    with_headers(request, to_headers(metadata))
+async fn written(
+    http: &Http,
+    request: &Request,
+    id: &ImageId,
+    answer: Answer,
+) -> Result<ImageMetadata, Error> {
+    let written: Written = answer.json().await?;
+    about(http, request, id, written.image.into())
 }
 
-/// Reserves an image. Without a size: with size 0 the server would take it for
-/// whole.
-pub(crate) fn reserve(metadata: &ImageMetadata) -> Result<Request, InvalidHeader> {
-    let mut headers = to_headers(metadata);
-    headers.retain(|(name, _)| {
-        let field = name.strip_prefix(META).unwrap_or_default();
-        !matches!(field, "status" | "deleted" | "size" | "checksum")
-    });
-    with_headers(
-        without_data(Request::new(Method::POST, "/v1/images")),
-        headers,
-    )
+/// Returns whether a part of the headers has got into the body: v1 writes the values of
+/// properties as they are, and an empty line ends the headers.
+fn lost_headers(headers: &HeaderMap) -> bool {
+    let says_anything = headers.keys().any(|name| name.as_str().starts_with(META));
+    let is_lost = |field: &&str| !headers.contains_key(format!("{META}{field}"));
+    says_anything && OF_EVERY_IMAGE.iter().any(is_lost)
 }
 
-/// Puts data into an image that was reserved.
-pub(crate) fn fill(metadata: &ImageMetadata) -> Result<Request, InvalidHeader> {
-    let mut headers = to_headers(metadata);
-    headers.retain(|(name, _)| {
-        let field = name.strip_prefix(META).unwrap_or_default();
-        !matches!(field, "id" | "status" | "deleted")
-    });
-    let request = Request::new(Method::PUT, format!("/v1/images/{}", metadata.id)).header(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    with_headers(request, headers)
+/// 404 is the answer both to an image without data and to no image.
+fn is_not_active(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error
+            .message()
+            .is_some_and(|text| text.contains("is not active"))
 }
 
-pub(crate) fn update(id: &ImageId, diff: &MetadataDiff) -> Result<Request, InvalidHeader> {
-    let request = Request::new(Method::PUT, format!("/v1/images/{id}"))
-        .header(PURGE, HeaderValue::from_static("False"));
-    with_headers(without_data(request), update_headers(diff))
+/// 404 is the answer to an image whose data is gone as well, in the words of its store
+/// (`Image /var/lib/glance/images/... not found`).
+fn is_of_store(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error.message().is_some_and(|text| {
+            let place = text.strip_prefix("Image ");
+            place.is_some_and(|place| place.ends_with(" not found") && !place.starts_with("with "))
+        })
 }
 
-pub(crate) fn download(id: &ImageId) -> Request {
-    Request::get(format!("/v1/images/{id}"))
+fn with_data(request: Request) -> Request {
+    let binary = HeaderValue::from_static("application/octet-stream");
+    request.header(header::CONTENT_TYPE, binary)
 }
 
 /// An empty chunked body would count as data.
@@ -116,18 +235,27 @@ fn without_data(request: Request) -> Request {
     request.header(header::CONTENT_LENGTH, 0_u64)
 }
 
-fn with_headers(
-    request: Request,
-    headers: Vec<(String, String)>,
-) -> Result<Request, InvalidHeader> {
+fn without(fields: &[&str], mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    headers.retain(|(name, _)| {
+        let field = name.strip_prefix(META);
+        !field.is_some_and(|field| fields.contains(&field))
+    });
     headers
-        .into_iter()
-        .try_fold(request, |request, (name, value)| {
-            let header = HeaderName::from_bytes(name.as_bytes()).ok();
-            let value = HeaderValue::from_bytes(value.as_bytes()).ok();
-            let (Some(header), Some(value)) = (header, value) else {
-                return Err(InvalidHeader { name });
-            };
-            Ok(request.header(header, value))
-        })
+}
+
+fn with_headers(
+    http: &Http,
+    mut request: Request,
+    headers: Vec<(String, String)>,
+) -> Result<Request, Error> {
+    for (name, value) in headers {
+        let header = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        let (Ok(header), Ok(value)) = (header, value) else {
+            let error = http.error(ErrorKind::InvalidRequest, &request);
+            return Err(error.with_source(InvalidHeader { name }));
+        };
+        request = request.header(header, value);
+    }
+    Ok(request)
 }

@@ -1,10 +1,16 @@
-//! Images v2: paths and coding.
+//! Images v2.
 
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, json_patch, to_v2_record};
-use http::{HeaderName, HeaderValue, Method, header};
+use async_trait::async_trait;
+use glance_model::{
+    EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record, json_patch,
+    to_v2_record,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::Upload;
-use crate::http::Request;
+use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
+use super::page::Page;
+use crate::http::{Answer, Http, Request};
+use crate::{Error, ErrorKind, Upload};
 
 /// Says how long an upload is, so that the server counts it against quotas in
 /// time (since Glance 31; before, it is ignored).
@@ -13,49 +19,192 @@ const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size")
 /// Names the store that image data is to go to.
 const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 
-/// `marker` is an id as a query holds it.
-pub(crate) fn list(limit: u32, filter: &str, marker: Option<&str>) -> Request {
-    let mut path = format!("/v2/images?limit={limit}&sort_key=id&sort_dir=asc{filter}");
-    if let Some(marker) = marker {
-        path.push_str("&marker=");
-        path.push_str(marker);
+/// Images v2: metadata as JSON, and records into which data is put.
+#[derive(Debug)]
+pub(super) struct V2 {
+    pub(super) minor: u32,
+}
+
+impl V2 {
+    fn has_hidden(&self) -> bool {
+        self.version().has_hidden()
     }
-    Request::get(path)
-}
 
-pub(crate) fn show(id: &ImageId) -> Request {
-    Request::get(format!("/v2/images/{id}"))
-}
-
-pub(crate) fn create(metadata: &ImageMetadata) -> Request {
-    Request::new(Method::POST, "/v2/images").json("application/json", &to_v2_record(metadata))
-}
-
-pub(crate) fn update(id: &ImageId, diff: &MetadataDiff) -> Request {
-    Request::new(Method::PATCH, format!("/v2/images/{id}")).json(
-        "application/openstack-images-v2.1-json-patch",
-        &json_patch(diff),
-    )
-}
-
-pub(crate) fn download(id: &ImageId) -> Request {
-    Request::get(format!("/v2/images/{id}/file"))
-}
-
-pub(crate) fn upload(id: &ImageId, data: &Upload) -> Request {
-    let mut request = Request::new(Method::PUT, format!("/v2/images/{id}/file")).header(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    if let Some(len_bytes) = data.len_bytes() {
-        request = request.header(IMAGE_SIZE, len_bytes);
+    /// Reads a record. Its minor version decides what a name means.
+    async fn record(
+        &self,
+        http: &Http,
+        request: &Request,
+        id: &ImageId,
+        answer: Answer,
+    ) -> Result<ImageMetadata, Error> {
+        let image = if self.has_hidden() {
+            answer.json::<V2Record>().await?.into()
+        } else {
+            answer.json::<EarlyV2Record>().await?.into()
+        };
+        about(http, request, id, image)
     }
-    // Names of stores are the server's own, which it could not serve otherwise.
-    if let Some(store) = data
-        .store()
-        .and_then(|name| HeaderValue::from_str(name).ok())
-    {
-        request = request.header(STORE, store);
+}
+
+#[async_trait]
+impl Dialect for V2 {
+    fn version(&self) -> ApiVersion {
+        ApiVersion::V2 { minor: self.minor }
     }
-    request
+
+    fn form(&self) -> TargetForm {
+        TargetForm::V2 {
+            hidden: self.has_hidden(),
+        }
+    }
+
+    fn makes_records_first(&self) -> bool {
+        true
+    }
+
+    fn listing(&self) -> &'static str {
+        "/v2/images"
+    }
+
+    /// No single query shows everything: hidden images are asked for by themselves. Servers
+    /// before 2019 refuse `visibility=all`, and no version number tells: there, community images
+    /// are asked for by themselves, too.
+    fn views(&self, _: UsedIds) -> Views {
+        let mut queries = vec!["&visibility=all"];
+        let mut fallback = vec!["", "&visibility=community"];
+        if self.has_hidden() {
+            queries.push("&visibility=all&os_hidden=true");
+            fallback.extend(["&os_hidden=true", "&visibility=community&os_hidden=true"]);
+        }
+        Views { queries, fallback }
+    }
+
+    fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {
+        if self.has_hidden() {
+            Page::read::<V2Record>(body)
+        } else {
+            Page::read::<EarlyV2Record>(body)
+        }
+    }
+
+    fn show(&self, id: &ImageId) -> Request {
+        Request::get(path(id))
+    }
+
+    fn info(&self, what: &str) -> Option<Request> {
+        Some(Request::get(format!("/v2/info/{what}")))
+    }
+
+    async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error> {
+        let request = self.show(id);
+        let answer = http.send(&request).await?;
+        self.record(http, &request, id, answer).await
+    }
+
+    /// Some stores cannot start in the middle (400), and no server can at or
+    /// behind the end (416).
+    async fn download(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        offset_bytes: u64,
+    ) -> Result<Option<(u64, Answer)>, Error> {
+        let request = Request::get(file(id));
+        let range = HeaderValue::from_str(&format!("bytes={offset_bytes}-")).ok();
+        let mut answer = None;
+        if let Some(range) = range.filter(|_| offset_bytes > 0) {
+            let ranged = request.clone().header(header::RANGE, range);
+            answer = match http.send(&ranged).await {
+                Err(error) if error.status().is_some_and(is_of_range) => None,
+                answer => Some(answer?),
+            };
+        }
+        let answer = match answer {
+            Some(answer) => answer,
+            None => http.send(&request).await?,
+        };
+        match answer.response.status() {
+            StatusCode::NO_CONTENT => Ok(None),
+            StatusCode::PARTIAL_CONTENT if first_byte(&answer) != Some(offset_bytes) => {
+                let what = "it begins at another byte than asked for";
+                Err(answer.error(ErrorKind::InvalidAnswer, what))
+            }
+            StatusCode::PARTIAL_CONTENT => Ok(Some((offset_bytes, answer))),
+            _ => Ok(Some((0, answer))),
+        }
+    }
+
+    async fn create_record(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+    ) -> Result<ImageMetadata, Error> {
+        let request = Request::new(Method::POST, self.listing());
+        let request = request.json("application/json", &to_v2_record(metadata));
+        let answer = http.send(&request).await.map_err(duplicate)?;
+        self.record(http, &request, &metadata.id, answer).await
+    }
+
+    async fn create_image(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+        data: Upload,
+    ) -> Result<ImageMetadata, Error> {
+        self.create_record(http, metadata).await?;
+        self.upload(http, metadata, data).await
+    }
+
+    async fn upload(
+        &self,
+        http: &Http,
+        metadata: &ImageMetadata,
+        data: Upload,
+    ) -> Result<ImageMetadata, Error> {
+        let binary = HeaderValue::from_static("application/octet-stream");
+        let mut request = Request::new(Method::PUT, file(&metadata.id));
+        request = request.header(header::CONTENT_TYPE, binary);
+        if let Some(len_bytes) = data.len_bytes() {
+            request = request.header(IMAGE_SIZE, len_bytes);
+        }
+        // Names of stores are the server's own, which it could not serve otherwise.
+        let store = data.store().map(HeaderValue::from_str);
+        if let Some(Ok(store)) = store {
+            request = request.header(STORE, store);
+        }
+        http.upload(&request, data).await?;
+        self.find(http, &metadata.id).await
+    }
+
+    async fn update(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        diff: &MetadataDiff,
+    ) -> Result<ImageMetadata, Error> {
+        let media_type = "application/openstack-images-v2.1-json-patch";
+        let request = Request::new(Method::PATCH, path(id)).json(media_type, &json_patch(diff));
+        let answer = http.send(&request).await?;
+        self.record(http, &request, id, answer).await
+    }
+}
+
+fn path(id: &ImageId) -> String {
+    format!("/v2/images/{id}")
+}
+
+fn file(id: &ImageId) -> String {
+    format!("/v2/images/{id}/file")
+}
+
+fn is_of_range(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 416)
+}
+
+/// Returns the first byte that a partial answer holds (`Content-Range: bytes 5-9/10`).
+fn first_byte(answer: &Answer) -> Option<u64> {
+    let range = answer.response.headers().get(header::CONTENT_RANGE)?;
+    let range = range.to_str().ok()?.strip_prefix("bytes ")?;
+    range.split('-').next()?.trim().parse().ok()
 }

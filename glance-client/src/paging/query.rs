@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use glance_model::{BadRecord, EarlyV2Record, ImageId, V1Record, V2Record};
+use glance_model::{BadRecord, ImageId};
 use tokio::task::JoinHandle;
 
 use super::order::Order;
-use crate::api::{Listed, Next, Page, as_marker, v1, v2};
-use crate::http::Request;
+use crate::api::{Listed, Next, Page, as_marker};
 use crate::session::Session;
-use crate::{ApiVersion, Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 /// How many markers in a row may be refused before the listing fails. Each one
 /// goes twice as far back as the one before: past a page of any size.
@@ -119,13 +118,9 @@ impl Query {
     }
 
     fn fetch(&self) -> impl Future<Output = Result<Fetched, Error>> + Send + use<> {
-        let marker = self.markers.last().cloned();
-        fetch(
-            Arc::clone(&self.session),
-            self.filter,
-            self.page_limit,
-            marker,
-        )
+        let (session, filter) = (Arc::clone(&self.session), self.filter);
+        let (page_limit, marker) = (self.page_limit, self.markers.last().cloned());
+        async move { fetch(&session, filter, page_limit, marker.as_deref()).await }
     }
 
     fn take(&mut self, page: Page) -> Result<(), Error> {
@@ -209,7 +204,8 @@ impl Query {
 
     fn wrong(&self, what: &str) -> Error {
         let marker = self.markers.last().map(String::as_str);
-        let request = request(&self.session, self.filter, self.page_limit, marker);
+        let dialect = &self.session.dialect;
+        let request = dialect.list(self.page_limit, self.filter, marker);
         let error = self.session.http.error(ErrorKind::InvalidAnswer, &request);
         error.with_message(what)
     }
@@ -278,38 +274,25 @@ fn without_doubles(images: Vec<Listed>) -> Vec<Listed> {
     images.into_iter().filter_map(single).collect()
 }
 
-fn request(session: &Session, filter: &str, page_limit: u32, marker: Option<&str>) -> Request {
-    match session.version {
-        ApiVersion::V1 => v1::list(page_limit, filter, marker),
-        ApiVersion::V2 { .. } => v2::list(page_limit, filter, marker),
-    }
-}
-
 /// Fetches the first page of a query.
-pub(crate) async fn first_page(session: Arc<Session>, filter: &'static str) -> Result<Page, Error> {
-    let page_limit = session.page_limit;
-    let fetched = fetch(session, filter, page_limit, None).await?;
+pub(crate) async fn first_page(session: &Session, filter: &str) -> Result<Page, Error> {
+    let fetched = fetch(session, filter, session.page_limit, None).await?;
     Ok(fetched.page)
 }
 
 /// Fetches the page that follows an image, or the first one. Of one that is too
 /// long, half is asked for.
 async fn fetch(
-    session: Arc<Session>,
-    filter: &'static str,
+    session: &Session,
+    filter: &str,
     mut page_limit: u32,
-    marker: Option<String>,
+    marker: Option<&str>,
 ) -> Result<Fetched, Error> {
-    let version = session.version;
     loop {
-        let request = request(&session, filter, page_limit, marker.as_deref());
+        let request = session.dialect.list(page_limit, filter, marker);
         let answer = session.http.send(&request).await?;
-        let page = answer.decoded(move |body| match version {
-            ApiVersion::V1 => Page::read::<V1Record>(version, body),
-            version if version.has_hidden() => Page::read::<V2Record>(version, body),
-            ApiVersion::V2 { .. } => Page::read::<EarlyV2Record>(version, body),
-        });
-        match page.await {
+        let dialect = Arc::clone(&session.dialect);
+        match answer.decoded(move |body| dialect.page(body)).await {
             Err(error) if error.kind() == ErrorKind::TooLong && page_limit > 1 => page_limit /= 2,
             page => {
                 let mut page = page?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_client::{
-    ApiChoice, ApiVersion, ClientConfig, Endpoint, ErrorKind, GlanceClient, Upload,
+    ApiChoice, ApiVersion, ClientConfig, Endpoint, ErrorKind, GlanceClient, GlanceEnd, Upload,
 };
 use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::testing::contract::{self, BrokenWrite};
@@ -73,7 +73,7 @@ async fn the_contract(client: &GlanceClient) {
         ApiVersion::V1 => BrokenWrite::BurnsTheId,
         _ => BrokenWrite::CanBeRepeated,
     };
-    contract::target(client, broken_write).await;
+    contract::target(&GlanceEnd::new(client.clone()), broken_write).await;
 }
 
 async fn listed(client: &GlanceClient) -> BTreeMap<ImageId, ImageMetadata> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use glance_client::cloud::{self, Cloud, CloudOptions, Details};
-use glance_client::{ApiChoice, ClientConfig, GlanceClient, Tls};
+use glance_client::{ApiChoice, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
@@ -35,7 +35,7 @@ pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Source, CliError>
         let client = glance(run, end, Side::Source).await?.client;
         return Ok(Source {
             place: Place::of_server(client.endpoint().as_str()),
-            images: Arc::new(client),
+            images: Arc::new(GlanceEnd::new(client)),
         });
     };
     let mut archive = ImageArchive::open(path)?;
@@ -125,7 +125,7 @@ pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result
             place: Place::of_server(client.endpoint().as_str()),
             name: client.endpoint().to_string(),
             id_map: id_map.map(|map| Arc::new(map) as _),
-            images: Arc::new(client),
+            images: Arc::new(GlanceEnd::new(client)),
         });
     };
     let archive = match opening {
