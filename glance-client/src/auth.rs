@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{self, BoxFuture};
+use async_trait::async_trait;
 use http::HeaderValue;
 
 use crate::ErrorKind;
@@ -57,18 +56,15 @@ pub struct TokenError {
 }
 
 /// Gives out the token that requests are sent with.
+#[async_trait]
 pub trait TokenSource: Send + Sync {
-    /// The token for a request that is about to be sent, and that needs it for
-    /// so long; `None` sends none.
-    fn token(&self, life: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>>;
+    /// Returns the token for a request that is about to be sent, and that needs it for `life`.
+    async fn token(&self, life: Duration) -> Result<AuthToken, TokenError>;
 
-    /// A new token in place of one that a server answered 401 to, or `None` if
-    /// there is none other. It is asked once a request. The data of an upload
-    /// cannot be sent again: its error is [`ErrorKind::TokenRenewed`] then.
-    fn renew<'a>(
-        &'a self,
-        rejected: &'a AuthToken,
-    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>>;
+    /// Returns a new token in place of one that a server answered 401 to, or `None` if there is
+    /// no other one. It is asked once a request. The data of an upload cannot be sent again: its
+    /// error is transient then ([`Error::is_transient`](crate::Error::is_transient)).
+    async fn renew(&self, rejected: &AuthToken) -> Result<Option<AuthToken>, TokenError>;
 
     /// Returns whether tokens are had by signing in, so that nobody can give another one.
     fn signs_in(&self) -> bool {
@@ -76,17 +72,15 @@ pub trait TokenSource: Send + Sync {
     }
 }
 
-/// A token that stays the same, or none.
-impl TokenSource for Option<AuthToken> {
-    fn token(&self, _: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>> {
-        future::ready(Ok(self.clone())).boxed()
+/// A token that stays the same.
+#[async_trait]
+impl TokenSource for AuthToken {
+    async fn token(&self, _: Duration) -> Result<Self, TokenError> {
+        Ok(self.clone())
     }
 
-    fn renew<'a>(
-        &'a self,
-        _: &'a AuthToken,
-    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>> {
-        future::ready(Ok(None)).boxed()
+    async fn renew(&self, _: &Self) -> Result<Option<Self>, TokenError> {
+        Ok(None)
     }
 }
 

@@ -30,7 +30,7 @@ use self::catalog::Choice;
 use self::credentials::Credentials;
 use self::entry::{Entry, Region, Regions, Settings};
 pub use self::env::Environment;
-pub use self::error::{AuthError, AuthErrorKind, HINT_OF_PROXY, hint_of_connection};
+pub use self::error::{AuthError, AuthErrorKind};
 use self::files::Found;
 use self::keystone::Keystone;
 pub use self::keystone::{Details, Named};

@@ -25,8 +25,8 @@ pub enum ApiChoice {
 pub struct ClientConfig {
     /// Where the Glance is.
     pub endpoint: Endpoint,
-    /// Where the token of each request comes from.
-    pub tokens: Arc<dyn TokenSource>,
+    /// Where the token of each request comes from; without it, requests have none.
+    pub tokens: Option<Arc<dyn TokenSource>>,
     /// Whom the client trusts.
     pub tls: Tls,
     /// Which version of the API is spoken.
@@ -61,7 +61,7 @@ impl ClientConfig {
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
-            tokens: Arc::new(None),
+            tokens: None,
             tls: Tls::default(),
             api: ApiChoice::Auto,
             connect_timeout: Duration::from_secs(10),
@@ -77,7 +77,7 @@ impl ClientConfig {
     /// Sends every request with this token.
     #[must_use]
     pub fn with_token(mut self, token: AuthToken) -> Self {
-        self.tokens = Arc::new(Some(token));
+        self.tokens = Some(Arc::new(token));
         self
     }
 

@@ -25,6 +25,7 @@ struct Inner {
     retry_after: Option<Duration>,
     through_proxy: bool,
     signed_in: bool,
+    has_new_token: bool,
     source: Option<BoxError>,
 }
 
@@ -62,8 +63,6 @@ pub enum ErrorKind {
     Rejected,
     /// 401: no token, or one that is not valid.
     Unauthorized,
-    /// 401 to an upload, and there is a new token by now: send it again.
-    TokenRenewed,
     /// 403: the caller may not do this.
     Forbidden,
     /// 404: it does not exist, or the caller does not see it.
@@ -134,6 +133,7 @@ impl Error {
             retry_after: None,
             through_proxy: false,
             signed_in: false,
+            has_new_token: false,
             source: None,
         }))
     }
@@ -209,6 +209,12 @@ impl Error {
         self
     }
 
+    /// Says that the next try has another token.
+    pub(crate) fn with_new_token(mut self) -> Self {
+        self.0.has_new_token = true;
+        self
+    }
+
     /// Returns whether the connection that failed was one through a proxy.
     #[must_use]
     pub fn is_through_proxy(&self) -> bool {
@@ -265,8 +271,9 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// Says whether the same request may succeed later: the connection broke, or
-    /// the server is busy, restarting or out of order.
+    /// Returns whether the same request may succeed later: the connection broke, the server is
+    /// busy, restarting or out of order, or the token of an upload was rejected and there is a new
+    /// one by now.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.0.kind {
@@ -275,8 +282,8 @@ impl Error {
             | ErrorKind::Stalled
             | ErrorKind::Unanswered
             | ErrorKind::BrokenBody
-            | ErrorKind::TokenRenewed
             | ErrorKind::RateLimited => true,
+            ErrorKind::Unauthorized => self.0.has_new_token,
             ErrorKind::Server => self
                 .0
                 .status

@@ -18,10 +18,9 @@ pub(crate) use self::request::Request;
 pub use self::upload::Upload;
 use crate::error::BoxError;
 use crate::limit::Rate;
+use crate::proxy::Proxy;
 use crate::tls;
-use crate::{
-    AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, Proxy, TokenError, TokenSource,
-};
+use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
 
 /// What a token has to outlive: an upload at this speed, and be it empty this long.
 const SLOW_UPLOAD_BYTES_PER_SECOND: f64 = 10.0 * 1024.0 * 1024.0;
@@ -45,7 +44,7 @@ pub(crate) struct Http {
     /// would: some do after each answer. A request that cannot be repeated would
     /// be lost on one, so no connection is kept any more then.
     closes_silently: AtomicBool,
-    tokens: Arc<dyn TokenSource>,
+    tokens: Option<Arc<dyn TokenSource>>,
     stall_timeout: Duration,
     answer_timeout: Duration,
     listing_retries: u32,
@@ -103,7 +102,7 @@ impl Http {
                 .map_err(|error| failed(error.without_url().into()))?,
             proxy,
             closes_silently: AtomicBool::new(false),
-            tokens: Arc::clone(&config.tokens),
+            tokens: config.tokens.clone(),
             stall_timeout: config.stall_timeout,
             answer_timeout: config.answer_timeout,
             listing_retries: config.listing_retries,
@@ -149,6 +148,28 @@ impl Http {
         is_likely && tls::is_spoken_at(self.endpoint.as_str()).await
     }
 
+    async fn token(&self, request: &Request, life: Duration) -> Result<Option<AuthToken>, Error> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(None);
+        };
+        let token = tokens.token(life).await;
+        let token = token.map_err(|error| self.no_token(request, error))?;
+        Ok(Some(token))
+    }
+
+    /// Returns another token than one that was rejected, if there is one.
+    async fn renewed(
+        &self,
+        request: &Request,
+        rejected: Option<&AuthToken>,
+    ) -> Result<Option<AuthToken>, Error> {
+        let (Some(tokens), Some(rejected)) = (&self.tokens, rejected) else {
+            return Ok(None);
+        };
+        let token = tokens.renew(rejected).await;
+        token.map_err(|error| self.no_token(request, error))
+    }
+
     fn no_token(&self, request: &Request, error: TokenError) -> Error {
         self.error(error.kind, request)
             .with_message("there is no token for it")
@@ -162,12 +183,10 @@ impl Http {
 
     /// Sends a request and returns the answer, whatever its status.
     pub(crate) async fn send_for_any(&self, request: &Request) -> Result<Answer, Error> {
-        let no_token = |error| self.no_token(request, error);
-        let token = self.tokens.token(Duration::ZERO).await.map_err(no_token)?;
+        let token = self.token(request, Duration::ZERO).await?;
         let answer = self.send_with(request, token.as_ref()).await?;
         if answer.response.status() == StatusCode::UNAUTHORIZED
-            && let Some(rejected) = token
-            && let Some(token) = self.tokens.renew(&rejected).await.map_err(no_token)?
+            && let Some(token) = self.renewed(request, token.as_ref()).await?
         {
             return self.send_with(request, Some(&token)).await;
         }
@@ -215,8 +234,7 @@ impl Http {
         self.limits.requests.take(1).await;
         let len_bytes = data.len_bytes();
         let life = upload_time(len_bytes, self.limits.upload.rate());
-        let no_token = |error| self.no_token(request, error);
-        let token = self.tokens.token(life).await.map_err(no_token)?;
+        let token = self.token(request, life).await?;
         let (body, watch) = data
             .limited(&self.limits)
             .into_body()
@@ -239,11 +257,10 @@ impl Http {
         };
         if let Err(error) = &answer
             && error.kind() == ErrorKind::Unauthorized
-            && let Some(rejected) = &token
-            && let Some(_) = self.tokens.renew(rejected).await.map_err(no_token)?
+            && self.renewed(request, token.as_ref()).await?.is_some()
         {
             // The data is used up; whoever has it may send it again.
-            return answer.map_err(|error| error.with_kind(ErrorKind::TokenRenewed));
+            return answer.map_err(|error| error.with_new_token());
         }
         match (answer, watch.take_error()) {
             // The server had refused it already.
@@ -281,7 +298,7 @@ impl Http {
         match sent.send().await {
             Ok(response) => {
                 let answer = Answer::new(method, url, response, self.stall_timeout);
-                Ok(answer.signed_in(self.tokens.signs_in()))
+                Ok(answer.signed_in(self.tokens.as_ref().is_some_and(|tokens| tokens.signs_in())))
             }
             Err(error) => {
                 let error = Error::of_http(&method, &url, error);

@@ -33,7 +33,6 @@ pub use http::Upload;
 pub use limit::{Limits, Rate};
 #[cfg(feature = "replicator")]
 pub use ports::GlanceEnd;
-pub use proxy::{InvalidProxy, Proxy};
 pub use stores::Store;
 pub use survey::{Quota, Survey};
-pub use tls::{InvalidPem, Tls, is_spoken_at as speaks_tls};
+pub use tls::{InvalidPem, Tls, TlsFailure};

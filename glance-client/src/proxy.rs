@@ -8,7 +8,7 @@ use reqwest::{ClientBuilder, Url};
 
 /// A proxy on the way to one server. Its password shows nowhere.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     url: Url,
     variable: &'static str,
 }
@@ -16,7 +16,7 @@ pub struct Proxy {
 /// A variable that names no proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is no URL of a proxy (http://HOST:PORT, https, socks5 or socks5h)")]
-pub struct InvalidProxy(&'static str);
+pub(crate) struct InvalidProxy(&'static str);
 
 impl Proxy {
     /// Finds the proxy to a URL in the environment of this process: `http_proxy`, `https_proxy`,
@@ -25,7 +25,7 @@ impl Proxy {
     /// # Errors
     ///
     /// [`InvalidProxy`] if there is one that cannot be used.
-    pub fn of_process(url: &str) -> Result<Option<Self>, InvalidProxy> {
+    pub(crate) fn of_process(url: &str) -> Result<Option<Self>, InvalidProxy> {
         Self::find(url, |name| std::env::var(name).ok())
     }
 
@@ -76,7 +76,7 @@ impl Proxy {
     /// # Errors
     ///
     /// [`InvalidProxy`] if the HTTP library does not take it.
-    pub fn apply(
+    pub(crate) fn apply(
         this: Option<&Self>,
         builder: ClientBuilder,
     ) -> Result<ClientBuilder, InvalidProxy> {
@@ -91,7 +91,7 @@ impl Proxy {
     }
 
     /// Says of a connection that failed what the proxy has to do with it.
-    pub fn part_in(&self, error: &(dyn Error + 'static)) -> String {
+    pub(crate) fn part_in(&self, error: &(dyn Error + 'static)) -> String {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();

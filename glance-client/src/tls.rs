@@ -1,6 +1,6 @@
 //! Whom a client trusts, and what it shows of itself.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +97,7 @@ impl Tls {
     /// # Errors
     ///
     /// [`InvalidPem`] if nobody is named whom to trust, and the system has none.
-    pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, InvalidPem> {
+    pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, InvalidPem> {
         if self.roots.is_empty() && self.identity.is_none() {
             return Ok(builder.tls_danger_accept_invalid_certs(self.is_insecure));
         }
@@ -150,6 +150,57 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// A reason for which a TLS connection fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The server's certificate is of no CA that is trusted.
+    UnknownIssuer,
+    /// The server's certificate has expired.
+    Expired,
+    /// The server's certificate is for another host.
+    OtherName,
+    /// The server has no cipher and no version in common with us, or wants a client certificate.
+    NothingInCommon,
+    /// The server wants a client certificate.
+    CertificateRequired,
+    /// The server does not speak TLS.
+    NotTls,
+    /// The server breaks off the handshake: it may not speak TLS.
+    BrokenOff,
+}
+
+impl TlsFailure {
+    /// Finds the reason in an error and its sources, of which the libraries say it in words only.
+    #[must_use]
+    pub fn find(error: &(dyn StdError + 'static)) -> Option<Self> {
+        const WORDS: [(&str, TlsFailure); 12] = [
+            ("UnknownIssuer", TlsFailure::UnknownIssuer),
+            ("CaUsedAsEndEntity", TlsFailure::UnknownIssuer),
+            ("self-signed", TlsFailure::UnknownIssuer),
+            ("Expired", TlsFailure::Expired),
+            ("certificate expired", TlsFailure::Expired),
+            ("NotValidForName", TlsFailure::OtherName),
+            ("not valid for name", TlsFailure::OtherName),
+            ("HandshakeFailure", TlsFailure::NothingInCommon),
+            ("CertificateRequired", TlsFailure::CertificateRequired),
+            ("InvalidContentType", TlsFailure::NotTls),
+            ("corrupt message", TlsFailure::NotTls),
+            ("handshake eof", TlsFailure::BrokenOff),
+        ];
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            let mut found = WORDS.iter().filter(|(word, _)| text.contains(word));
+            if let Some((_, failure)) = found.next() {
+                return Some(*failure);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
 /// How long a server is asked whether it speaks TLS.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -157,7 +208,7 @@ const PROBE: Duration = Duration::from_secs(5);
 ///
 /// Nobody is trusted for that, so the handshake ends at the server's certificate, and no request
 /// is sent.
-pub async fn is_spoken_at(url: &str) -> bool {
+pub(crate) async fn is_spoken_at(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else {
         return false;
     };

@@ -5,21 +5,23 @@ use std::error::Error;
 use std::io;
 
 use glance_client::ErrorKind;
-use glance_client::cloud;
 use glance_model::ContentProblem;
 use replicator_core::{IdProblem, ImageError, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
+use self::clouds::{hint_of_cloud, hint_of_connection};
 use crate::error::CliError;
+
+mod clouds;
 
 /// What the user can do about an error, where we know.
 pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
     if let Some(CliError::Auth(error)) = error.downcast_ref()
-        && let Some(hint) = error.hint()
+        && let Some(hint) = hint_of_cloud(error)
     {
         return Some(hint.into());
     }
-    if let Some(hint) = cloud::hint_of_connection(error) {
+    if let Some(hint) = hint_of_connection(error) {
         return Some(hint.into());
     }
     let mut next = Some(error);
@@ -204,7 +206,7 @@ fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
 
 fn hint_of_request(error: &glance_client::Error) -> Option<&'static str> {
     Some(match error.kind() {
-        ErrorKind::Connect if error.is_through_proxy() => cloud::HINT_OF_PROXY,
+        ErrorKind::Connect if error.is_through_proxy() => clouds::PROXY,
         ErrorKind::Unauthorized if error.is_signed_in() => {
             "Keystone gave the token for this cloud, and its image service does not take it: the \
              rules of an application credential may leave out the image service, a token of the \

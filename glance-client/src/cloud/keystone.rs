@@ -12,9 +12,10 @@ use super::CloudOptions;
 use super::catalog::{Service, usable};
 use super::credentials::Credentials;
 use super::env::Environment;
-use super::error::{AuthError, hint_of_connection};
+use super::error::AuthError;
 use super::secret::Secret;
-use crate::{AuthToken, InvalidToken, Proxy, Tls};
+use crate::proxy::Proxy;
+use crate::{AuthToken, InvalidToken, Tls, TlsFailure};
 
 /// No answer of Keystone is longer, its catalog included.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -415,7 +416,7 @@ fn may_want_tls(error: &AuthError) -> bool {
 fn is_passing(error: &AuthError) -> bool {
     match error {
         AuthError::Failed { status, .. } => *status != 501,
-        AuthError::Unreachable { source, .. } => hint_of_connection(source).is_none(),
+        AuthError::Unreachable { source, .. } => TlsFailure::find(source).is_none(),
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{AuthToken, ErrorKind, TokenSource as _};
+use crate::{AuthToken, ErrorKind, TlsFailure, TokenSource as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -173,10 +173,7 @@ async fn a_token_without_a_scope_is_used_as_it_is() {
         .await
         .unwrap();
     let right = AuthToken::new("right").unwrap();
-    assert_eq!(
-        signed_in.tokens.token(Duration::ZERO).await.unwrap(),
-        Some(right.clone())
-    );
+    assert_eq!(signed_in.tokens.token(Duration::ZERO).await.unwrap(), right);
     assert_eq!(signed_in.tokens.renew(&right).await.unwrap(), None);
     assert_eq!(keystone.state().seen, [Value::Null], "a GET, and no more");
 }
@@ -236,31 +233,29 @@ async fn the_endpoint_is_that_of_the_region_and_the_interface() {
         ask(internal).await.unwrap(),
         "http://one.internal:9292/image"
     );
-    for (side, error, hint, kind) in [
+    for (side, error, shown, kind) in [
         (
             with(None, None),
             "cloud:c has several regions, and none is named",
-            "name one as cloud:c/REGION; there are RegionOne, RegionTwo",
+            r#"known: ["RegionOne", "RegionTwo"]"#,
             AuthErrorKind::Usage,
         ),
         (
             with(Some("Elsewhere"), None),
             "cloud:c has no region \"Elsewhere\" for images",
-            "known are RegionOne, RegionTwo",
+            r#"known: ["RegionOne", "RegionTwo"]"#,
             AuthErrorKind::Usage,
         ),
         (
             with(Some("RegionTwo"), Some("admin")),
             "cloud:c has no \"admin\" endpoint of the image service",
-            "there are public",
+            r#"known: ["public"]"#,
             AuthErrorKind::Usage,
         ),
     ] {
         let found = ask(side).await.unwrap_err();
-        assert_eq!(
-            (found.to_string(), found.hint(), found.kind()),
-            (error.to_owned(), Some(hint.to_owned()), kind)
-        );
+        assert_eq!((found.to_string(), found.kind()), (error.to_owned(), kind));
+        assert!(format!("{found:?}").contains(shown), "{found:?}");
     }
     for (catalog, error) in [
         (json!([]), "cloud:c has no image service in its catalog"),
@@ -282,54 +277,47 @@ async fn the_endpoint_is_that_of_the_region_and_the_interface() {
 
 #[tokio::test]
 async fn each_refusal_of_keystone_is_an_error_of_its_own() {
-    for (auth, status, error, hint, kind) in [
+    for (auth, status, error, kind) in [
         (
             "username: a, password: s3cret",
             None,
             "refuses to sign in with password: 401: Keystone's words",
-            "the user, its domain",
             AuthErrorKind::Denied,
         ),
         (
             "application_credential_id: a, application_credential_secret: s3cret",
             None,
             "refuses to sign in with application_credential: 401",
-            "the secret is wrong",
             AuthErrorKind::Denied,
         ),
         (
             "application_credential_id: a, application_credential_secret: s3cret",
             Some(404),
             "refuses to sign in with application_credential: 404",
-            "the secret is wrong",
             AuthErrorKind::Denied,
         ),
         (
             "token: s3cret",
             None,
             "the token is expired or not valid",
-            "`openstack token issue`",
             AuthErrorKind::Denied,
         ),
         (
             "username: a, password: right",
             Some(403),
             "refuses to sign in with password: 403",
-            "the credentials are right",
             AuthErrorKind::Denied,
         ),
         (
             "username: a, password: right",
             Some(302),
             "is no Keystone: it redirects",
-            "auth_url has to lead",
             AuthErrorKind::Usage,
         ),
         (
             "username: a, password: right",
             Some(400),
             "does not take the sign-in: 400: Keystone's words",
-            "",
             AuthErrorKind::Usage,
         ),
     ] {
@@ -341,11 +329,6 @@ async fn each_refusal_of_keystone_is_an_error_of_its_own() {
         let cloud = entry(&keystone, auth).cloud("c").unwrap();
         let found = cloud.sign_in().await.unwrap_err();
         assert!(found.to_string().contains(error), "{found}");
-        assert!(
-            found.hint().unwrap_or_default().starts_with(hint),
-            "{:?}",
-            found.hint()
-        );
         assert_eq!(found.kind(), kind, "{found}");
         assert!(
             !format!("{found} {found:?}").contains("s3cret"),
@@ -388,19 +371,20 @@ async fn a_keystone_that_is_down_is_unavailable() {
     ));
     let found = home.cloud("c").unwrap().sign_in().await.unwrap_err();
     assert_eq!(found.kind(), AuthErrorKind::Unavailable);
-    assert!(found.hint().unwrap().starts_with("is auth_url right"));
+    assert_eq!(TlsFailure::find(&found), None);
 }
 
 #[tokio::test]
-async fn a_server_without_tls_has_a_hint() {
+async fn a_server_without_tls_is_told_apart() {
     let keystone = FakeKeystone::start().await;
     let url = keystone.url.replace("http", "https");
     let home = Home::with(&format!(
         "clouds: {{c: {{auth: {{auth_url: '{url}', {PASSWORD}}}}}}}"
     ));
     let found = home.cloud("c").unwrap().sign_in().await.unwrap_err();
-    assert!(
-        found.hint().unwrap().contains("does not speak TLS"),
+    assert_eq!(
+        TlsFailure::find(&found),
+        Some(TlsFailure::NotTls),
         "{found:?}"
     );
 }

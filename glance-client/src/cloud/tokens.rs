@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::{AuthToken, ErrorKind, TokenError, TokenSource};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::error::{AuthError, AuthErrorKind};
@@ -155,20 +154,14 @@ impl Grant {
     }
 }
 
+#[async_trait]
 impl TokenSource for CloudTokens {
-    fn token(&self, life: Duration) -> BoxFuture<'_, Result<Option<AuthToken>, TokenError>> {
-        let token = self.token_for(life);
-        token
-            .map(|token| token.map(Some).map_err(token_error))
-            .boxed()
+    async fn token(&self, life: Duration) -> Result<AuthToken, TokenError> {
+        self.token_for(life).await.map_err(token_error)
     }
 
-    fn renew<'a>(
-        &'a self,
-        rejected: &'a AuthToken,
-    ) -> BoxFuture<'a, Result<Option<AuthToken>, TokenError>> {
-        let token = self.token_after(rejected);
-        token.map(|token| token.map_err(token_error)).boxed()
+    async fn renew(&self, rejected: &AuthToken) -> Result<Option<AuthToken>, TokenError> {
+        self.token_after(rejected).await.map_err(token_error)
     }
 
     fn signs_in(&self) -> bool {

@@ -195,7 +195,7 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
                     Side::Source => &run.tokens.source,
                     Side::Target => &run.tokens.target,
                 };
-                config.tokens = Arc::new(token.clone());
+                config.tokens = token.clone().map(|token| Arc::new(token) as _);
                 (config, None)
             }
             End::Cloud(name, region) => {
@@ -224,7 +224,7 @@ async fn signed_in(
     let signed_in = cloud.sign_in().await?;
     let mut config = ClientConfig::new(signed_in.endpoint);
     config.tls = signed_in.tls;
-    config.tokens = signed_in.tokens;
+    config.tokens = Some(signed_in.tokens);
     Ok((config, Some(signed_in.details)))
 }
 

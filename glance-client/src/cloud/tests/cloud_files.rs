@@ -57,18 +57,18 @@ async fn secure_yaml_lies_over_clouds_yaml_and_that_over_the_profile() {
 
 #[test]
 fn what_is_wrong_in_a_file_is_told_without_its_secrets() {
-    for (clouds, name, error, hint) in [
+    for (clouds, name, error, known) in [
         (
             "clouds: {b: {}, a: {}}",
             "c",
             "there is no cloud \"c\" in HOME/clouds.yaml",
-            Some("known are a, b"),
+            Some(r#"known: ["a", "b"]"#),
         ),
         (
             "",
             "c",
             "there is no cloud \"c\" in HOME/clouds.yaml",
-            Some("clouds are described"),
+            Some("known: []"),
         ),
         (
             "clouds:\n  c:\n    auth: {password: s3cret\n",
@@ -128,7 +128,7 @@ fn what_is_wrong_in_a_file_is_told_without_its_secrets() {
             "clouds: {c: {profile: p}}",
             "c",
             "cloud \"c\" has the profile \"p\", which is not in ",
-            Some("profiles are"),
+            Some("clouds-public.yaml"),
         ),
         (
             "clouds: {c: {cacert: /nonexistent}}",
@@ -144,11 +144,8 @@ fn what_is_wrong_in_a_file_is_told_without_its_secrets() {
             .replace(&home.path(".config/openstack"), "HOME");
         assert!(text.starts_with(error), "{text}");
         assert!(!format!("{text} {found:?}").contains("s3cret"), "{found:?}");
-        let found_hint = found.hint().unwrap_or_default();
-        assert!(
-            found_hint.starts_with(hint.unwrap_or_default()),
-            "{found_hint}"
-        );
+        let known = known.unwrap_or_default();
+        assert!(format!("{found:?}").contains(known), "{found:?}");
         assert_eq!(found.kind(), AuthErrorKind::Usage);
     }
 }
