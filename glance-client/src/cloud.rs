@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::{Endpoint, Tls};
+use crate::{ClientConfig, Endpoint, Tls};
 
 use self::catalog::Choice;
 use self::credentials::Credentials;
@@ -202,6 +202,17 @@ impl Cloud {
             tokens: Arc::new(CloudTokens::new(self.keystone, grant)),
             tls: self.tls,
         })
+    }
+}
+
+impl SignedIn {
+    /// Returns how a client reaches the image service there.
+    #[must_use]
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new(self.endpoint.clone());
+        config.tls = self.tls.clone();
+        config.tokens = Some(Arc::clone(&self.tokens) as _);
+        config
     }
 }
 

@@ -29,6 +29,8 @@ mod connection;
 mod content;
 mod exchange;
 mod fault;
+#[cfg(feature = "cloud")]
+mod keystone;
 mod listing;
 mod log;
 mod record;
@@ -44,6 +46,8 @@ mod v2;
 pub use caller::Caller;
 pub use content::{HashAlgorithm, ImageContent};
 pub use fault::{At, FaultAction, FaultOn};
+#[cfg(feature = "cloud")]
+pub use keystone::{EmbeddedKeystone, KeystoneState};
 pub use log::{RequestKind, RequestRecord};
 pub use server::EmbeddedGlance;
 pub use settings::{EmbeddedGlanceBuilder, Profile, RangeSupport};

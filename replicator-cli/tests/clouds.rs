@@ -2,16 +2,14 @@
 //! embedded Glance servers.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-#[path = "../../glance-client/src/cloud/tests/fake_keystone.rs"]
-mod fake_keystone;
 mod support;
 
 use std::fs;
 use std::time::Duration;
 
-use fake_keystone::FakeKeystone;
 use glance_client::testing::{
-    Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, ImageView, RequestKind,
+    Caller, EmbeddedGlance, EmbeddedKeystone, FaultAction, FaultOn, ImageContent, ImageSpec,
+    ImageView, RequestKind,
 };
 use serde_json::{Value, json};
 use support::{Ran, program, run};
@@ -23,7 +21,7 @@ const AUTH: &str = "username: alice, password: right, project_name: alpha";
 
 /// A cloud `c` with the regions `One` and `Two`; the first has an image.
 struct Lab {
-    keystone: FakeKeystone,
+    keystone: EmbeddedKeystone,
     one: EmbeddedGlance,
     two: EmbeddedGlance,
     home: TempDir,
@@ -33,7 +31,7 @@ struct Lab {
 impl Lab {
     fn new(auth: &str) -> Self {
         let runtime = Runtime::new().unwrap();
-        let keystone = runtime.block_on(FakeKeystone::start());
+        let keystone = runtime.block_on(EmbeddedKeystone::start());
         let glance = || {
             let right = EmbeddedGlance::builder().token("right", Caller::admin());
             let glance = (1..10).fold(right, |glance, number| {

@@ -1,7 +1,6 @@
 //! Clouds against a fake Keystone.
 
 mod cloud_files;
-mod fake_keystone;
 mod layers;
 mod renewal;
 
@@ -9,11 +8,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::testing::EmbeddedKeystone;
 use crate::{AuthToken, ErrorKind, TlsFailure, TokenSource as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::fake_keystone::FakeKeystone;
 use super::*;
 
 /// A home with a clouds.yaml in it.
@@ -55,7 +54,7 @@ impl Home {
 }
 
 /// The entry of a cloud `c` with what stands in `auth`, and RegionOne.
-fn entry(keystone: &FakeKeystone, auth: &str) -> Home {
+fn entry(keystone: &EmbeddedKeystone, auth: &str) -> Home {
     let url = &keystone.url;
     Home::with(&format!(
         "clouds: {{c: {{region_name: RegionOne, auth: {{auth_url: {url}/identity, {auth}}}}}}}"
@@ -150,7 +149,7 @@ async fn each_way_to_sign_in_is_sent_as_keystone_wants_it() {
             alpha.clone(),
         ),
     ] {
-        let keystone = FakeKeystone::start().await;
+        let keystone = EmbeddedKeystone::start().await;
         let cloud = entry(&keystone, auth).cloud("c").unwrap();
         let signed_in = cloud.sign_in().await.unwrap();
         assert_eq!(signed_in.details.user.unwrap().name, "alice");
@@ -165,7 +164,7 @@ async fn each_way_to_sign_in_is_sent_as_keystone_wants_it() {
 
 #[tokio::test]
 async fn a_token_without_a_scope_is_used_as_it_is() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let signed_in = entry(&keystone, "token: right")
         .cloud("c")
         .unwrap()
@@ -180,7 +179,7 @@ async fn a_token_without_a_scope_is_used_as_it_is() {
 
 #[tokio::test]
 async fn the_environment_describes_a_cloud_or_names_one() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let home = entry(&keystone, PASSWORD);
     let url = format!("{}/identity/v3/", keystone.url);
     for variables in [
@@ -207,7 +206,7 @@ async fn the_environment_describes_a_cloud_or_names_one() {
 
 #[tokio::test]
 async fn the_endpoint_is_that_of_the_region_and_the_interface() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let with = |region: Option<&str>, interface: Option<&str>| CloudOptions {
         region: region.map(str::to_owned),
         interface: interface.map(str::to_owned),
@@ -321,7 +320,7 @@ async fn each_refusal_of_keystone_is_an_error_of_its_own() {
             AuthErrorKind::Usage,
         ),
     ] {
-        let keystone = FakeKeystone::start().await;
+        let keystone = EmbeddedKeystone::start().await;
         keystone
             .state()
             .faults
@@ -340,7 +339,7 @@ async fn each_refusal_of_keystone_is_an_error_of_its_own() {
 
 #[tokio::test]
 async fn a_keystone_that_fails_twice_is_asked_again() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     keystone
         .state()
         .faults
@@ -356,7 +355,7 @@ async fn a_keystone_that_fails_twice_is_asked_again() {
 
 #[tokio::test]
 async fn a_keystone_that_is_down_is_unavailable() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     keystone.state().faults.extend([(503, Some(0)); 4]);
     let cloud = entry(&keystone, PASSWORD).cloud("c").unwrap();
     let found = cloud.sign_in().await.unwrap_err();
@@ -376,7 +375,7 @@ async fn a_keystone_that_is_down_is_unavailable() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_apart() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let url = keystone.url.replace("http", "https");
     let home = Home::with(&format!(
         "clouds: {{c: {{auth: {{auth_url: '{url}', {PASSWORD}}}}}}}"
@@ -391,7 +390,7 @@ async fn a_server_without_tls_is_told_apart() {
 
 #[tokio::test]
 async fn secrets_do_not_show() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     for auth in [
         PASSWORD,
         "application_credential_id: a, application_credential_secret: right",

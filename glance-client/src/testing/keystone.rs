@@ -1,4 +1,5 @@
-//! A Keystone of few words, for tests.
+//! A Keystone of few words.
+#![expect(clippy::unwrap_used, reason = "a test can do nothing about it")]
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,34 +16,46 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Takes every credential whose secret is `right`, and gives tokens `token-1`,
-/// `token-2`, ...
-pub(super) struct FakeKeystone {
-    pub(super) url: String,
-    state: Arc<Mutex<State>>,
+/// A Keystone at `URL/identity`, on the runtime of its caller. It takes every credential whose
+/// secret is `right`, and gives the tokens `token-1`, `token-2`, ...
+#[derive(Debug)]
+pub struct EmbeddedKeystone {
+    /// The server, such as `http://127.0.0.1:40124`.
+    pub url: String,
+    state: Arc<Mutex<KeystoneState>>,
 }
 
-#[derive(Default)]
-pub(super) struct State {
-    /// The bodies of all that came, in order.
-    pub(super) seen: Vec<Value>,
-    /// What is answered before all is well: a status, and how long to wait.
-    pub(super) faults: VecDeque<(u16, Option<u64>)>,
-    pub(super) life: Duration,
+/// The state of an embedded Keystone, to be read and changed by a test.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct KeystoneState {
+    /// The bodies of all requests, in order.
+    pub seen: Vec<Value>,
+    /// The refusals before all is well: each a status, and the seconds of `Retry-After`.
+    pub faults: VecDeque<(u16, Option<u64>)>,
+    /// The life of a token.
+    pub life: Duration,
     /// How far its clock is behind ours.
-    pub(super) behind: Duration,
-    pub(super) issued: usize,
-    pub(super) catalog: Value,
+    pub behind: Duration,
+    /// The number of tokens that were given.
+    pub issued: usize,
+    /// The catalog that comes with a token.
+    pub catalog: Value,
 }
 
-impl FakeKeystone {
-    pub(super) async fn start() -> Self {
+impl EmbeddedKeystone {
+    /// Starts one, in whose catalog are images of two regions.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State {
+        let state = Arc::new(Mutex::new(KeystoneState {
             life: Duration::from_secs(3600),
             catalog: catalog(),
-            ..State::default()
+            ..KeystoneState::default()
         }));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -57,7 +70,21 @@ impl FakeKeystone {
         Self { url, state }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    /// Starts one in whose catalog are the images at `url` alone.
+    pub async fn start_for(url: &str) -> Self {
+        let keystone = Self::start().await;
+        keystone.state().catalog = json!([{"type": "image", "name": "glance", "endpoints": [
+            {"id": "x", "interface": "public", "region_id": "RegionOne", "url": url},
+        ]}]);
+        keystone
+    }
+
+    /// Returns its state.
+    ///
+    /// # Panics
+    ///
+    /// If a test has panicked while it held the state.
+    pub fn state(&self) -> MutexGuard<'_, KeystoneState> {
         self.state.lock().unwrap()
     }
 }
@@ -75,7 +102,7 @@ fn catalog() -> Value {
 }
 
 async fn answer(
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<KeystoneState>>,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();

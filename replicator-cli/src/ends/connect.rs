@@ -222,10 +222,7 @@ async fn signed_in(
 ) -> Result<(ClientConfig, Option<Details>), CliError> {
     warn_if_insecure(run, cloud.name(), cloud.tls());
     let signed_in = cloud.sign_in().await?;
-    let mut config = ClientConfig::new(signed_in.endpoint);
-    config.tls = signed_in.tls;
-    config.tokens = Some(signed_in.tokens);
-    Ok((config, Some(signed_in.details)))
+    Ok((signed_in.config(), Some(signed_in.details)))
 }
 
 /// Before anything is sent that somebody might read.

@@ -20,7 +20,7 @@ fn files_are_looked_for_where_openstacksdk_looks() {
 
 #[tokio::test]
 async fn secure_yaml_lies_over_clouds_yaml_and_that_over_the_profile() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let home = Home::with(
         "x: &base {username: alice, password: wrong}\n\
          clouds:\n  c:\n    profile: vendor\n    region_name: RegionTwo\n    auth:\n      <<: *base\n      project_name: 0042\n",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Signs in as `c` of these files, and returns what Keystone was sent, with the endpoint.
-async fn sign_in(home: &Home, keystone: &FakeKeystone) -> (Value, String) {
+async fn sign_in(home: &Home, keystone: &EmbeddedKeystone) -> (Value, String) {
     let cloud = home.cloud("c").unwrap_or_else(|error| panic!("{error}"));
     let signed_in = cloud.sign_in().await.unwrap();
     let seen = keystone.state().seen.pop().unwrap();
@@ -53,7 +53,7 @@ async fn what_stands_beside_auth_is_above_it() {
         ),
         ("project_name: null", "/auth/scope/project/name", "q"),
     ] {
-        let keystone = FakeKeystone::start().await;
+        let keystone = EmbeddedKeystone::start().await;
         let url = &keystone.url;
         let auth = format!("auth_url: {url}/identity, {auth}, token: old");
         for (entry, secure) in [
@@ -91,11 +91,11 @@ async fn a_trust_is_a_scope_of_its_own() {
         format!("{user}}}, trust_id: t, x: {{a: b"),
         "token: right, trust_id: t".to_owned(),
     ] {
-        let keystone = FakeKeystone::start().await;
+        let keystone = EmbeddedKeystone::start().await;
         let (seen, _) = sign_in(&entry(&keystone, &auth), &keystone).await;
         assert_eq!(seen.pointer("/auth/scope"), Some(&wanted), "{auth}");
     }
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     for (scopes, error) in [
         (
             "trust_id: t, project_name: p",
@@ -119,7 +119,7 @@ async fn a_trust_is_a_scope_of_its_own() {
 
 #[tokio::test]
 async fn entries_of_other_clouds_may_be_whatever_they_like() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let url = &keystone.url;
     let auth = format!("auth: {{auth_url: {url}/identity, {PASSWORD}, scopes: [a, b]}}");
     for other in [
@@ -147,7 +147,7 @@ async fn entries_of_other_clouds_may_be_whatever_they_like() {
 
 #[tokio::test]
 async fn a_profile_that_is_in_no_file_is_missed_only_if_something_is() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     for profile in ["profile: old-name", "cloud: c"] {
         let auth = format!("{PASSWORD}}}, {profile}, x: {{a: b");
         sign_in(&entry(&keystone, &auth), &keystone).await;
@@ -182,7 +182,7 @@ async fn whatever_says_where_images_are_is_heard() {
         ("image_service_type: picture", "http://pictures.example"),
         ("image_service_name: second", "http://second.example"),
     ] {
-        let keystone = FakeKeystone::start().await;
+        let keystone = EmbeddedKeystone::start().await;
         let endpoint =
             |url: &str| json!([{"interface": "public", "region": "RegionOne", "url": url}]);
         let services = [
@@ -208,7 +208,7 @@ async fn whatever_says_where_images_are_is_heard() {
         let (_, endpoint) = sign_in(&entry(&keystone, &auth), &keystone).await;
         assert_eq!(endpoint, wanted, "{setting}");
     }
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     for (url, error) in [
         (
             "http://{nothing}",
@@ -234,7 +234,7 @@ async fn whatever_says_where_images_are_is_heard() {
 
 #[tokio::test]
 async fn the_keystone_of_a_region_may_have_its_name() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let home = Home::with(&format!(
         "clouds: {{c: {{x: identity, regions: [RegionOne], auth: {{auth_url: '{}/{{x}}', {PASSWORD}}}}}}}",
         keystone.url
@@ -244,7 +244,7 @@ async fn the_keystone_of_a_region_may_have_its_name() {
 
 #[tokio::test]
 async fn of_two_regions_with_a_comma_the_first_one_counts() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let url = &keystone.url;
     let auth = format!("auth: {{auth_url: {url}/identity, {PASSWORD}}}");
     for regions in [
@@ -266,7 +266,7 @@ async fn of_two_regions_with_a_comma_the_first_one_counts() {
 
 #[tokio::test]
 async fn numbers_and_switches_are_texts_wherever_they_stand() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     for written in [
         "12345678901234567890123456789012",
         "1234e56",
@@ -293,7 +293,7 @@ async fn numbers_and_switches_are_texts_wherever_they_stand() {
 
 #[tokio::test]
 async fn nulls_in_the_catalog_are_as_good_as_nothing() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let odd = json!([
         {"type": null, "endpoints": null},
         {"type": "volume", "endpoints": [{"url": null, "interface": null, "region": null, "region_id": null}]},

@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn tokens(keystone: &FakeKeystone, life: Duration) -> Arc<CloudTokens> {
+async fn tokens(keystone: &EmbeddedKeystone, life: Duration) -> Arc<CloudTokens> {
     keystone.state().life = life;
     entry(keystone, PASSWORD)
         .cloud("c")
@@ -15,7 +15,7 @@ async fn tokens(keystone: &FakeKeystone, life: Duration) -> Arc<CloudTokens> {
 
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_for_all() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     // Clocks that differ are no reason to renew anything.
     keystone.state().behind = Duration::from_secs(86_400);
     let tokens = tokens(&keystone, Duration::from_secs(3600)).await;
@@ -35,7 +35,7 @@ async fn a_refused_token_is_renewed_once_for_all() {
 
 #[tokio::test]
 async fn a_renewal_that_fails_fails_once_for_all() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let tokens = tokens(&keystone, Duration::from_secs(3600)).await;
     let first = tokens.token(Duration::ZERO).await.unwrap();
     keystone.state().faults.extend([(401, None); 20]);
@@ -51,7 +51,7 @@ async fn a_renewal_that_fails_fails_once_for_all() {
 
 #[tokio::test]
 async fn a_token_that_lives_too_short_is_renewed_when_it_is_no_longer_fresh() {
-    let keystone = FakeKeystone::start().await;
+    let keystone = EmbeddedKeystone::start().await;
     let tokens = tokens(&keystone, Duration::from_millis(800)).await;
     let long = Duration::from_secs(3600);
     let first = tokens.token(long).await.unwrap();
