@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Command, Parser};
 use configparser::ini::Ini;
 
-use super::Args;
+use super::grammar;
 use crate::error::CliError;
 
 /// What the variables begin with that set options.
@@ -21,18 +21,21 @@ const NEAR: f64 = 0.86;
 
 /// A command line that was understood.
 #[derive(Debug)]
-pub(crate) struct Invocation {
-    pub(crate) args: Args,
+pub(crate) struct Invocation<C> {
+    pub(crate) command: C,
     /// What the user should know about how it was written.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the command line, and the files that it names.
-pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Invocation, CliError> {
+pub(crate) fn parse<C: Parser>(
+    line: impl Iterator<Item = OsString>,
+) -> Result<Invocation<C>, CliError> {
     let line: Vec<OsString> = line.collect();
-    let first = Args::command().try_get_matches_from(&line)?;
+    let grammar = grammar::whole(C::command());
+    let first = grammar::read(&grammar, &line)?;
     let files = first.get_many::<PathBuf>("config_file");
-    let options = options(&Args::command());
+    let options = options(&grammar);
     let mut settings = HashMap::new();
     let mut warnings = Vec::new();
     for file in files.into_iter().flatten() {
@@ -41,14 +44,15 @@ pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Invocation, 
         settings.extend(set.into_iter().flatten());
     }
     warnings.extend(ignored_in_environment(&options));
-    let matches = with_defaults(Args::command(), &settings)
-        .try_get_matches_from(&line)
-        .map_err(|source| CliError::Setting {
-            source: Box::new(source),
+    let matches =
+        grammar::read(&with_defaults(grammar, &settings), &line).map_err(|source| {
+            CliError::Setting {
+                source: Box::new(source),
+            }
         })?;
     warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
-        args: Args::from_arg_matches(&matches)?,
+        command: C::from_arg_matches(&matches)?,
         warnings,
     })
 }
@@ -161,19 +165,19 @@ fn near<'a>(name: &str, options: &'a BTreeSet<String>) -> Option<&'a str> {
     (likeness >= NEAR).then_some(option)
 }
 
-/// Makes settings the defaults of the options that they name.
-fn with_defaults(command: clap::Command, settings: &HashMap<String, String>) -> clap::Command {
-    command
+/// Makes settings the defaults of the options that they name. A setting that a command does not
+/// use is not even looked at.
+fn with_defaults(grammar: Command, settings: &HashMap<String, String>) -> Command {
+    grammar
         .mut_args(|arg| with_default(arg, settings))
         .mut_subcommands(|command| command.mut_args(|arg| with_default(arg, settings)))
 }
 
 fn with_default(arg: clap::Arg, settings: &HashMap<String, String>) -> clap::Arg {
     let names = names(&arg);
-    if names.iter().any(|name| name == CONFIG_FILE) {
+    if arg.is_hide_set() || names.iter().any(|name| name == CONFIG_FILE) {
         return arg;
     }
-    // clap itself looks at the variable of an option's first name only.
     let in_environment = names
         .iter()
         .find_map(|name| std::env::var_os(variable(name)));
@@ -190,12 +194,8 @@ fn names(arg: &clap::Arg) -> Vec<String> {
 }
 
 /// Lists the options that a file can set, by each of their names.
-fn options(command: &clap::Command) -> BTreeSet<String> {
-    let of_commands = command
-        .get_subcommands()
-        .flat_map(clap::Command::get_arguments);
-    let all = command.get_arguments().chain(of_commands);
-    let mut options: BTreeSet<String> = all.flat_map(names).collect();
+fn options(grammar: &Command) -> BTreeSet<String> {
+    let mut options: BTreeSet<String> = grammar.get_arguments().flat_map(names).collect();
     // A file does not name another one.
     options.remove(CONFIG_FILE);
     options
@@ -207,6 +207,7 @@ fn variable(option: &str) -> String {
 }
 
 fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     ["token", "sourcetoken", "targettoken"]
         .into_iter()
         .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
@@ -222,11 +223,14 @@ fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::command::Cli;
 
     #[test]
     fn slips_are_told_with_the_option_that_is_near() {
-        let options = options(&Args::command());
+        let options = options(&grammar::whole(Cli::command()));
         for (slip, meant) in [
             ("transfer", Some("transfers")),
             ("tranfsers", Some("transfers")),
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn variables_of_ours_are_known_and_others_are_told() {
-        let options = options(&Args::command());
+        let options = options(&grammar::whole(Cli::command()));
         let told = |name: &str| unknown_variable(name, &options);
         for name in [
             "TRANSFERS",

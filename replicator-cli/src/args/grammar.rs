@@ -1,0 +1,68 @@
+//! Which command takes which option, and where. A command takes the options that it uses, after
+//! its name or before it, and those of the Python tool, which takes each of its options with each
+//! of its commands.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command, Id};
+
+/// The Python tool's options that not all commands use. Where one has no use, it is accepted, and
+/// the help does not show it.
+const OF_PYTHON: [&str; 4] = ["dontreplicate", "metaonly", "sourcetoken", "targettoken"];
+
+/// Returns the whole grammar, of the commands with the options that each of them uses.
+pub(super) fn whole(commands: Command) -> Command {
+    let options = commands
+        .get_subcommands()
+        .flat_map(Command::get_arguments)
+        .filter(|arg| !arg.is_positional())
+        .map(|arg| (arg.get_id().clone(), arg.clone().hide(true)));
+    let options: BTreeMap<Id, Arg> = options.collect();
+    commands
+        .mut_subcommands(|command| {
+            let takes = |id: &Id| command.get_arguments().any(|arg| arg.get_id() == id);
+            let lacks = options
+                .iter()
+                .filter(|(id, _)| OF_PYTHON.contains(&id.as_str()) && !takes(id));
+            let lacks: Vec<Arg> = lacks.map(|(_, arg)| arg.clone()).collect();
+            command.args(lacks)
+        })
+        .args(options.into_values())
+}
+
+/// Reads a command line. Options that stand before the command's name are read as if they stood
+/// right behind it.
+pub(super) fn read(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let front = Command::new(grammar.get_name().to_owned())
+        .version("")
+        .args(grammar.get_arguments())
+        .args_override_self(true)
+        .allow_external_subcommands(true)
+        .try_get_matches_from(line);
+    let whole = grammar.clone();
+    let front = match front {
+        Ok(front) => front,
+        Err(error) => {
+            let read = whole.try_get_matches_from(line)?;
+            // It knows the same options, so that it has failed or shown the help as well.
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(read),
+                _ => Err(error),
+            };
+        }
+    };
+    let mut line = line.to_vec();
+    if let Some((name, rest)) = front.subcommand()
+        && name != "help"
+    {
+        let behind = rest.get_many::<OsString>("").map_or(0, |words| words.len());
+        let at = line.len().saturating_sub(behind + 1);
+        if at > 1 && line.get(at).is_some_and(|word| word == name) {
+            let name = line.remove(at);
+            line.insert(1, name);
+        }
+    }
+    whole.try_get_matches_from(line)
+}

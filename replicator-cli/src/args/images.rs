@@ -1,0 +1,59 @@
+//! What is looked at of images, and how they are found.
+
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use glance_model::{DoNotReplicate, FilterError};
+
+/// What is omitted of a record.
+#[derive(clap::Args, Debug)]
+pub(crate) struct OmitArgs {
+    /// Fields of a record to omit, separated by blanks or commas
+    ///
+    /// They are neither compared nor sent. Additional properties are one field,
+    /// `properties`: see --drop-property.
+    #[arg(short = 'D', long, value_name = "NAMES")]
+    #[arg(default_value = "created_at date deleted_at location updated_at")]
+    dontreplicate: String,
+
+    /// Additional properties to omit, by a pattern of their names
+    ///
+    /// For properties that the target refuses. `*`, `?`, `[a-z]` and `{a,b}` have
+    /// their usual meaning. May be given more than once.
+    #[arg(long, value_name = "PATTERN", action = clap::ArgAction::Append)]
+    drop_property: Vec<String>,
+}
+
+impl OmitArgs {
+    pub(crate) fn filter(&self) -> Result<DoNotReplicate, FilterError> {
+        let patterns = self.drop_property.iter().map(String::as_str);
+        DoNotReplicate::parse(&self.dontreplicate)?.dropping(patterns)
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct MetaOnly {
+    /// Replicate metadata only, never image data
+    #[arg(short, long, value_parser = BoolishValueParser::new())]
+    pub(crate) metaonly: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct IdMapArgs {
+    /// File that keeps which images go by another id at which target
+    ///
+    /// `--on-id-conflict new-id` writes it. Give it to every later run, and to
+    /// compare and verify, which find the copies by it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) id_map: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct AllowEmpty {
+    /// Take a directory without images for an archive
+    ///
+    /// Without it, an empty directory to read images from is an error: it may be the
+    /// wrong one, or its disk may not be mounted.
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) allow_empty: bool,
+}

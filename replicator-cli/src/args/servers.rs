@@ -1,0 +1,169 @@
+//! How servers are reached, and who asks them.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::builder::BoolishValueParser;
+use glance_client::ApiChoice;
+
+use super::timetable::RequestRate;
+use super::words::api;
+
+/// What goes for every server.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ServerArgs {
+    /// Token for the sides that have none of their own
+    ///
+    /// Better set in the environment or in a file: every user of the machine can
+    /// read the command line.
+    #[arg(short, long, global = true, hide_default_value = true)]
+    pub(crate) token: Option<String>,
+
+    /// Certificates to trust, in a PEM file, and no others
+    ///
+    /// Without it, those of the system are trusted, or those that the cloud's entry or
+    /// OS_CACERT names.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+
+    /// Do not verify certificates: anybody on the way can read and change all
+    #[arg(long, global = true, value_parser = BoolishValueParser::new())]
+    pub(crate) insecure: bool,
+
+    /// Requests a second, at most
+    ///
+    /// All Glance servers and transfers share it; Keystone has no part in it. N may be
+    /// a decimal number, such as 0.5, or off.
+    #[arg(long, global = true, value_name = "N", default_value = "off")]
+    pub(crate) tpslimit: RequestRate,
+
+    /// Retries of an operation that failed in a way that may pass
+    #[arg(long, global = true, value_name = "N", default_value = "5")]
+    pub(crate) retries: u32,
+
+    /// Seconds from the start of the run, after which nothing is tried again
+    ///
+    /// This holds for transfers, listings, sign-ins, and for pauses that servers ask
+    /// for: a pause that would end later does not begin.
+    #[arg(long, global = true, value_name = "SECONDS")]
+    retry_max_time: Option<u64>,
+
+    /// Seconds without progress, after which a connection is given up
+    ///
+    /// This is also how long the answer to a request without image data may take.
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
+    stall_timeout: NonZeroU64,
+}
+
+impl ServerArgs {
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        Duration::from_secs(self.stall_timeout.get())
+    }
+
+    pub(crate) fn retry_max_time(&self) -> Option<Duration> {
+        self.retry_max_time.map(Duration::from_secs)
+    }
+
+    /// Returns the moment after which nothing is tried again.
+    pub(crate) fn retry_until(&self, begun: Instant) -> Option<Instant> {
+        begun.checked_add(self.retry_max_time()?)
+    }
+}
+
+/// The options of one side, whichever it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SideArgs {
+    pub(crate) token: Option<String>,
+    pub(crate) api: ApiChoice,
+    pub(crate) region: Option<String>,
+    pub(crate) interface: Option<String>,
+    pub(crate) cacert: Option<PathBuf>,
+    pub(crate) insecure: bool,
+}
+
+/// The server that images come from.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// Token for the source
+    #[arg(short = 'M', long, value_name = "TOKEN", hide_default_value = true)]
+    #[arg(visible_alias = "mastertoken")]
+    sourcetoken: Option<String>,
+
+    /// Version of the Image API that is spoken with the source
+    #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
+    source_api: ApiChoice,
+
+    /// Region of the source's cloud whose image service is used
+    #[arg(long, value_name = "REGION")]
+    source_region: Option<String>,
+
+    /// Interface of the source's image service: public, internal or admin
+    #[arg(long, value_name = "INTERFACE")]
+    source_interface: Option<String>,
+
+    /// Certificates to trust at the source, in a PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    source_cacert: Option<PathBuf>,
+
+    /// Do not verify the certificate of the source
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    source_insecure: bool,
+}
+
+impl From<&SourceArgs> for SideArgs {
+    fn from(args: &SourceArgs) -> Self {
+        Self {
+            token: args.sourcetoken.clone(),
+            api: args.source_api,
+            region: args.source_region.clone(),
+            interface: args.source_interface.clone(),
+            cacert: args.source_cacert.clone(),
+            insecure: args.source_insecure,
+        }
+    }
+}
+
+/// The server that images go to, or the only one.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct TargetArgs {
+    /// Token for the target
+    #[arg(short = 'S', long, value_name = "TOKEN", hide_default_value = true)]
+    #[arg(visible_alias = "slavetoken")]
+    targettoken: Option<String>,
+
+    /// Version of the Image API that is spoken with the target
+    #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
+    target_api: ApiChoice,
+
+    /// Region of the target's cloud whose image service is used
+    #[arg(long, value_name = "REGION")]
+    target_region: Option<String>,
+
+    /// Interface of the target's image service: public, internal or admin
+    #[arg(long, value_name = "INTERFACE")]
+    target_interface: Option<String>,
+
+    /// Certificates to trust at the target, in a PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    target_cacert: Option<PathBuf>,
+
+    /// Do not verify the certificate of the target
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    target_insecure: bool,
+}
+
+impl From<&TargetArgs> for SideArgs {
+    fn from(args: &TargetArgs) -> Self {
+        Self {
+            token: args.targettoken.clone(),
+            api: args.target_api,
+            region: args.target_region.clone(),
+            interface: args.target_interface.clone(),
+            cacert: args.target_cacert.clone(),
+            insecure: args.target_insecure,
+        }
+    }
+}

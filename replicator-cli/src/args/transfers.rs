@@ -1,0 +1,119 @@
+//! How image data is moved and proven.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use replicator_core::{FormatCheck, OnIdConflict, Verify};
+
+use super::images::{IdMapArgs, MetaOnly, OmitArgs};
+use super::timetable::Timetable;
+use super::words::{ProgressMode, format_check, on_id_conflict, verify};
+
+/// No server and no disk is faster with more images at a time.
+const MOST_AT_A_TIME: usize = 1000;
+
+/// How much data moves at a time.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Transfers")]
+pub(crate) struct TransferArgs {
+    /// Images whose data is moved at a time
+    ///
+    /// At most 1000, and no more than the system's limit on open files allows.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_a_time)]
+    pub(crate) transfers: NonZeroUsize,
+
+    /// Bytes of image data a second, at most
+    ///
+    /// A RATE is a number with K, M or G for KiB, MiB or GiB, or B for bytes, as in
+    /// 512K or 1.5G, or it is off. All transfers to and from servers share it. One
+    /// RATE counts for each of the two directions; 20M:5M is a download of 20M and an
+    /// upload of 5M (rclone has them the other way round), and either may be off. A
+    /// timetable of local times has a RATE for each, which counts until the next one:
+    /// `08:00,20M 19:00,off`, or with days `Mon-08:00,20M:5M Fri-19:00,off`.
+    #[arg(long, value_name = "RATE[:RATE]", default_value = "off")]
+    pub(crate) bwlimit: Timetable,
+}
+
+/// How images are copied, wherever they go.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CopyArgs {
+    /// Print what would be done, and change nothing
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) metaonly: MetaOnly,
+
+    #[command(flatten)]
+    pub(crate) omit: OmitArgs,
+
+    /// How a copy is proven
+    #[arg(long, value_name = "HOW", default_value = "full", value_parser = verify())]
+    pub(crate) verify: Verify,
+
+    /// How progress is shown on stderr
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) transfers: TransferArgs,
+
+    /// Images at a time of which nothing but metadata is written
+    #[arg(long, value_name = "N", default_value = "8", value_parser = at_a_time)]
+    pub(crate) checkers: NonZeroUsize,
+}
+
+/// How images are sent to a server.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Uploads")]
+pub(crate) struct UploadArgs {
+    /// Seconds from the end of an upload, after which its answer is given up
+    ///
+    /// Some servers move the data to its place only then. An image whose answer never
+    /// comes is looked at again, and not sent again by the same run.
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    answer_timeout: NonZeroU64,
+
+    /// Directory in which each image is proven before it is sent to a server with v1 alone
+    ///
+    /// There, an upload that breaks off, or turns out wrong at its end, uses up the
+    /// image's id. The directory needs room for as many images as are written at a
+    /// time: they are in a directory below it, and gone after a run that went well.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) stage: Option<PathBuf>,
+
+    /// What becomes of an image whose id cannot be used at the target
+    ///
+    /// Glance never gives an id back: one that was deleted, whose upload through v1
+    /// broke off, or whose server died during an upload, is used up.
+    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = on_id_conflict())]
+    pub(crate) on_id_conflict: OnIdConflict,
+
+    #[command(flatten)]
+    pub(crate) id_map: IdMapArgs,
+
+    /// When the beginning of image data is looked at before it is sent
+    ///
+    /// Glance refuses data that does not match the image's disk_format or looks
+    /// unsafe, but only when it has it, and its record is spoiled then.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = format_check())]
+    pub(crate) format_check: FormatCheck,
+}
+
+impl UploadArgs {
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_secs(self.answer_timeout.get())
+    }
+}
+
+fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {
+    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if number.get() > MOST_AT_A_TIME {
+        return Err(format!(
+            "no more than {MOST_AT_A_TIME} images are worked on at a time"
+        ));
+    }
+    Ok(number)
+}

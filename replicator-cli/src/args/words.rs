@@ -1,0 +1,84 @@
+//! The words that options take for their values.
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use glance_client::ApiChoice;
+use replicator_core::{FormatCheck, OnIdConflict, Verify};
+
+/// A word, its value, and its help.
+type Word<T> = (&'static str, T, &'static str);
+
+fn words<T, const N: usize>(words: [Word<T>; N]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    let shown = words.map(|(word, _, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(shown).try_map(move |text| {
+        let word = words.iter().find(|(word, ..)| *word == text);
+        word.map(|(_, value, _)| *value).ok_or("not one of the words")
+    })
+}
+
+pub(super) fn api() -> impl TypedValueParser<Value = ApiChoice> {
+    words([
+        ("auto", ApiChoice::Auto, "v2 where the server offers it, else v1"),
+        ("v1", ApiChoice::V1, "Images v1"),
+        ("v2", ApiChoice::V2, "Images v2"),
+    ])
+}
+
+pub(super) fn verify() -> impl TypedValueParser<Value = Verify> {
+    words([
+        (
+            "full",
+            Verify::Full,
+            "By hashing the data on its way, holding its end back until it is right, and comparing \
+             what both servers state",
+        ),
+        (
+            "target",
+            Verify::Target,
+            "By comparing what both servers state, after the upload",
+        ),
+        (
+            "read-back",
+            Verify::ReadBack,
+            "As full, and by reading the copy from the target and hashing it again; in a directory, \
+             what is there already is read too, and copied again if it is wrong",
+        ),
+        ("none", Verify::None, "By its length alone"),
+    ])
+}
+
+pub(super) fn on_id_conflict() -> impl TypedValueParser<Value = OnIdConflict> {
+    words([
+        ("fail", OnIdConflict::Fail, "The image fails"),
+        ("skip", OnIdConflict::Skip, "The image is left alone"),
+        (
+            "new-id",
+            OnIdConflict::NewId,
+            "The image is copied under a new id, which --id-map keeps",
+        ),
+    ])
+}
+
+pub(super) fn format_check() -> impl TypedValueParser<Value = FormatCheck> {
+    words([
+        ("auto", FormatCheck::Auto, "For targets that may refuse it"),
+        ("off", FormatCheck::Off, "Never"),
+    ])
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// Bars on a terminal, else lines
+    #[default]
+    Auto,
+    /// Bars; lines where stderr is no terminal
+    Bar,
+    /// A line now and then
+    Line,
+    /// Nothing but problems and the summary
+    None,
+}
