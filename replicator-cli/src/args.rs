@@ -33,7 +33,13 @@ pub(crate) struct CommonArgs {
     ///
     /// An option of the Python tool. Image data is streamed in pieces that suit the
     /// connection.
-    #[arg(short, long, global = true, value_name = "BYTES", default_value = "65536")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "BYTES",
+        default_value = "65536"
+    )]
     chunksize: NonZeroU64,
 
     /// File with options: the section DEFAULT of an INI file

@@ -3,38 +3,121 @@
 mod check;
 mod compare;
 mod dry_run;
+mod dump;
+mod livecopy;
+mod load;
 mod replicate;
 mod size;
 mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use replicator_core::{RunContext, Verb, VerifyBy};
+use clap::{Parser, Subcommand};
 
+use self::check::CheckArgs;
+use self::compare::CompareArgs;
+use self::dump::DumpArgs;
+use self::livecopy::LivecopyArgs;
+use self::load::LoadArgs;
+use self::size::SizeArgs;
+use self::verify::VerifyArgs;
 use crate::args::config_file::Invocation;
-use crate::args::{Args, Command, Options};
-use crate::ends::End;
+use crate::args::{CommonArgs, CopyArgs, ProgressMode};
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
-use crate::limits::{self, Parallel};
+use crate::exit_code::{self, ExitCode};
 use crate::run::Run;
-use crate::tokens::Tokens;
 use crate::ui::{Console, Look, log};
-use crate::{secrets, signals};
-use glance_client::cloud::Environment;
 
-/// How long what is under way may take to end when all is done. A name that is
-/// being looked up cannot be broken off.
+/// The longest wait at the end for what is still under way: a name that is being looked up cannot
+/// be broken off.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How many threads read and write files at a time; more would only take turns.
+/// Threads that read and write files; more would only take turns.
 const MOST_BLOCKING_THREADS: usize = 128;
 
+/// Replicate, back up and migrate OpenStack images
+///
+/// Copies images between Glance servers, and between a Glance server and a
+/// directory, and proves every copy. Image ids are kept. After an interruption, the
+/// same command, run again, goes on where it was.
+///
+/// A SERVER is written HOST:PORT, as a URL with http or https, as cloud:NAME or
+/// cloud:NAME/REGION for a cloud of clouds.yaml, as env: for the cloud that the
+/// OS_* variables describe, or as dir:PATH for a directory that was dumped to.
+#[derive(Debug, Parser)]
+#[command(
+    name = "glance-replicator",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    args_override_self = true,
+    subcommand_value_name = "COMMAND",
+    max_term_width = 100,
+    after_help = "Each command has options of its own: glance-replicator help COMMAND",
+    after_long_help = format!(
+        "Each command has options of its own, which `glance-replicator help COMMAND` shows. They \
+         may stand before the command's name as well.\n\n\
+         Every option can also be set as GLANCE_REPLICATOR_<OPTION>, and in a file given as \
+         --config-file. The command line comes before the environment, and that before the \
+         file. There, a setting that a command does not use has no effect on it.\n\n{}",
+        exit_code::help()
+    )
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Size(SizeArgs),
+    Dump(DumpArgs),
+    Load(LoadArgs),
+    Livecopy(LivecopyArgs),
+    Verify(VerifyArgs),
+    Check(CheckArgs),
+    Compare(CompareArgs),
+}
+
+impl Command {
+    async fn run(&self, run: &Run<'_>) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Size(args) => size::run(run, args).await,
+            Self::Dump(args) => dump::run(run, args).await,
+            Self::Load(args) => load::run(run, args).await,
+            Self::Livecopy(args) => livecopy::run(run, args).await,
+            Self::Verify(args) => verify::run(run, args).await,
+            Self::Check(args) => check::run(run, args).await,
+            Self::Compare(args) => compare::run(run, args).await,
+        }
+    }
+
+    /// Returns how images are copied, of a command that copies.
+    fn copies(&self) -> Option<&CopyArgs> {
+        match self {
+            Self::Dump(args) => Some(&args.copies),
+            Self::Load(args) => Some(&args.copies),
+            Self::Livecopy(args) => Some(&args.copies),
+            Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => None,
+        }
+    }
+
+    /// Returns the directory that `dump` stores images in.
+    fn dump_directory(&self) -> Option<PathBuf> {
+        match self {
+            Self::Dump(args) => args.path(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs a command to its end.
-pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
-    let Args { options, command } = &invocation.args;
+pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
+    let Cli { common, command } = &invocation.command;
     // One thread drives any number of requests, at 1.6 GiB/s; hashing, files, the
     // decoding of listings and the terminal have their own. With a second one each
     // chunk changes threads twice, which takes a quarter more of the processor.
@@ -48,150 +131,21 @@ pub(crate) fn run(invocation: &Invocation) -> Result<ExitCode, CliError> {
             let what = "start";
             CliError::System { what, source }
         })?;
-    let console = Arc::new(Console::start(Look::of(options), dump_directory(command)));
-    let result = log::start(options, &console).and_then(|()| {
+    let copies = command.copies();
+    let look = Look::of(copies.map_or(ProgressMode::default(), |copies| copies.progress));
+    let is_writing = copies.is_some_and(|copies| !copies.dry_run);
+    let console = Arc::new(Console::start(look, command.dump_directory()));
+    let result = log::start(&common.log, &console).and_then(|()| {
         for warning in &invocation.warnings {
             console.warning(warning);
         }
-        runtime.block_on(begin(options, command, &console))
+        runtime.block_on(async {
+            let run = Run::begin(common, &console, is_writing)?;
+            command.run(&run).await
+        })
     });
     // While signals are still heard: stderr may be stuck.
     console.finish();
     runtime.shutdown_timeout(FAREWELL);
     result
-}
-
-/// Returns the variables of this process. What is not UTF-8 is left out.
-fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
-
-async fn begin(
-    options: &Options,
-    command: &Command,
-    console: &Arc<Console>,
-) -> Result<ExitCode, CliError> {
-    let ctx = RunContext::new(Arc::clone(console) as _);
-    let env = environment();
-    env.proxies().for_each(secrets::know_url);
-    let asked = Parallel {
-        transfers: options.transfers,
-        checkers: options.checkers,
-    };
-    let run = Run {
-        options,
-        tokens: Tokens::new(options, &env)?,
-        env,
-        signal: signals::watch(&ctx, console, is_writing(command))?,
-        allow_empty: allow_empty(command),
-        limits: limits::start(&options.bwlimit, options.tpslimit, console),
-        parallel: asked.within_limit(targets(command), console),
-        ctx,
-        begun: Instant::now(),
-        console: Arc::clone(console),
-    };
-    match command {
-        Command::Size { server } => size::run(&run, &End::parse(server)?).await,
-        Command::Dump {
-            server,
-            directory,
-            dry_run,
-        } => {
-            let (source, target) = (End::parse(server)?, End::archive(directory)?);
-            replicate::run(&run, Verb::Dump, &source, &[target], dry_run).await
-        }
-        Command::Load {
-            server,
-            directory,
-            dry_run,
-            ..
-        } => {
-            let (target, source) = (End::parse(server)?, End::archive(directory)?);
-            replicate::run(&run, Verb::Load, &source, &[target], dry_run).await
-        }
-        Command::Livecopy {
-            source,
-            targets,
-            dry_run,
-            ..
-        } => {
-            let source = End::parse(source)?;
-            let targets = targets.iter().map(|target| End::parse(target));
-            let targets = targets.collect::<Result<Vec<_>, _>>()?;
-            replicate::run(&run, Verb::Livecopy, &source, &targets, dry_run).await
-        }
-        Command::Verify {
-            source,
-            target,
-            read_back,
-            ..
-        } => {
-            let source = End::parse(source)?;
-            let target = target.as_ref().map(|target| End::parse(target));
-            let by = if *read_back {
-                VerifyBy::Reading
-            } else {
-                VerifyBy::Stated
-            };
-            verify::run(&run, &source, target.transpose()?.as_ref(), by).await
-        }
-        Command::Check { ends } => {
-            let parsed = ends.iter().map(|end| {
-                let name = end.to_string_lossy().into_owned();
-                Ok((name, End::parse(end)?))
-            });
-            check::run(&run, &parsed.collect::<Result<Vec<_>, CliError>>()?).await
-        }
-        Command::Compare {
-            source,
-            target,
-            exit_code,
-            ..
-        } => {
-            let (source, target) = (End::parse(source)?, End::parse(target)?);
-            let code = compare::run(&run, &source, &target).await?;
-            Ok(match code {
-                ExitCode::Differences if !exit_code => ExitCode::Done,
-                code => code,
-            })
-        }
-    }
-}
-
-fn targets(command: &Command) -> usize {
-    match command {
-        Command::Livecopy { targets, .. } => targets.len(),
-        _ => 1,
-    }
-}
-
-fn dump_directory(command: &Command) -> Option<PathBuf> {
-    match command {
-        Command::Dump { directory, .. } => match End::archive(directory) {
-            Ok(End::Archive(path)) => Some(path),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_writing(command: &Command) -> bool {
-    match command {
-        Command::Dump { dry_run, .. }
-        | Command::Load { dry_run, .. }
-        | Command::Livecopy { dry_run, .. } => !dry_run.dry_run,
-        _ => false,
-    }
-}
-
-fn allow_empty(command: &Command) -> bool {
-    match command {
-        Command::Load { allow_empty, .. }
-        | Command::Livecopy { allow_empty, .. }
-        | Command::Verify { allow_empty, .. }
-        | Command::Compare { allow_empty, .. } => allow_empty.allow_empty,
-        _ => false,
-    }
 }

@@ -4,10 +4,13 @@ mod connect;
 mod location;
 mod nothing;
 mod place;
+mod tokens;
 
 use glance_client::EndpointProblem;
 
-pub(crate) use self::connect::{Connected, Opening, Source, glance, source, stage, target};
+pub(crate) use self::connect::{
+    Access, Connected, Opening, Source, Taken, glance, source, stage, target,
+};
 pub(crate) use self::location::End;
 use self::location::ParseEndError;
 use crate::error::CliError;

@@ -1,4 +1,4 @@
-//! The limits of a run: what `--bwlimit` and `--tpslimit` say, from minute to minute.
+//! The limits of a run: bytes a second, from minute to minute, and images at a time.
 
 mod handles;
 
@@ -10,17 +10,11 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 pub(crate) use self::handles::Parallel;
-use crate::args::{Bandwidth, RequestRate, Timetable};
+use crate::args::{Bandwidth, Timetable};
 use crate::ui::Console;
 
-/// Sets the limits that the options say, and keeps them as the time goes by.
-pub(crate) fn start(
-    timetable: &Timetable,
-    RequestRate(requests): RequestRate,
-    console: &Console,
-) -> Limits {
-    let limits = Limits::default();
-    limits.set_requests(requests);
+/// Sets how many bytes may move a second, and keeps to the timetable as the time goes by.
+pub(crate) fn keep_to(timetable: &Timetable, limits: &Limits, console: &Console) {
     let set = {
         let limits = limits.clone();
         move |bandwidth: Bandwidth| {
@@ -30,7 +24,7 @@ pub(crate) fn start(
     };
     if let Some(bandwidth) = timetable.at_all_times() {
         set(bandwidth);
-        return limits;
+        return;
     }
     let zone = TimeZone::try_system().unwrap_or_else(|error| {
         console.warning(&format!(
@@ -42,7 +36,6 @@ pub(crate) fn start(
     let now = move || zone.to_datetime(Timestamp::now());
     set(timetable.at(now()));
     tokio::spawn(keep(timetable.clone(), now, set));
-    limits
 }
 
 /// Sets what counts whenever it is another one, until it is dropped.

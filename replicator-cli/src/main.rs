@@ -10,7 +10,6 @@ mod limits;
 mod run;
 mod secrets;
 mod signals;
-mod tokens;
 mod ui;
 
 use std::process;

@@ -4,41 +4,59 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use glance_client::Limits;
+use glance_client::cloud::Environment;
 use replicator_core::{ListingError, PortError, RunContext};
 
-use crate::args::Options;
+use crate::args::{CommonArgs, RequestRate};
 use crate::error::CliError;
 use crate::exit_code::Signal;
-use crate::limits::Parallel;
-use crate::signals::FirstSignal;
-use crate::tokens::Tokens;
+use crate::secrets;
+use crate::signals::{self, FirstSignal};
 use crate::ui::Console;
-use glance_client::cloud::Environment;
 
 /// A command that runs.
 pub(crate) struct Run<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) tokens: Tokens,
+    pub(crate) common: &'a CommonArgs,
     pub(crate) env: Environment,
     pub(crate) ctx: RunContext,
     /// When it began.
     pub(crate) begun: Instant,
-    /// What all clients of the run share.
+    /// The limits that all clients of the run share.
     pub(crate) limits: Limits,
-    pub(crate) parallel: Parallel,
     pub(crate) console: Arc<Console>,
-    /// Whether an archive without images is taken as a source.
-    pub(crate) allow_empty: bool,
-    pub(crate) signal: FirstSignal,
+    signal: FirstSignal,
 }
 
-impl Run<'_> {
-    /// The signal that has cancelled the run.
+impl<'a> Run<'a> {
+    /// Begins a run: from now on, signals cancel it.
+    pub(crate) fn begin(
+        common: &'a CommonArgs,
+        console: &Arc<Console>,
+        is_writing: bool,
+    ) -> Result<Self, CliError> {
+        let ctx = RunContext::new(Arc::clone(console) as _);
+        let env = environment();
+        env.proxies().for_each(secrets::know_url);
+        let limits = Limits::default();
+        let RequestRate(requests) = common.servers.tpslimit;
+        limits.set_requests(requests);
+        Ok(Self {
+            common,
+            env,
+            signal: signals::watch(&ctx, console, is_writing)?,
+            ctx,
+            begun: Instant::now(),
+            limits,
+            console: Arc::clone(console),
+        })
+    }
+
+    /// Returns the signal that has cancelled the run.
     pub(crate) fn signal(&self) -> Option<Signal> {
         self.signal.get().copied()
     }
 
-    /// The error of a run that was cancelled before anything was begun.
+    /// Returns the error of a run that was cancelled before anything was begun.
     pub(crate) fn interrupted(&self) -> CliError {
         CliError::Interrupted(self.signal().unwrap_or(Signal::Interrupt))
     }
@@ -52,4 +70,11 @@ impl Run<'_> {
             error => error.into(),
         }
     }
+}
+
+/// Reads the variables of this process whose names and values are UTF-8.
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

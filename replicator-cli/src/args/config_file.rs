@@ -44,12 +44,11 @@ pub(crate) fn parse<C: Parser>(
         settings.extend(set.into_iter().flatten());
     }
     warnings.extend(ignored_in_environment(&options));
-    let matches =
-        grammar::read(&with_defaults(grammar, &settings), &line).map_err(|source| {
-            CliError::Setting {
-                source: Box::new(source),
-            }
-        })?;
+    let matches = grammar::read(&with_defaults(grammar, &settings), &line).map_err(|source| {
+        CliError::Setting {
+            source: Box::new(source),
+        }
+    })?;
     warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
         command: C::from_arg_matches(&matches)?,

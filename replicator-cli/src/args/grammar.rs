@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, Id};
 
 /// The Python tool's options that not all commands use. Where one has no use, it is accepted, and
@@ -54,15 +54,43 @@ pub(super) fn read(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, c
         }
     };
     let mut line = line.to_vec();
+    let mut command = None;
     if let Some((name, rest)) = front.subcommand()
         && name != "help"
     {
         let behind = rest.get_many::<OsString>("").map_or(0, |words| words.len());
         let at = line.len().saturating_sub(behind + 1);
-        if at > 1 && line.get(at).is_some_and(|word| word == name) {
+        if at >= 1 && line.get(at).is_some_and(|word| word == name) {
             let name = line.remove(at);
             line.insert(1, name);
         }
+        command = Some(name);
     }
-    whole.try_get_matches_from(line)
+    let read = whole.try_get_matches_from(line);
+    read.map_err(|error| match command {
+        Some(command) => of_another_command(grammar, command, error),
+        None => error,
+    })
+}
+
+/// Names the command that does not use an option, where others do.
+fn of_another_command(grammar: &Command, command: &str, error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let is_known = grammar
+        .get_arguments()
+        .filter_map(Arg::get_long_and_visible_aliases)
+        .flatten()
+        .any(|name| option.strip_prefix("--") == Some(name));
+    let message =
+        format!("'{option}' is an option of other commands, which {command} does not use");
+    let mut grammar = grammar.clone();
+    grammar.build();
+    match grammar.find_subcommand_mut(command) {
+        Some(command) if is_known && error.kind() == ErrorKind::UnknownArgument => {
+            command.error(ErrorKind::UnknownArgument, message)
+        }
+        _ => error,
+    }
 }

@@ -33,14 +33,14 @@ impl OmitArgs {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct MetaOnly {
-    /// Replicate metadata only, never image data
+    /// Metadata only, never image data
     #[arg(short, long, value_parser = BoolishValueParser::new())]
     pub(crate) metaonly: bool,
 }
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct IdMapArgs {
-    /// File that keeps which images go by another id at which target
+    /// File that maps images to their other ids at the targets
     ///
     /// `--on-id-conflict new-id` writes it. Give it to every later run, and to
     /// compare and verify, which find the copies by it.

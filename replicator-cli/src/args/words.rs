@@ -15,13 +15,18 @@ where
     let shown = words.map(|(word, _, help)| PossibleValue::new(word).help(help));
     PossibleValuesParser::new(shown).try_map(move |text| {
         let word = words.iter().find(|(word, ..)| *word == text);
-        word.map(|(_, value, _)| *value).ok_or("not one of the words")
+        word.map(|(_, value, _)| *value)
+            .ok_or("not one of the words")
     })
 }
 
 pub(super) fn api() -> impl TypedValueParser<Value = ApiChoice> {
     words([
-        ("auto", ApiChoice::Auto, "v2 where the server offers it, else v1"),
+        (
+            "auto",
+            ApiChoice::Auto,
+            "v2 where the server offers it, else v1",
+        ),
         ("v1", ApiChoice::V1, "Images v1"),
         ("v2", ApiChoice::V2, "Images v2"),
     ])

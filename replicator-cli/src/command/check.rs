@@ -1,11 +1,14 @@
 //! `check`: what an end is, who we are there, and what would hurt a replication.
 
+use std::ffi::OsString;
+
 use glance_client::cloud::{Details, Named};
 use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
 use replicator_core::Side;
 
-use crate::ends::{self, Connected, End};
+use crate::args::TargetArgs;
+use crate::ends::{self, Access, Connected, End};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -16,11 +19,29 @@ const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// A token that lives shorter may not outlive an upload.
 const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
 
+/// Sign in to servers and print what they are and what would hurt
+///
+/// Nothing is changed. The options and the token of the target are used.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The servers: HOST:PORT, a URL, cloud:NAME or env:
+    #[arg(required = true, value_name = "SERVER")]
+    ends: Vec<OsString>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
 /// Checks each end, also after one that could not be checked.
-pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCode, CliError> {
+pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
+    let access = Access::new(run, Side::Target, &args.target)?;
+    let ends = args.ends.iter().map(|end| {
+        let name = end.to_string_lossy().into_owned();
+        Ok((name, End::parse(end)?))
+    });
+    let ends = ends.collect::<Result<Vec<_>, CliError>>()?;
     let mut code = ExitCode::Done;
-    for (name, end) in ends {
-        match check(run, end).await {
+    for (name, end) in &ends {
+        match check(run, &access, end).await {
             Ok(facts) => {
                 for line in facts.lines(name) {
                     ui::data(&line)?;
@@ -39,9 +60,8 @@ pub(crate) async fn run(run: &Run<'_>, ends: &[(String, End)]) -> Result<ExitCod
     Ok(code)
 }
 
-async fn check(run: &Run<'_>, end: &End) -> Result<Facts, CliError> {
-    // As in `size`, it is the target's token and options that count.
-    let Connected { client, details } = ends::glance(run, end, Side::Target).await?;
+async fn check(run: &Run<'_>, access: &Access, end: &End) -> Result<Facts, CliError> {
+    let Connected { client, details } = ends::glance(run, access, end).await?;
     let survey = run.ctx.until_cancelled(client.survey()).await;
     let survey = survey
         .map_err(|_| run.interrupted())?

@@ -1,12 +1,42 @@
 //! `compare`: what a target lacks of the images of a source.
 
-use replicator_core::{Compared, Difference, PortError, compare};
+use std::ffi::OsString;
 
-use crate::ends::{self, End, Opening};
+use clap::builder::BoolishValueParser;
+use replicator_core::{Compared, Difference, PortError, Side, compare};
+
+use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs};
+use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui;
+
+/// Print what a target lacks of the images of a source
+///
+/// What only the target has does not matter.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    source: OsString,
+    /// Where their copies are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    target: OsString,
+    /// Exit with 5 if there are differences
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    exit_code: bool,
+    #[command(flatten)]
+    allow_empty: AllowEmpty,
+    #[command(flatten)]
+    metaonly: MetaOnly,
+    #[command(flatten)]
+    omit: OmitArgs,
+    #[command(flatten)]
+    id_map: IdMapArgs,
+    #[command(flatten)]
+    source_args: SourceArgs,
+    #[command(flatten)]
+    target_args: TargetArgs,
+}
 
 #[derive(Default)]
 struct Counts {
@@ -15,10 +45,18 @@ struct Counts {
     damaged: u64,
 }
 
-pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<ExitCode, CliError> {
-    let filter = run.options.do_not_replicate()?;
-    let source = ends::source(run, source).await?;
-    let target = ends::target(run, target, Opening::Read).await?;
+pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
+    let source_access = Access::new(run, Side::Source, &args.source_args)?;
+    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+    let (source, target) = (End::parse(&args.source)?, End::parse(&args.target)?);
+    let filter = args.omit.filter()?;
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: args.metaonly.metaonly,
+    };
+    let source = ends::source(run, &source_access, &source, taken).await?;
+    let id_map = args.id_map.id_map.as_deref();
+    let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
     source.is_another_than(&target)?;
     let mut comparison = compare(
         &run.ctx,
@@ -49,8 +87,8 @@ pub(crate) async fn run(run: &Run<'_>, source: &End, target: &End) -> Result<Exi
     }
     run.console.summary(&summary);
     Ok(match (damaged, differ + missing) {
-        (0, 0) => ExitCode::Done,
-        (0, _) => ExitCode::Differences,
+        (0, _) if args.exit_code => ExitCode::Differences,
+        (0, _) => ExitCode::Done,
         _ => ExitCode::ImagesFailed,
     })
 }

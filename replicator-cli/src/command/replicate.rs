@@ -1,49 +1,53 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use replicator_core::{
-    DataPolicy, Failure, FormatCheck, ImageError, ImageSource, ImageTarget, OnIdConflict, Plan,
-    PlanTarget, ReplicateOptions, Report, RunContext, TargetRun, Verb, Verify, plan_for_all,
-    replicate_to_all,
+    DataPolicy, Failure, ImageError, ImageSource, ImageTarget, OnIdConflict, Plan, PlanTarget,
+    ReplicateOptions, Report, RunContext, TargetRun, Verb, plan_for_all, replicate_to_all,
 };
 
 use super::dry_run;
-use crate::args::{self, DryRun, IdConflict, Options};
-use crate::ends::{self, End, Opening, Source};
+use crate::args::{CopyArgs, UploadArgs};
+use crate::ends::{self, Access, End, Opening, Source, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::limits::Parallel;
+use crate::limits::{self, Parallel};
 use crate::run::Run;
 use crate::ui;
 
-pub(crate) async fn run(
-    run: &Run<'_>,
-    verb: Verb,
-    source: &End,
-    targets: &[End],
-    &DryRun { dry_run }: &DryRun,
-) -> Result<ExitCode, CliError> {
-    let options = options(run.options, run.parallel)?;
-    let opening = if dry_run {
-        Opening::DryRun
-    } else {
-        Opening::Write
-    };
+/// What is copied from where to where, and how.
+pub(super) struct Job<'a> {
+    pub(super) verb: Verb,
+    pub(super) source_access: Access,
+    pub(super) source: End,
+    pub(super) taken: Taken,
+    pub(super) target_access: Access,
+    pub(super) targets: Vec<End>,
+    pub(super) copies: &'a CopyArgs,
+    /// The options of uploads; a directory needs none.
+    pub(super) uploads: Option<&'a UploadArgs>,
+}
+
+pub(super) async fn replicate(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
+    let verb = job.verb;
+    limits::keep_to(&job.copies.transfers.bwlimit, &run.limits, &run.console);
+    let options = options(run, job)?;
     // The source first: if that fails, no directory has been created.
-    let source = ends::source(run, source).await?;
+    let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
     let mut ends = Ends {
         run,
-        are_several: targets.len() > 1,
+        job,
+        are_several: job.targets.len() > 1,
         options,
         code: ExitCode::Done,
     };
-    let targets = ends.open(&source, targets, opening).await?;
+    let targets = ends.open(&source).await?;
     let source = source.images;
     let started = Instant::now();
     let planned = ends.plan(verb, &*source, targets).await?;
-    if dry_run {
+    if job.copies.dry_run {
         for (target, plan) in &planned {
             if ends.are_several {
                 ui::data(&format!("{}:", target.name))?;
@@ -82,6 +86,7 @@ struct Target {
 /// What goes for every target of a run.
 struct Ends<'a> {
     run: &'a Run<'a>,
+    job: &'a Job<'a>,
     are_several: bool,
     options: ReplicateOptions,
     /// What the targets that could not be used make of the run.
@@ -90,16 +95,21 @@ struct Ends<'a> {
 
 impl Ends<'_> {
     /// Of several targets, one that cannot be reached does not stop the others.
-    async fn open(
-        &mut self,
-        source: &Source,
-        ends: &[End],
-        opening: Opening,
-    ) -> Result<Vec<Target>, CliError> {
+    async fn open(&mut self, source: &Source) -> Result<Vec<Target>, CliError> {
+        let uploads = self.job.uploads;
+        let id_map = uploads.and_then(|uploads| uploads.id_map.id_map.as_deref());
+        let stage = uploads.and_then(|uploads| uploads.stage.as_deref());
+        let opening = if self.job.copies.dry_run {
+            Opening::DryRun
+        } else {
+            Opening::Write
+        };
         let mut targets: Vec<Target> = Vec::new();
         let mut places = Vec::new();
-        for end in ends {
-            let target = match ends::target(self.run, end, opening).await {
+        for end in &self.job.targets {
+            let access = &self.job.target_access;
+            let target = ends::target(self.run, access, end, opening, id_map);
+            let target = match target.await {
                 Ok(target) => target,
                 Err(error) => {
                     // It names the end.
@@ -115,7 +125,7 @@ impl Ends<'_> {
             places.push(target.place);
             let mut options = self.options.clone();
             options.id_map = target.id_map;
-            if let (Some(path), Opening::Write) = (&self.run.options.stage, opening) {
+            if let (Some(path), Opening::Write) = (stage, opening) {
                 options.stage = Some(ends::stage(path, &name)?);
             }
             let ctx = &self.run.ctx;
@@ -190,32 +200,30 @@ fn of_failure(error: &ImageError) -> ExitCode {
     }
 }
 
-fn options(given: &Options, parallel: Parallel) -> Result<ReplicateOptions, CliError> {
-    let mut options = ReplicateOptions::default();
-    options.on_id_conflict = match given.on_id_conflict {
-        IdConflict::Fail => OnIdConflict::Fail,
-        IdConflict::Skip => OnIdConflict::Skip,
-        IdConflict::NewId if given.id_map.is_none() => return Err(CliError::NoIdMap),
-        IdConflict::NewId => OnIdConflict::NewId,
+fn options(run: &Run<'_>, job: &Job<'_>) -> Result<ReplicateOptions, CliError> {
+    let copies = job.copies;
+    let parallel = Parallel {
+        transfers: copies.transfers.transfers,
+        checkers: copies.checkers,
     };
-    options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    options.do_not_replicate = given.do_not_replicate()?;
+    let parallel = parallel.within_limit(job.targets.len(), &run.console);
+    let mut options = ReplicateOptions::default();
     options.transfers = parallel.transfers;
     options.checkers = parallel.checkers;
-    options.retry.retries = given.retries;
-    options.retry.max_time = given.retry_max_time.map(Duration::from_secs);
-    options.verify = match given.verify {
-        args::Verify::Full => Verify::Full,
-        args::Verify::Target => Verify::Target,
-        args::Verify::ReadBack => Verify::ReadBack,
-        args::Verify::None => Verify::None,
-    };
-    options.format_check = match given.format_check {
-        args::FormatCheck::Auto => FormatCheck::Auto,
-        args::FormatCheck::Off => FormatCheck::Off,
-    };
-    if given.metaonly {
+    options.retry.retries = run.common.servers.retries;
+    options.retry.max_time = run.common.servers.retry_max_time();
+    options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    options.do_not_replicate = copies.omit.filter()?;
+    options.verify = copies.verify;
+    if copies.metaonly.metaonly {
         options.data = DataPolicy::MetadataOnly;
+    }
+    if let Some(uploads) = job.uploads {
+        if uploads.on_id_conflict == OnIdConflict::NewId && uploads.id_map.id_map.is_none() {
+            return Err(CliError::NoIdMap);
+        }
+        options.on_id_conflict = uploads.on_id_conflict;
+        options.format_check = uploads.format_check;
     }
     Ok(options)
 }

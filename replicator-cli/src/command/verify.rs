@@ -1,45 +1,88 @@
 //! `verify`: whether two ends have the same content, or an archive its own.
 
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use replicator_core::{ImageError, TargetIds, VerifyBy, verify};
+use clap::builder::BoolishValueParser;
+use replicator_core::{ImageError, Side, TargetIds, VerifyBy, verify};
 
-use crate::ends::{self, End, Opening};
+use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs};
+use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::limits::{self, Parallel};
 use crate::run::Run;
 use crate::ui;
 
-/// Without a target, the source is read and compared with what it states itself.
-pub(crate) async fn run(
-    run: &Run<'_>,
-    source: &End,
-    target: Option<&End>,
-    by: VerifyBy,
-) -> Result<ExitCode, CliError> {
-    let source = ends::source(run, source).await?;
+/// Compare the content of images, by their digests or by reading them
+///
+/// Prints each active image of the source that the target does not have, or
+/// has with other content, and exits with 6 if there is one. Without a target,
+/// the images of the source are read and compared with its own digests: that
+/// is how an archive is checked.
+#[derive(clap::Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    source: OsString,
+    /// Where their copies are, written in the same way
+    target: Option<OsString>,
+    /// Read each image from the target, instead of trusting its digests
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    read_back: bool,
+    #[command(flatten)]
+    allow_empty: AllowEmpty,
+    #[command(flatten)]
+    metaonly: MetaOnly,
+    #[command(flatten)]
+    id_map: IdMapArgs,
+    #[command(flatten)]
+    transfers: TransferArgs,
+    #[command(flatten)]
+    source_args: SourceArgs,
+    #[command(flatten)]
+    target_args: TargetArgs,
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
+    let source_access = Access::new(run, Side::Source, &args.source_args)?;
+    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+    let source = End::parse(&args.source)?;
+    let target = args.target.as_ref().map(|target| End::parse(target));
+    let target = target.transpose()?;
+    limits::keep_to(&args.transfers.bwlimit, &run.limits, &run.console);
+    let parallel = Parallel {
+        transfers: args.transfers.transfers,
+        // No metadata is written.
+        checkers: NonZeroUsize::MIN,
+    };
+    let parallel = parallel.within_limit(1, &run.console);
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: args.metaonly.metaonly,
+    };
+    let source = ends::source(run, &source_access, &source, taken).await?;
     let (target, ids, by) = match target {
         Some(target) => {
-            let target = ends::target(run, target, Opening::Read).await?;
+            let id_map = args.id_map.id_map.as_deref();
+            let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
             source.is_another_than(&target)?;
             let ids = target.ids();
+            let by = if args.read_back {
+                VerifyBy::Reading
+            } else {
+                VerifyBy::Stated
+            };
             (target.images as Arc<_>, ids, by)
         }
+        // The source is read and compared with what it states itself.
         None => (
             Arc::clone(&source.images),
             TargetIds::new(),
             VerifyBy::Reading,
         ),
     };
-    let report = verify(
-        &run.ctx,
-        source.images,
-        target,
-        ids,
-        by,
-        run.parallel.transfers,
-    )
-    .await;
+    let report = verify(&run.ctx, source.images, target, ids, by, parallel.transfers).await;
     let report = report.map_err(|error| run.listing_failed(error))?;
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());

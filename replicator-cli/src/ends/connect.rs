@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use glance_client::cloud::{self, Cloud, CloudOptions, Details};
-use glance_client::{ApiChoice, ClientConfig, GlanceClient, GlanceEnd, Tls};
+use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
 use super::location::End;
 use super::nothing::Nothing;
 use super::place::Place;
-use crate::args::{Api, Options};
+use super::tokens::token;
+use crate::args::SideArgs;
 use crate::error::CliError;
 use crate::run::Run;
 use crate::secrets;
@@ -29,10 +30,62 @@ pub(crate) enum Opening {
     DryRun,
 }
 
+/// How the servers of one side are reached.
+pub(crate) struct Access {
+    side: Side,
+    args: SideArgs,
+    token: Option<AuthToken>,
+    answer_timeout: Option<Duration>,
+}
+
+impl Access {
+    /// Takes the options of a side; a side that is always a directory has none.
+    pub(crate) fn new(
+        run: &Run<'_>,
+        side: Side,
+        args: impl Into<SideArgs>,
+    ) -> Result<Self, CliError> {
+        let args = args.into();
+        let name = match side {
+            Side::Source => "sourcetoken",
+            Side::Target => "targettoken",
+        };
+        let both = run.common.servers.token.as_deref();
+        Ok(Self {
+            side,
+            token: token((name, args.token.as_deref()), both, &run.env)?,
+            args,
+            answer_timeout: None,
+        })
+    }
+
+    /// Sets how long an upload may remain unanswered.
+    pub(crate) fn answer_timeout(self, timeout: Duration) -> Self {
+        let answer_timeout = Some(timeout);
+        Self {
+            answer_timeout,
+            ..self
+        }
+    }
+}
+
+/// What of an archive is taken as a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// Whether one without images is a source at all.
+    pub(crate) allow_empty: bool,
+    pub(crate) metadata_only: bool,
+}
+
 /// Opens the end that images come from.
-pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Source, CliError> {
+pub(crate) async fn source(
+    run: &Run<'_>,
+    access: &Access,
+    end: &End,
+    taken: Taken,
+) -> Result<Source, CliError> {
     let End::Archive(path) = end else {
-        let client = glance(run, end, Side::Source).await?.client;
+        let client = glance(run, access, end).await?.client;
         return Ok(Source {
             place: Place::of_server(client.endpoint().as_str()),
             images: Arc::new(GlanceEnd::new(client)),
@@ -40,12 +93,12 @@ pub(crate) async fn source(run: &Run<'_>, end: &End) -> Result<Source, CliError>
     };
     let mut archive = ImageArchive::open(path)?;
     match archive.contents()? {
-        Contents::Nothing if !run.allow_empty => {
+        Contents::Nothing if !taken.allow_empty => {
             return Err(ArchiveError::Empty { path: path.clone() }.into());
         }
         contents => has_images_if_anything(contents, path)?,
     }
-    if run.options.metaonly {
+    if taken.metadata_only {
         archive = archive.metadata_only();
     }
     let unfinished = run.ctx.until_cancelled(archive.unfinished()).await;
@@ -107,11 +160,17 @@ impl Target {
 }
 
 /// Opens the end that images go to, or that is only looked at.
-pub(crate) async fn target(run: &Run<'_>, end: &End, opening: Opening) -> Result<Target, CliError> {
+pub(crate) async fn target(
+    run: &Run<'_>,
+    access: &Access,
+    end: &End,
+    opening: Opening,
+    id_map: Option<&Path>,
+) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
-        let client = glance(run, end, Side::Target).await?.client;
+        let client = glance(run, access, end).await?.client;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
-        let id_map = run.options.id_map.as_ref().map(open).transpose()?;
+        let id_map = id_map.map(open).transpose()?;
         let console = Arc::clone(&run.console);
         let id_map = id_map.map(|map| {
             map.telling(move |path| {
@@ -174,9 +233,14 @@ pub(crate) struct Connected {
 }
 
 /// Signs in, if the end is a cloud, and connects.
-pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Connected, CliError> {
-    let options = side_options(run, side);
-    for option in without_effect(run.options, end, side) {
+pub(crate) async fn glance(
+    run: &Run<'_>,
+    access: &Access,
+    end: &End,
+) -> Result<Connected, CliError> {
+    let options = cloud_options(run, &access.args);
+    let side = access.side;
+    for option in without_effect(access, end) {
         run.console.warning(&format!(
             "{option} has no effect at the {side}, which {}",
             match end {
@@ -191,11 +255,8 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
                 let mut config = ClientConfig::new(endpoint.clone());
                 config.tls = cloud::tls_from_env(&options, &run.env)?;
                 warn_if_insecure(run, endpoint, &config.tls);
-                let token = match side {
-                    Side::Source => &run.tokens.source,
-                    Side::Target => &run.tokens.target,
-                };
-                config.tokens = token.clone().map(|token| Arc::new(token) as _);
+                let token = access.token.clone();
+                config.tokens = token.map(|token| Arc::new(token) as _);
                 (config, None)
             }
             End::Cloud(name, region) => {
@@ -208,7 +269,7 @@ pub(crate) async fn glance(run: &Run<'_>, end: &End, side: Side) -> Result<Conne
                 return Err(CliError::NoServer { path });
             }
         };
-        connect(run, config, side)
+        connect(run, access, config)
             .await
             .map(|client| Connected { client, details })
     };
@@ -237,27 +298,22 @@ fn warn_if_insecure(run: &Run<'_>, whose: impl Display, tls: &Tls) {
 
 async fn connect(
     run: &Run<'_>,
+    access: &Access,
     mut config: ClientConfig,
-    side: Side,
 ) -> Result<GlanceClient, CliError> {
-    let api = match side {
-        Side::Source => run.options.source_api,
-        Side::Target => run.options.target_api,
-    };
-    config.api = match api {
-        Api::Auto => ApiChoice::Auto,
-        Api::V1 => ApiChoice::V1,
-        Api::V2 => ApiChoice::V2,
-    };
-    config.stall_timeout = Duration::from_secs(run.options.stall_timeout.get());
-    config.answer_timeout = Duration::from_secs(run.options.answer_timeout.get());
-    config.listing_retries = run.options.retries;
-    config.retry_until = run.options.retry_until(run.begun);
+    let servers = &run.common.servers;
+    config.api = access.args.api;
+    config.stall_timeout = servers.stall_timeout();
+    if let Some(timeout) = access.answer_timeout {
+        config.answer_timeout = timeout;
+    }
+    config.listing_retries = servers.retries;
+    config.retry_until = servers.retry_until(run.begun);
     config.limits = run.limits.clone();
     let endpoint = config.endpoint.clone();
     match GlanceClient::connect(&config).await {
         Ok(client) => {
-            tracing::info!(%endpoint, version = %client.version(), "connected to the {side}");
+            tracing::info!(%endpoint, version = %client.version(), "connected to the {}", access.side);
             Ok(client)
         }
         Err(source) => Err(CliError::Connect {
@@ -268,57 +324,32 @@ async fn connect(
 }
 
 /// Lists what was given for this server alone and has no effect on one of its kind.
-fn without_effect(options: &Options, end: &End, side: Side) -> Vec<&'static str> {
+fn without_effect(access: &Access, end: &End) -> Vec<&'static str> {
     let is_cloud = matches!(end, End::Cloud(..) | End::Environment);
-    let given = match side {
-        Side::Source => [
-            ("--source-region", options.source_region.as_deref(), false),
-            (
-                "--source-interface",
-                options.source_interface.as_deref(),
-                false,
-            ),
-            ("--sourcetoken", options.sourcetoken.as_deref(), true),
-        ],
-        Side::Target => [
-            ("--target-region", options.target_region.as_deref(), false),
-            (
-                "--target-interface",
-                options.target_interface.as_deref(),
-                false,
-            ),
-            ("--targettoken", options.targettoken.as_deref(), true),
-        ],
+    let [region, interface, token] = match access.side {
+        Side::Source => ["--source-region", "--source-interface", "--sourcetoken"],
+        Side::Target => ["--target-region", "--target-interface", "--targettoken"],
     };
+    let given = [
+        (region, &access.args.region, false),
+        (interface, &access.args.interface, false),
+        (token, &access.args.token, true),
+    ];
     let idle = given.into_iter().filter(|(_, value, on_cloud)| {
-        *on_cloud == is_cloud && value.is_some_and(|v| !v.is_empty())
+        *on_cloud == is_cloud && value.as_deref().is_some_and(|v| !v.is_empty())
     });
     idle.map(|(option, ..)| option).collect()
 }
 
-fn side_options(run: &Run<'_>, side: Side) -> CloudOptions {
-    let options = run.options;
-    let (region, interface, cacert, insecure) = match side {
-        Side::Source => (
-            &options.source_region,
-            &options.source_interface,
-            &options.source_cacert,
-            options.source_insecure,
-        ),
-        Side::Target => (
-            &options.target_region,
-            &options.target_interface,
-            &options.target_cacert,
-            options.target_insecure,
-        ),
-    };
+fn cloud_options(run: &Run<'_>, side: &SideArgs) -> CloudOptions {
+    let servers = &run.common.servers;
     CloudOptions {
-        region: region.clone(),
-        interface: interface.clone(),
-        cacert: cacert.as_ref().or(options.cacert.as_ref()).cloned(),
-        insecure: insecure || options.insecure,
-        stall_timeout: Some(Duration::from_secs(options.stall_timeout.get())),
-        retry_until: options.retry_until(run.begun),
+        region: side.region.clone(),
+        interface: side.interface.clone(),
+        cacert: side.cacert.as_ref().or(servers.cacert.as_ref()).cloned(),
+        insecure: side.insecure || servers.insecure,
+        stall_timeout: Some(servers.stall_timeout()),
+        retry_until: servers.retry_until(run.begun),
         clock: Some(SystemTime::now),
         learn_secret: Some(secrets::know),
     }

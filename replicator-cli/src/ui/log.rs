@@ -22,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::console::Console;
 use super::escape::escaped;
 use super::wording::REPORTS;
-use crate::args::Options;
+use crate::args::LogArgs;
 use crate::error::CliError;
 
 /// Our crates; others log tokens and more than anybody reads.
@@ -36,7 +36,7 @@ const OURS: [&str; 5] = [
 
 /// Starts logging as the options say: to a file or syslog where they are given,
 /// else to stderr.
-pub(crate) fn start(options: &Options, console: &Arc<Console>) -> Result<(), CliError> {
+pub(crate) fn start(options: &LogArgs, console: &Arc<Console>) -> Result<(), CliError> {
     let file = path(options).map(|path| LogFile::open(path, console));
     let file = file.transpose()?;
     let syslog = options.syslog.then(syslog).transpose()?;
@@ -85,7 +85,7 @@ fn fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
     .delimited(" ")
 }
 
-fn level(options: &Options) -> Level {
+fn level(options: &LogArgs) -> Level {
     match (options.debug, options.verbose) {
         (true, _) => Level::DEBUG,
         (false, true) => Level::INFO,
@@ -99,7 +99,7 @@ fn filter(level: Level, reports: LevelFilter) -> Targets {
         .with_target(REPORTS, reports)
 }
 
-fn path(options: &Options) -> Option<PathBuf> {
+fn path(options: &LogArgs) -> Option<PathBuf> {
     match (&options.log_dir, &options.logfile) {
         (Some(dir), Some(file)) => Some(dir.join(file)),
         (Some(dir), None) => Some(dir.join("glance-replicator.log")),

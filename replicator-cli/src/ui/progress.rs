@@ -10,7 +10,7 @@ use replicator_core::Event;
 
 use super::escape::escaped;
 use super::wording::{human_size, named, rate};
-use crate::args::{Options, ProgressMode};
+use crate::args::ProgressMode;
 
 /// How often a line is written.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -26,9 +26,9 @@ pub(crate) enum Look {
 }
 
 impl Look {
-    /// The look that the options ask for, as far as stderr is up to it.
-    pub(crate) fn of(options: &Options) -> Self {
-        match options.progress {
+    /// Returns the look that is asked for, as far as stderr is up to it.
+    pub(crate) fn of(progress: ProgressMode) -> Self {
+        match progress {
             ProgressMode::None => Self::Nothing,
             ProgressMode::Line => Self::Lines,
             ProgressMode::Auto | ProgressMode::Bar => {

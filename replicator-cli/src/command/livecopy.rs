@@ -1,0 +1,57 @@
+//! `livecopy`: from one end to others.
+
+use std::ffi::OsString;
+
+use replicator_core::{Side, Verb};
+
+use super::replicate::{Job, replicate};
+use crate::args::{AllowEmpty, CopyArgs, SourceArgs, TargetArgs, UploadArgs};
+use crate::ends::{Access, End, Taken};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::run::Run;
+
+/// Copy the images of one server to others
+///
+/// Images that a target lacks are created, under their own ids; metadata
+/// that differs is updated. Nothing is deleted. What several targets lack is
+/// read from the source once.
+#[derive(clap::Args, Debug)]
+pub(crate) struct LivecopyArgs {
+    /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    source: OsString,
+    /// Where they go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<OsString>,
+    #[command(flatten)]
+    allow_empty: AllowEmpty,
+    #[command(flatten)]
+    pub(super) copies: CopyArgs,
+    #[command(flatten)]
+    uploads: UploadArgs,
+    #[command(flatten)]
+    source_args: SourceArgs,
+    #[command(flatten)]
+    target_args: TargetArgs,
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, CliError> {
+    let source_access = Access::new(run, Side::Source, &args.source_args)?;
+    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+    let source = End::parse(&args.source)?;
+    let targets = args.targets.iter().map(|target| End::parse(target));
+    let job = Job {
+        verb: Verb::Livecopy,
+        source_access,
+        source,
+        taken: Taken {
+            allow_empty: args.allow_empty.allow_empty,
+            metadata_only: args.copies.metaonly.metaonly,
+        },
+        target_access: target_access.answer_timeout(args.uploads.answer_timeout()),
+        targets: targets.collect::<Result<_, _>>()?,
+        copies: &args.copies,
+        uploads: Some(&args.uploads),
+    };
+    replicate(run, &job).await
+}

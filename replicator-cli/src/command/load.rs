@@ -1,0 +1,51 @@
+//! `load`: from a directory to a server.
+
+use std::ffi::OsString;
+
+use replicator_core::{Side, Verb};
+
+use super::replicate::{Job, replicate};
+use crate::args::{AllowEmpty, CopyArgs, SideArgs, TargetArgs, UploadArgs};
+use crate::ends::{Access, End, Taken};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::run::Run;
+
+/// Copy the images of a directory to a server
+///
+/// Images that the server lacks are created, under their own ids; metadata
+/// that differs is updated.
+#[derive(clap::Args, Debug)]
+pub(crate) struct LoadArgs {
+    /// Where the images go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    server: OsString,
+    /// The directory, as `dump` has filled it
+    #[arg(value_name = "DIR")]
+    directory: OsString,
+    #[command(flatten)]
+    allow_empty: AllowEmpty,
+    #[command(flatten)]
+    pub(super) copies: CopyArgs,
+    #[command(flatten)]
+    uploads: UploadArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliError> {
+    let target_access = Access::new(run, Side::Target, &args.target)?;
+    let job = Job {
+        verb: Verb::Load,
+        source_access: Access::new(run, Side::Source, SideArgs::default())?,
+        target_access: target_access.answer_timeout(args.uploads.answer_timeout()),
+        targets: vec![End::parse(&args.server)?],
+        source: End::archive(&args.directory)?,
+        taken: Taken {
+            allow_empty: args.allow_empty.allow_empty,
+            metadata_only: args.copies.metaonly.metaonly,
+        },
+        copies: &args.copies,
+        uploads: Some(&args.uploads),
+    };
+    replicate(run, &job).await
+}
