@@ -11,7 +11,7 @@ fn help_of_every_command() {
     ] {
         let ran = run(&["help", command]);
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{command}");
-        // The options of every command are the same ones.
+        // Those of every command are in the help without one as well.
         let (own, _) = ran.stdout.split_once("Options of every command:").unwrap();
         insta::assert_snapshot!(format!("help_{command}"), own);
     }

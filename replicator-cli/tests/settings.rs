@@ -137,7 +137,7 @@ fn option_for_clouds_and_a_token_for_addresses_are_told_where_they_have_no_effec
         let ran = run(args);
         assert!(ran.stderr.contains(&format!("warning: {told}")), "{ran:?}");
     }
-    let quiet = run(&["size", "--source-region", "R", "-S", "s3cret", address]);
+    let quiet = run(&["size", "-M", "s3cret", "-S", "s3cret", address]);
     assert!(!quiet.stderr.contains("no effect"), "{quiet:?}");
 }
 

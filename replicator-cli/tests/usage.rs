@@ -124,7 +124,7 @@ fn a_wrong_limit_is_a_usage_error_that_says_what_is_right() {
         fs::write(&path, format!("[DEFAULT]\nbwlimit = {limit}\n")).unwrap();
         let config = ["--config-file", path.to_str().unwrap()];
         for options in [config, ["--bwlimit", limit]] {
-            let ran = run(&[&options, &["size", "127.0.0.1:1"][..]].concat());
+            let ran = run(&[&options, &["verify", "127.0.0.1:1"][..]].concat());
             assert_error(&ran, 2, &["'--bwlimit <RATE[:RATE]>'", problem]);
         }
     }
@@ -141,7 +141,7 @@ fn a_file_that_is_no_configuration_is_an_error_that_names_it() {
     ] {
         fs::write(&path, text).unwrap();
         assert_error(
-            &run(&["--config-file", config, "size", "127.0.0.1:1"]),
+            &run(&["--config-file", config, "verify", "127.0.0.1:1"]),
             code,
             &[named],
         );
@@ -523,4 +523,81 @@ fn data_that_is_whole_and_lacks_its_metadata_is_not_read_again_from_the_source()
     assert_eq!(run(&dump).code, Some(0));
     assert_eq!(source.count(RequestKind::Download), 1);
     assert!(fs::read(&data).unwrap() == right);
+}
+
+#[test]
+fn option_that_a_command_does_not_use_is_a_usage_error_wherever_it_stands() {
+    for (command, option) in [
+        (&["size", "127.0.0.1:1"][..], &["--stage", "/x"][..]),
+        (&["size", "127.0.0.1:1"], &["--verify", "read-back"]),
+        (&["size", "127.0.0.1:1"], &["--source-region", "R"]),
+        (&["check", "127.0.0.1:1"], &["--transfers", "2"]),
+        (&["compare", "127.0.0.1:1", "127.0.0.1:2"], &["--dry-run"]),
+        (&["verify", "127.0.0.1:1"], &["--drop-property", "x"]),
+        (
+            &["dump", "127.0.0.1:1", "/x"],
+            &["--on-id-conflict", "skip"],
+        ),
+        (&["load", "127.0.0.1:1", "/x"], &["--source-api", "v2"]),
+        (
+            &["livecopy", "127.0.0.1:1", "127.0.0.1:2"],
+            &["--exit-code"],
+        ),
+    ] {
+        let (name, name_of_option) = (command[0], option[0]);
+        let problem = format!(
+            "error: '{name_of_option}' is an option of other commands, which {name} does not use"
+        );
+        let usage = format!("Usage: glance-replicator {name} [OPTIONS]");
+        for args in [[command, option].concat(), [option, command].concat()] {
+            assert_error(&run(&args), 2, &[&problem, &usage]);
+        }
+        // What is set there is for all commands.
+        let variable = name_of_option.trim_start_matches('-').replace('-', "_");
+        let variable = format!("GLANCE_REPLICATOR_{}", variable.to_ascii_uppercase());
+        let mut program = program();
+        let program = program.args(command).args(["--retries", "0"]);
+        let ran = Ran::from(program.env(variable, "odd").output().unwrap());
+        assert_error(&ran, 1, &["error: "]);
+        assert!(!ran.stderr.contains("odd"), "{ran:?}");
+    }
+}
+
+#[test]
+fn options_of_the_python_tool_are_taken_by_each_of_its_commands() {
+    let glance = glance(1);
+    let server = glance.host_port();
+    let dir = tempfile::tempdir().unwrap();
+    let options = [
+        "-c",
+        "4096",
+        "-D",
+        "name",
+        "-m",
+        "-t",
+        "both",
+        "-M",
+        "one",
+        "-S",
+        "other",
+        "-d",
+        "-v",
+        "--mastertoken",
+        "one",
+        "--slavetoken",
+        "other",
+        "--metaonly",
+        "--dontreplicate",
+        "name",
+    ];
+    for command in [
+        &["size", server][..],
+        &["dump", server, dir.path().to_str().unwrap()],
+        &["load", server, dir.path().to_str().unwrap()],
+    ] {
+        for args in [[command, &options].concat(), [&options, command].concat()] {
+            let ran = run(&args);
+            assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+        }
+    }
 }

@@ -87,9 +87,9 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     }
     run.console.summary(&summary);
     Ok(match (damaged, differ + missing) {
-        (0, _) if args.exit_code => ExitCode::Differences,
-        (0, _) => ExitCode::Done,
-        _ => ExitCode::ImagesFailed,
+        (1.., _) => ExitCode::ImagesFailed,
+        (0, 1..) if args.exit_code => ExitCode::Differences,
+        _ => ExitCode::Done,
     })
 }
 
