@@ -39,8 +39,8 @@ pub(crate) async fn discover(
     let is_for_v2 = endpoint.names_v2() && choice != ApiChoice::V1;
     let offered = match offered(http, &request).await {
         Ok(offered) => offered,
-        // Whoever said that v2 is there may know it better than what stands above it, which need
-        // not be Glance's, nor be open to us.
+        // The user named v2. The list of versions stands above it, and may be another service's, or
+        // closed to us.
         Err(error) if error.status().is_some() && (is_for_v2 || choice == ApiChoice::V2) => {
             tracing::info!(%error, "no list of versions; v2 is used");
             return Ok(Arc::new(v2_by_schema(http).await));
@@ -57,7 +57,7 @@ pub(crate) async fn discover(
         (ApiChoice::Auto | ApiChoice::V2, Some(Some(minor))) => Ok(Arc::new(V2 { minor })),
         (ApiChoice::Auto | ApiChoice::V2, Some(None)) => Ok(Arc::new(v2_by_schema(http).await)),
         (ApiChoice::Auto | ApiChoice::V1, _) if has_v1 => Ok(Arc::new(V1)),
-        // A list of another service's.
+        // The list is another service's.
         _ if is_for_v2 => Ok(Arc::new(v2_by_schema(http).await)),
         _ => {
             let ids: Vec<&str> = offered.versions.iter().map(|v| &*v.id).collect();
@@ -74,7 +74,7 @@ pub(crate) async fn discover(
 }
 
 impl VersionEntry {
-    /// Returns the minor version of a v2, as far as it is said: there is none in `v2`.
+    /// Returns the minor version of a v2; `v2` alone has none.
     fn minor_of_v2(&self) -> Option<Option<u32>> {
         match self.id.strip_prefix("v2")? {
             "" => Some(None),
@@ -83,8 +83,8 @@ impl VersionEntry {
     }
 }
 
-/// Returns the v2 of a server that does not say which minor version it is: what matters of it is
-/// in the schema of images. A server without one is taken for the oldest.
+/// Returns the v2 of a server that does not say its minor version, by the schema of images. A
+/// server without a schema is taken for the oldest.
 async fn v2_by_schema(http: &Http) -> V2 {
     #[derive(Deserialize)]
     struct Schema {
@@ -106,7 +106,7 @@ async fn v2_by_schema(http: &Http) -> V2 {
     }
 }
 
-/// Asks for the list of versions until there is one, or the error is no longer one that passes.
+/// Asks for the list of versions until it comes, or the error is one that does not pass.
 async fn offered(http: &Http, request: &Request) -> Result<Versions, Error> {
     let mut failed = 0;
     loop {
@@ -115,7 +115,8 @@ async fn offered(http: &Http, request: &Request) -> Result<Versions, Error> {
             offered = offered_at(http, &Request::get("/")).await;
         }
         match offered {
-            // A wrong address is more likely than a server that comes back.
+            // A server that is not reached is more likely a wrong address than one that will come
+            // back.
             Err(error) if error.kind() != ErrorKind::Connect => {
                 if failed == 0 && http.wants_tls(&error).await {
                     return Err(http.error(ErrorKind::SpeaksTls, request));
@@ -143,7 +144,7 @@ fn is_elsewhere(error: &Error) -> bool {
         .is_some_and(|status| !status.is_server_error())
 }
 
-/// What is no list of versions is no Glance.
+/// A server without a list of versions is no Glance.
 fn as_no_glance(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::InvalidAnswer => {

@@ -45,13 +45,13 @@ impl fmt::Debug for AuthToken {
     }
 }
 
-/// No token can be had.
+/// A failure to get a token.
 #[derive(Debug)]
 pub struct TokenError {
-    /// What sort of failure it is: [`ErrorKind::Unauthorized`] if the credentials
-    /// are not taken, [`ErrorKind::Connect`] if it may work later.
+    /// The kind of the failure: [`ErrorKind::Unauthorized`] if the credentials are not taken,
+    /// [`ErrorKind::Connect`] if it may work later.
     pub kind: ErrorKind,
-    /// Why.
+    /// The reason.
     pub source: Box<dyn StdError + Send + Sync>,
 }
 

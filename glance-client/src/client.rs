@@ -1,4 +1,4 @@
-//! The operations, free of differences between API versions.
+//! The operations, the same for each version of the API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,20 +32,20 @@ impl GlanceClient {
         &self.0
     }
 
-    /// Where the Glance is.
+    /// Returns the address of the Glance.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// Which version of the API is spoken.
+    /// Returns the version of the API that is spoken.
     #[must_use]
     pub fn version(&self) -> ApiVersion {
         self.0.dialect.version()
     }
 
-    /// What the server can hold of an image's metadata. Metadata that is to be
-    /// written has to be put into this form first.
+    /// Returns the form of metadata that the server can hold. Put metadata into this form before
+    /// you write it.
     #[must_use]
     pub fn form(&self) -> TargetForm {
         self.0.dialect.form()
@@ -149,8 +149,7 @@ impl GlanceClient {
         self.0.dialect.create_record(&self.0.http, metadata).await
     }
 
-    /// Creates an image with its data, and returns what the server says of it
-    /// then.
+    /// Creates an image with its data, and returns its record after that.
     ///
     /// Through v1 this is one request, and an upload that breaks uses up the id
     /// for good. Through v2 it leaves a `queued` record, which
@@ -171,10 +170,10 @@ impl GlanceClient {
             .await
     }
 
-    /// Puts data into an image that is `queued`, and returns what the server
-    /// says of it then: whether it is `active` is to be looked at.
+    /// Puts data into an image that is `queued`, and returns its record after that. Check that it
+    /// is `active`: a server may take the data and fail to store it.
     ///
-    /// Through v1 the metadata is sent along. v2 takes nothing but the id of it.
+    /// Through v1 the metadata is sent along; v2 uses the id alone.
     ///
     /// # Errors
     ///
@@ -188,8 +187,7 @@ impl GlanceClient {
         self.0.dialect.upload(&self.0.http, metadata, data).await
     }
 
-    /// Makes the writable changes of a diff, and returns what the server says
-    /// of the image then.
+    /// Makes the writable changes of a diff, and returns the record after that.
     ///
     /// # Errors
     ///
@@ -212,8 +210,7 @@ impl GlanceClient {
     ///
     /// # Errors
     ///
-    /// [`Error`] if images cannot be listed. What else it does not answer is
-    /// left out.
+    /// [`Error`] if images cannot be listed. Other questions that it does not answer are left out.
     pub async fn survey(&self) -> Result<Survey, Error> {
         survey(&self.0).await
     }

@@ -54,7 +54,7 @@ pub struct CloudOptions {
     /// The time of day, by which a token that was given, and not obtained by signing in, is known
     /// to end soon. Without it, the first 401 tells.
     pub clock: Option<fn() -> SystemTime>,
-    /// Is told each secret that is used or obtained: whoever writes a log can mask it there.
+    /// A function that is told each secret that is used or obtained, so that a log can mask it.
     pub learn_secret: Option<fn(&str)>,
 }
 
@@ -108,7 +108,7 @@ impl Cloud {
         let Some(name) = env.get("OS_CLOUD") else {
             return Self::of_variables(None, side, env);
         };
-        // As openstacksdk has it: nothing of a cloud is taken from two places.
+        // As in openstacksdk, nothing of a cloud is taken from two places.
         let ignored = env.ignored_beside_cloud();
         if !ignored.is_empty() {
             tracing::warn!(
@@ -216,8 +216,8 @@ impl SignedIn {
     }
 }
 
-/// What `OS_CACERT`, `OS_CERT`, `OS_KEY` and `OS_INSECURE` say, for a server that
-/// is named by its address.
+/// Reads `OS_CACERT`, `OS_CERT`, `OS_KEY` and `OS_INSECURE`, for a server that is named by its
+/// address.
 ///
 /// # Errors
 ///
@@ -295,8 +295,8 @@ const OF_THE_ENDPOINT: [&str; 6] = [
     "image_service_type",
 ];
 
-/// Which endpoint is meant: what the command line says, else what is said of images, else what
-/// is said of all services.
+/// Chooses the endpoint: by the options, else by the settings of images, else by those of all
+/// services.
 fn choice(
     cloud: &str,
     entry: &Entry,

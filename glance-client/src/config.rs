@@ -23,40 +23,38 @@ pub enum ApiChoice {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// Where the Glance is.
+    /// The address of the Glance.
     pub endpoint: Endpoint,
-    /// Where the token of each request comes from; without it, requests have none.
+    /// The source of the token of each request; without one, requests have no token.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// Whom the client trusts.
+    /// The certificates that the client trusts and shows.
     pub tls: Tls,
     /// Which version of the API is spoken.
     pub api: ApiChoice,
-    /// How long connecting may take, TLS included.
+    /// The longest time to connect, TLS included.
     pub connect_timeout: Duration,
-    /// How long the server may neither send nor take a byte, and how long it may take to answer a
-    /// request without image data.
+    /// The longest time in which the server neither sends nor takes a byte, and the longest wait
+    /// for its answer to a request without image data.
     pub stall_timeout: Duration,
-    /// How long the server may take to answer when it has all of an upload.
+    /// The longest wait for an answer once the server has all of an upload.
     pub answer_timeout: Duration,
-    /// How much may be asked of the network. A clone of it is given to each
-    /// client that is to share it.
+    /// The bytes and requests per second. Clients that are given clones of one value share it.
     pub limits: Limits,
-    /// How many images a page of a listing has at most. Servers cut it to their
-    /// own limit, mostly 1000.
+    /// The most images in a page of a listing. Servers cut it to their own limit, mostly 1000.
     pub page_limit: u32,
-    /// How often connecting and each page of a listing are tried again when they
-    /// fail for reasons that may pass ([`Error::is_transient`](crate::Error::is_transient)),
-    /// after 1, 2, 4, ... seconds or what the server asks for. A server that is
-    /// not reached at all on connecting is given up at once. Whoever calls the
-    /// other operations is better placed to try again.
+    /// The number of retries of connecting and of each page of a listing, for failures that may
+    /// pass ([`Error::is_transient`](crate::Error::is_transient)). The pauses are 1, 2, 4, ...
+    /// seconds, or what the server asks for. A server that is not reached at all on connecting is
+    /// given up at once. Other operations are not retried: their caller knows better what a retry
+    /// costs.
     pub listing_retries: u32,
-    /// When that ends: no retry begins later than this.
+    /// The moment after which no retry begins.
     pub retry_until: Option<Instant>,
 }
 
 impl ClientConfig {
-    /// Starts from the defaults: no token, whatever version there is, no limits,
-    /// 10 s to connect, 60 s for a stall, 10 minutes for the answer to an upload.
+    /// Starts from the defaults: no token, v2 or else v1, no limits, 10 s to connect, 60 s for a
+    /// stall, 10 minutes for the answer to an upload.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         Self {

@@ -12,10 +12,10 @@ use crate::{Error, ErrorKind, Limits};
 pub struct Download {
     /// The byte of the image at which it begins.
     pub offset_bytes: u64,
-    /// How many bytes there are from there, where the server says it.
+    /// The number of bytes from there to the end, if the server says it.
     pub len_bytes: Option<u64>,
-    /// The data. It is waited for no longer than the stall timeout, in which at
-    /// least 1024 bytes have to come; after an error the stream ends.
+    /// The data. Per stall timeout, at least 1024 bytes have to come. After an error the stream
+    /// ends.
     pub chunks: BoxStream<'static, Result<Bytes, Error>>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a Glance is: `host:port`, or a URL.
+//! The address of a Glance: `host:port`, or a URL.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -11,7 +11,7 @@ use reqwest::Url;
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     url: String,
-    /// Whether it was given as that of Images v2.
+    /// Whether it was given with `/v2` at the end.
     names_v2: bool,
 }
 
@@ -21,13 +21,13 @@ pub struct Endpoint {
     "{text:?} is no Glance endpoint: {problem} (write HOST:PORT or http(s)://HOST[:PORT][/PATH])"
 )]
 pub struct ParseEndpointError {
-    /// What was read, cut to 200 characters, without a password.
+    /// The text, cut to 200 characters, without a password.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: EndpointProblem,
 }
 
-/// What is wrong with the address of a Glance.
+/// A problem with the address of a Glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointProblem {
@@ -68,18 +68,18 @@ impl Endpoint {
         })
     }
 
-    /// The URL, without a slash at its end.
+    /// Returns the URL, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.url
     }
 
-    /// Whether it was given as that of Images v2, with `/v2` at the end.
+    /// Returns whether it was given as that of Images v2, with `/v2` at the end.
     pub(crate) fn names_v2(&self) -> bool {
         self.names_v2
     }
 
-    /// The URL of a path below the endpoint; the path begins with a slash.
+    /// Returns the URL of a path below the endpoint; the path begins with a slash.
     pub(crate) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -132,9 +132,8 @@ fn parse(text: &str) -> Result<Endpoint, EndpointProblem> {
     }
     let scheme = scheme.as_deref().unwrap_or("http");
     let url = format!("{scheme}://{authority}{path}");
-    // What we let pass, the HTTP library must take as well. It also puts names
-    // and paths into another form, which is the one that counts: `\u{2474}` is
-    // no host, since it becomes `(1)`, and `/v2/.` is `/v2/`.
+    // The HTTP library must take it as well. It also puts names and paths into another form, which
+    // is the one that counts: `\u{2474}` is no host, since it becomes `(1)`, and `/v2/.` is `/v2/`.
     let url = Url::parse(&url).map_err(|_| Problem::Host)?;
     check_host(url.host_str().unwrap_or_default())?;
     let origin = url.as_str().strip_suffix(url.path());
@@ -209,8 +208,7 @@ fn check_port(port: &str) -> Result<(), EndpointProblem> {
     }
 }
 
-/// Leaves out what may be a password: all that stands before the last `@`, but
-/// a scheme.
+/// Leaves out everything before the last `@` except a scheme: it may be a password.
 fn without_user(text: &str) -> String {
     let Some((user, host)) = text.rsplit_once('@') else {
         return text.to_owned();

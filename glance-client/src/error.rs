@@ -1,4 +1,4 @@
-//! What can go wrong between a client and its Glance.
+//! Failures between a client and its Glance.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,7 +12,7 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 /// A server's words are cut to this many bytes.
 const MESSAGE_BYTES: usize = 2048;
 
-/// A request failed: which one, and all that the server said of it.
+/// A request that failed, and all that the server said of it.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -41,7 +41,7 @@ pub enum ErrorKind {
     Stalled,
     /// The server has all of an upload, and did not answer for too long: it may have the image.
     Unanswered,
-    /// The server speaks TLS where it was spoken to without: its URL begins with `https://`.
+    /// The server speaks TLS, and the URL is an `http://` one.
     SpeaksTls,
     /// Image data ended early, or did not fit what was announced.
     BrokenBody,
@@ -102,7 +102,7 @@ impl ErrorKind {
         }
     }
 
-    /// What stands in an error that has no status.
+    /// The text of an error that has no status.
     fn text(self) -> &'static str {
         match self {
             Self::Connect => "cannot connect",
@@ -155,7 +155,7 @@ impl Error {
         };
         self.0.status = Some(status);
         self.0.request_id = text("x-openstack-request-id");
-        // The other form, a date, is no use without a clock that agrees.
+        // The other form, a date, is of no use without a clock that agrees with the server's.
         self.0.retry_after = text(header::RETRY_AFTER.as_str())
             .and_then(|seconds| seconds.trim().parse().ok())
             .map(Duration::from_secs);
@@ -174,7 +174,7 @@ impl Error {
         let location = headers.get(header::LOCATION);
         let location = location.and_then(|location| location.to_str().ok());
         error.0.message = match location {
-            // Followed, the token would go to wherever that is.
+            // If it were followed, the token would go to another server.
             Some(location) if status.is_redirection() => Some(format!(
                 "it redirects to {}, and is not followed",
                 location.chars().take(200).collect::<String>()
@@ -197,19 +197,19 @@ impl Error {
         self
     }
 
-    /// Says what a proxy has to do with it.
+    /// Adds what a proxy has to do with it.
     pub(crate) fn of_proxy(mut self, part: String) -> Self {
         self.0.through_proxy = true;
         self.with_message(part)
     }
 
-    /// Says whether the token was had by signing in.
+    /// Records whether the token was obtained by signing in.
     pub(crate) fn with_signed_in(mut self, signed_in: bool) -> Self {
         self.0.signed_in = signed_in;
         self
     }
 
-    /// Says that the next try has another token.
+    /// Records that the next try has another token.
     pub(crate) fn with_new_token(mut self) -> Self {
         self.0.has_new_token = true;
         self
@@ -221,7 +221,7 @@ impl Error {
         self.0.through_proxy
     }
 
-    /// Returns whether the token of the request was had by signing in, and not given.
+    /// Returns whether the token of the request was obtained by signing in, and not given.
     #[must_use]
     pub fn is_signed_in(&self) -> bool {
         self.0.signed_in
@@ -258,14 +258,14 @@ impl Error {
         self.0.status
     }
 
-    /// What the server said, or what is wrong with its answer. The text comes
-    /// from the server: before it goes to a terminal, escape it.
+    /// The words of the server, or what is wrong with its answer. The text comes from the server:
+    /// escape it before it goes to a terminal.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// The id that the server's log has the request under.
+    /// The id of the request in the server's log.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
@@ -292,7 +292,7 @@ impl Error {
         }
     }
 
-    /// How long the server asks to wait before the next try.
+    /// The pause before the next try that the server asks for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -371,7 +371,7 @@ fn kind_of_http(error: &reqwest::Error) -> ErrorKind {
     ErrorKind::Disconnected
 }
 
-/// Finds what a server says in the body of an error: JSON, plain text or HTML.
+/// Finds the words of a server in the body of an error: JSON, plain text or HTML.
 fn message(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Glance {

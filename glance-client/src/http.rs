@@ -22,27 +22,27 @@ use crate::proxy::Proxy;
 use crate::tls;
 use crate::{AuthToken, ClientConfig, Endpoint, Error, ErrorKind, Limits, TokenError, TokenSource};
 
-/// What a token has to outlive: an upload at this speed, and be it empty this long.
+/// A token must stay valid for an upload at this speed, and for at least [`SHORTEST_UPLOAD`].
 const SLOW_UPLOAD_BYTES_PER_SECOND: f64 = 10.0 * 1024.0 * 1024.0;
 const SHORTEST_UPLOAD: Duration = Duration::from_secs(300);
-/// v1 sends a header for each property, of which servers allow 128, or as many as
-/// they are set to. The HTTP library's default is 100.
+/// The most headers of an answer. v1 sends one for each property, of which servers allow 128 by
+/// default; an answer with more than the HTTP library's default of 100 would fail.
 const MAX_HEADERS: usize = 2048;
-/// A connection is used again if it was idle for no longer than this. Servers keep
-/// theirs for longer, so that few are closed just as they are used.
+/// The longest time for which an idle connection is kept. Servers keep theirs for longer, so few
+/// connections are closed just as they are used again.
 const KEPT_IDLE: Duration = Duration::from_secs(1);
 
 /// Sends requests to one Glance.
 pub(crate) struct Http {
     endpoint: Endpoint,
-    /// It has no read timeout: that of reqwest counts while an upload is still
-    /// being sent, and while whoever reads an answer takes a rest.
+    /// It has no read timeout: that of reqwest counts while an upload is still being sent, and
+    /// while the reader of an answer pauses.
     client: reqwest::Client,
-    /// What stands between us and the server.
+    /// The proxy between us and the server.
     proxy: Option<Proxy>,
-    /// Whether the server was seen to close a connection that it had not said it
-    /// would: some do after each answer. A request that cannot be repeated would
-    /// be lost on one, so no connection is kept any more then.
+    /// Whether the server was seen to close a connection without notice, as some do after each
+    /// answer. A request that cannot be repeated would be lost on such a connection, so none is
+    /// kept from then on.
     closes_silently: AtomicBool,
     tokens: Option<Arc<dyn TokenSource>>,
     stall_timeout: Duration,
@@ -62,8 +62,8 @@ impl Http {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .http1_only()
-            // v1 writes properties into headers as they are, line breaks,
-            // blanks in names and all.
+            // v1 writes properties into headers as they are, with line breaks and with blanks in
+            // names.
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_max_headers(MAX_HEADERS)
             .tcp_nodelay(true)
@@ -85,7 +85,7 @@ impl Http {
         let proxy = proxy.map_err(|error| failed(error.into()))?;
         let builder =
             Proxy::apply(proxy.as_ref(), builder).map_err(|error| failed(error.into()))?;
-        // The system's roots take longer to read than many a server to answer.
+        // Reading the system's roots takes longer than many a request, and plain HTTP needs none.
         let is_tls = config.endpoint.as_str().starts_with("https:");
         let builder = if is_tls || proxy.as_ref().is_some_and(Proxy::is_tls) {
             config
@@ -119,8 +119,8 @@ impl Http {
         Error::new(kind, &request.method, &self.endpoint.join(&request.path))
     }
 
-    /// Waits before what has failed so often is tried again; gives the error back
-    /// if it is not to be.
+    /// Waits before the next try of something that has failed `failed` times. Returns the error if
+    /// there is to be no next try.
     pub(crate) async fn before_retry(&self, failed: u32, error: Error) -> Result<(), Error> {
         if failed > self.listing_retries || !error.is_transient() {
             return Err(error);
@@ -213,7 +213,7 @@ impl Http {
             .await
         };
         match attempt().await {
-            // The server may have closed a kept connection just then.
+            // The server may have closed a kept connection at that moment.
             Err(error) if request.is_repeatable() && error.kind() == ErrorKind::Disconnected => {
                 let again = attempt().await;
                 let closes_silently = again.is_ok();
@@ -259,7 +259,7 @@ impl Http {
             && error.kind() == ErrorKind::Unauthorized
             && self.renewed(request, token.as_ref()).await?.is_some()
         {
-            // The data is used up; whoever has it may send it again.
+            // The data is used up, so only the caller can send it again.
             return answer.map_err(|error| error.with_new_token());
         }
         match (answer, watch.take_error()) {
@@ -337,7 +337,7 @@ impl Http {
     }
 }
 
-/// For how long an upload may need its token: some stores use it to the end.
+/// Returns for how long an upload may need its token: some stores use it to the end.
 fn upload_time(len_bytes: Option<u64>, limit: Option<Rate>) -> Duration {
     let limit = limit.map_or(f64::INFINITY, Rate::amount);
     let bytes_per_second = SLOW_UPLOAD_BYTES_PER_SECOND.min(limit);

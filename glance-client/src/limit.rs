@@ -1,4 +1,4 @@
-//! Limits: so many bytes of image data, and so many requests, a second.
+//! Limits: bytes of image data, and requests, per second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,41 +7,39 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, TryStreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
-/// What was not used may be caught up with for so long: timers are late, and a
-/// transfer has to wait for its server now and then.
+/// The time for which an unused rate can be caught up with: timers are late, and a transfer waits
+/// for its server now and then.
 const BURST: Duration = Duration::from_millis(200);
-/// As much of a chunk goes at a time as the limit allows in this time, so that
-/// many transfers take turns, and a change of the limit is felt soon.
+/// The time that one piece of a chunk may use: short, so that many transfers take turns, and a
+/// change of the limit is felt soon.
 const PIECE_SECONDS: f64 = 0.01;
-/// But no less than this: a packet for a few bytes would be a waste.
+/// The smallest piece in bytes: a packet for a few bytes would be a waste.
 const LEAST_PIECE_BYTES: f64 = 1024.0;
-/// A rate is no lower, or waiting for it would never end.
+/// The lowest rate, per second; waiting for a lower one would never end.
 const LOWEST_RATE: f64 = 0.001;
 
-/// So much a second.
+/// An amount per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Rate(f64);
 
 impl Rate {
-    /// Takes bytes or requests a second; `None` for what is less than a
-    /// thousandth, or no number.
+    /// Takes bytes or requests per second; `None` for less than a thousandth, or no number.
     #[must_use]
     pub fn per_second(amount: f64) -> Option<Self> {
         (amount.is_finite() && amount >= LOWEST_RATE).then_some(Self(amount))
     }
 
-    /// What the rate is in bytes or requests a second.
+    /// Returns the rate in bytes or requests per second.
     #[must_use]
     pub fn amount(self) -> f64 {
         self.0
     }
 }
 
-/// What all clients that have a clone of this value may do a second, together.
+/// The bytes and requests per second of all clients that have a clone of this value, together.
 ///
-/// There is no limit until one is set. It can be set at any time, and counts from
-/// the next piece of data or the next request. What waits for its turn is no
-/// stall, and takes nothing if it is dropped.
+/// There is no limit until one is set. It can be set at any time, and counts from the next piece of
+/// data or the next request. Waiting for a turn is no stall, and uses nothing up if it is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     pub(crate) download: Pacer,
@@ -50,31 +48,31 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Sets how many bytes of image data are read a second.
+    /// Sets the bytes of image data that are read per second.
     pub fn set_download(&self, bytes: Option<Rate>) {
         self.download.set(bytes);
     }
 
-    /// Sets how many bytes of image data are sent a second.
+    /// Sets the bytes of image data that are sent per second.
     pub fn set_upload(&self, bytes: Option<Rate>) {
         self.upload.set(bytes);
     }
 
-    /// Sets how many requests are sent a second, of whatever kind.
+    /// Sets the requests of any kind that are sent per second.
     pub fn set_requests(&self, requests: Option<Rate>) {
         self.requests.set(requests);
     }
 }
 
-/// Lets one after the other go, at a rate. Clones share it.
+/// A gate that lets its callers pass one after the other, at a rate. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pacer(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     rate: Mutex<Option<Rate>>,
-    /// When the next one may go. Whoever has the lock is the next one; those
-    /// that wait get it in the order in which they came.
+    /// The moment when the next caller may go. The holder of the lock is next; the lock is given in
+    /// the order of arrival.
     turn: tokio::sync::Mutex<Option<Instant>>,
 }
 
@@ -87,10 +85,10 @@ impl Pacer {
         *self.0.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its turn, and says how much of `wanted` may go now: all of it if
-    /// there is no limit, else a piece.
+    /// Waits for its turn, and returns how much of `wanted` may go now: all of it if there is no
+    /// limit, else a piece.
     ///
-    /// Whoever comes next waits until the piece is paid for.
+    /// The next caller waits until the piece is paid for.
     pub(crate) async fn take(&self, wanted: usize) -> usize {
         if self.rate().is_none() {
             return wanted;
@@ -99,7 +97,7 @@ impl Pacer {
         if let Some(turn) = *turn {
             sleep_until(turn).await;
         }
-        // It may be another one by now.
+        // The rate may have changed meanwhile.
         let Some(Rate(rate)) = self.rate() else {
             return wanted;
         };
@@ -151,7 +149,7 @@ mod tests {
         pacer
     }
 
-    /// Takes for so long, and returns how much that was.
+    /// Takes for `seconds`, and returns the amount that was taken.
     async fn taken(pacer: &Pacer, time: Duration) -> usize {
         let mut taken = 0;
         let end = Instant::now() + time;

@@ -56,9 +56,9 @@ impl Listing {
         })
     }
 
-    /// The image with the lowest id of those that are left. What has no place in
-    /// that order comes as soon as it is met: bad records, and ids with capitals,
-    /// which servers sort in two ways.
+    /// Returns the image with the lowest id of those that are left. Bad records, and ids with
+    /// capitals, which servers sort in two ways, have no place in that order, and come as soon as
+    /// they are met.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Error> {
         loop {
             let empty = self.queries.iter_mut().filter(|query| query.is_empty());

@@ -100,7 +100,7 @@ impl ImageTarget for GlanceEnd {
         found.map_err(|error| port_error(error, Operation::FindImage(id.clone())))
     }
 
-    /// Glance keeps nothing of an upload that broke off.
+    /// Glance keeps nothing of a broken upload.
     async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         Ok(None)
     }
@@ -226,8 +226,8 @@ impl GlanceEnd {
         port_error(error, operation)
     }
 
-    /// Makes sure that there is a record that says what `wanted` says, and no more, and
-    /// that nobody else sees it. Returns it.
+    /// Makes a record that says what `wanted` says and no more, and that nobody else sees, or makes
+    /// an existing one so. Returns it.
     async fn prepare(
         &self,
         wanted: &ImageMetadata,
@@ -273,13 +273,13 @@ impl GlanceEnd {
     }
 }
 
-/// The target has not done what it was asked for, and answered that it has.
+/// The target has answered that it hides the record, and shows it.
 #[derive(Debug, thiserror::Error)]
 #[error("the target shows the record to others, as {}, before it has its data", .0.as_str())]
 struct Seen(Visibility);
 
-/// What v1 is to say of a record that is there: a property that it has and that is not
-/// wanted is made null, since an upload leaves those that it does not name.
+/// Returns the metadata for an upload into a record of v1. A property that the record has and that
+/// is not wanted is made null, since an upload keeps the properties that it does not name.
 fn with_nulls_for_surplus(wanted: &ImageMetadata, existing: ImageMetadata) -> ImageMetadata {
     let mut wanted = wanted.clone();
     let diff = MetadataDiff::to_make_equal(&wanted, &TargetForm::V1.of(existing));
@@ -299,11 +299,11 @@ fn with_nulls_for_surplus(wanted: &ImageMetadata, existing: ImageMetadata) -> Im
 )]
 struct NoOtherStore;
 
-/// How long an image of v1 that comes with its data is `queued` at most. On a busy
-/// server it was 0.3 s.
+/// The longest time for which an image of v1 that comes with its data is `queued`. On a busy server
+/// it was 0.3 s.
 const LONGEST_QUEUED: Duration = Duration::from_secs(3);
 
-/// What an image that has data by now, or is being written, is for another writer.
+/// Returns the error for another writer of an image that has data by now, or is being written.
 fn taken(image: &ImageMetadata) -> Option<PortError> {
     let id = image.id.clone();
     match &image.status {
@@ -316,13 +316,13 @@ fn taken(image: &ImageMetadata) -> Option<PortError> {
     }
 }
 
-/// A record whose data never came: that of an earlier try, most likely.
+/// Returns whether the data of a record never came: it is that of an earlier try, most likely.
 fn is_unwritten(image: &ImageMetadata) -> bool {
     image.status == ImageStatus::Queued && image.size.is_none() && !image.has_leftovers()
 }
 
-/// What an image has until its content is proven: nobody else sees it, and it
-/// can be deleted. Without members, a shared image is as good as a private one.
+/// Returns the metadata that an image has until its content is proven: nobody else sees it, and it
+/// can be deleted. Without members, a shared image is as hidden as a private one.
 fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
     let mut metadata = metadata.clone();
     if let Some(Visibility::Public | Visibility::Community) = metadata.visibility {
@@ -333,7 +333,7 @@ fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
     metadata
 }
 
-/// Says what a use case can do about an error.
+/// Converts an error into what a use case can do about it.
 fn port_error(error: Error, operation: Operation) -> PortError {
     let kind = match error.kind() {
         ErrorKind::NotFound => match operation_id(&operation) {

@@ -43,7 +43,7 @@ impl Proxy {
             let (name, value) = set.find_map(|name| Some((name, env(name)?)))?;
             Some((name, value)).filter(|(_, value)| !value.trim().is_empty())
         };
-        // To a CGI script it is a header that anybody may send.
+        // In a CGI script, HTTP_PROXY is a header that any client may send.
         let of_scheme = match server.scheme() {
             "http" if env("REQUEST_METHOD").is_some() => return Ok(None),
             "http" => first(["http_proxy", "HTTP_PROXY"]),
@@ -90,12 +90,12 @@ impl Proxy {
         }
     }
 
-    /// Says of a connection that failed what the proxy has to do with it.
+    /// Returns what the proxy has to do with a connection that failed.
     pub(crate) fn part_in(&self, error: &(dyn Error + 'static)) -> String {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            // Who is beyond the proxy is for the proxy to connect to.
+            // Only the proxy itself is connected to from here.
             if text.contains("tcp connect error") || text.contains("dns error") {
                 return format!("the proxy {self} cannot be reached");
             }
@@ -104,13 +104,13 @@ impl Proxy {
         format!("the way is through the proxy {self}")
     }
 
-    /// Whether one speaks TLS with the proxy itself.
+    /// Returns whether the proxy itself is spoken to with TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
     }
 }
 
-/// The proxy without its password, and where it is set.
+/// The proxy without its password, and the variable that sets it.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.url.host_str().unwrap_or_default();
@@ -128,8 +128,8 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Whether a list of exceptions has a server in it: hosts and what ends in them, addresses and
-/// networks, each maybe with a port, or `*` for all.
+/// Returns whether a list of exceptions has a server in it. The list has hosts (and domains),
+/// addresses and networks, each with or without a port, or `*` for all.
 fn is_direct(server: &Url, no_proxy: &str) -> bool {
     let port = server
         .port_or_known_default()

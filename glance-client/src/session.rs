@@ -15,10 +15,9 @@ pub(crate) struct Session {
     pub(crate) dialect: Arc<dyn Dialect>,
     pub(crate) endpoint: Endpoint,
     pub(crate) page_limit: u32,
-    /// Whether the server answers the queries that are tried first; found out by the first
-    /// listing.
+    /// Whether the server knows the queries that are tried first; the first listing finds out.
     pub(crate) knows_best_views: OnceLock<bool>,
-    /// Whether its stores have names; found out when it first matters.
+    /// Whether the stores of the server have names; found out when it first matters.
     pub(crate) names_stores: OnceLock<bool>,
 }
 

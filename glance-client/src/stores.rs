@@ -1,4 +1,4 @@
-//! The stores of a server, in which it puts image data.
+//! The stores in which a server puts image data.
 
 use glance_model::ImageId;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::session::Session;
 pub struct Store {
     /// Its name.
     pub id: String,
-    /// Whether it takes what is sent to no other.
+    /// Whether it takes data that is sent to no store by name.
     pub is_default: bool,
     /// Whether nothing can be written to it.
     pub is_read_only: bool,
@@ -32,7 +32,7 @@ struct StoreEntry {
     read_only: Option<String>,
 }
 
-/// Which stores have data of an image, separated by commas.
+/// The names of the stores that have data of an image, separated by commas.
 #[derive(Deserialize)]
 struct StoresOfImage {
     stores: Option<String>,
@@ -54,8 +54,8 @@ impl Session {
         Ok(Some(stores.into_iter().filter(own).map(store).collect()))
     }
 
-    /// Asks whether a store of those that have names has data of an image. Without such stores
-    /// nothing is asked, and of none it is known.
+    /// Returns whether the server names a store that has data of the image. A server whose stores
+    /// have no names is not asked: it does not say.
     pub(crate) async fn is_in_named_store(&self, id: &ImageId) -> Result<bool, Error> {
         let has_names = match self.names_stores.get() {
             Some(known) => *known,
@@ -67,7 +67,7 @@ impl Session {
         Ok(has_names && !self.stores_of(id).await?.is_empty())
     }
 
-    /// Finds a store that can be written to and has no data of an image.
+    /// Finds a store that can be written to and has no data of the image.
     pub(crate) async fn store_without(&self, id: &ImageId) -> Result<Option<String>, Error> {
         let has = self.stores_of(id).await?;
         let stores = self.stores().await?.unwrap_or_default();

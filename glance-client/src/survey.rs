@@ -24,12 +24,12 @@ pub struct Survey {
     pub import_methods: Option<Vec<String>>,
     /// The limits of the project, where it keeps such (Keystone's unified limits).
     pub quotas: Vec<Quota>,
-    /// What its clock shows, as in the header `Date` (RFC 9110).
+    /// The time of its clock, as in the header `Date` (RFC 9110).
     pub date: Option<String>,
     /// The records of the first page of a listing that cannot be used.
     pub bad_records: Vec<BadRecord>,
-    /// How many images the first page of a listing has, and whether it is the
-    /// last. If it is not, this is how large pages are.
+    /// The number of images in the first page of a listing, and whether it is the last page. If it
+    /// is not, the number is the page size of the server.
     pub first_page: (usize, bool),
     /// Whether image data can be read from its middle; `None` if there is no
     /// image to try it on.
@@ -40,11 +40,11 @@ pub struct Survey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quota {
-    /// What is limited, such as `image_size_total` (in MiB).
+    /// The resource, such as `image_size_total` (in MiB).
     pub resource: String,
-    /// How much of it is used.
+    /// The amount in use.
     pub usage: u64,
-    /// How much may be; `None` if there is no limit.
+    /// The most that may be in use; `None` if there is no limit.
     pub limit: Option<u64>,
 }
 

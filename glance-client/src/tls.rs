@@ -1,4 +1,4 @@
-//! Whom a client trusts, and what it shows of itself.
+//! The certificates that a client trusts and shows.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,8 +18,8 @@ use rustls::{
     SignatureScheme,
 };
 
-/// Whom a client trusts, and what it shows of itself. By default these are the
-/// system's roots, and nothing.
+/// The certificates that a client trusts, and the one that it shows. By default it trusts the
+/// system's roots, and shows none.
 #[derive(Clone, Default)]
 pub struct Tls {
     roots: Vec<CertificateDer<'static>>,
@@ -38,7 +38,7 @@ const NO_SYSTEM: InvalidPem = InvalidPem("the system has no certificates of CAs;
 
 impl Tls {
     /// Trusts these certificates, and no longer those of the system. A server may also show one of
-    /// them itself, be it a CA's.
+    /// them as its own.
     ///
     /// # Errors
     ///
@@ -49,12 +49,13 @@ impl Tls {
         Ok(self)
     }
 
-    /// Shows a certificate to servers that ask for one. The text has it in it,
-    /// those above it, and its key.
+    /// Shows a certificate to servers that ask for one. The text holds the certificate, those above
+    /// it, and its key.
     ///
     /// # Errors
     ///
-    /// [`InvalidPem`] if one of them is missing or broken, or the key is another one's.
+    /// [`InvalidPem`] if one of them is missing or broken, or the key is not that of the
+    /// certificate.
     pub fn with_identity(mut self, pem: &[u8]) -> Result<Self, InvalidPem> {
         let chain = certificates(pem)?;
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
@@ -67,7 +68,8 @@ impl Tls {
         let key = provider().key_provider.load_private_key(key);
         let key = key.map_err(|_| InvalidPem("its private key cannot be read"))?;
         let identity = CertifiedKey::new(chain, key);
-        // Certificates that cannot be looked into, as those of X.509 v1, are the server's to judge.
+        // A certificate that rustls cannot read, such as one of X.509 v1, is for the server to
+        // judge.
         match identity.keys_match() {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 return Err(InvalidPem("the private key is not that of the certificate"));
@@ -86,17 +88,17 @@ impl Tls {
         self
     }
 
-    /// Says whether everybody is trusted.
+    /// Returns whether every server is trusted.
     #[must_use]
     pub fn is_insecure(&self) -> bool {
         self.is_insecure
     }
 
-    /// Has another HTTP client do so, too: one that speaks to Keystone.
+    /// Has an HTTP client trust and show these certificates.
     ///
     /// # Errors
     ///
-    /// [`InvalidPem`] if nobody is named whom to trust, and the system has none.
+    /// [`InvalidPem`] if no certificate is given, and the system has none.
     pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, InvalidPem> {
         if self.roots.is_empty() && self.identity.is_none() {
             return Ok(builder.tls_danger_accept_invalid_certs(self.is_insecure));
@@ -201,13 +203,13 @@ impl TlsFailure {
     }
 }
 
-/// How long a server is asked whether it speaks TLS.
+/// The longest wait for a server to show whether it speaks TLS.
 const PROBE: Duration = Duration::from_secs(5);
 
 /// Returns whether the server of an `http://` URL speaks TLS there.
 ///
-/// Nobody is trusted for that, so the handshake ends at the server's certificate, and no request
-/// is sent.
+/// No certificate is trusted, so the handshake ends at the server's certificate, and no request is
+/// sent.
 pub(crate) async fn is_spoken_at(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else {
         return false;
@@ -238,7 +240,7 @@ fn provider() -> Arc<CryptoProvider> {
     default.unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
 }
 
-/// Takes CAs as far as they can be used. In a long list, one that cannot is of no matter.
+/// Takes the CAs that can be used. One that cannot does no harm in a long list.
 fn anchors(listed: &[CertificateDer<'static>]) -> Result<RootCertStore, InvalidPem> {
     let mut roots = RootCertStore::empty();
     match roots.add_parsable_certificates(listed.iter().cloned()) {
@@ -251,7 +253,7 @@ fn anchors(listed: &[CertificateDer<'static>]) -> Result<RootCertStore, InvalidP
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
     let text = String::from_utf8_lossy(pem);
     let text = text.trim_start_matches('\u{feff}');
-    // The words of OpenSSL for a certificate with what it may be trusted for behind it.
+    // OpenSSL's names for a certificate that is followed by its trusted uses.
     let text = ["TRUSTED ", "X509 "]
         .iter()
         .fold(text.to_owned(), |text, word| {
@@ -270,7 +272,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPem> 
     }
 }
 
-/// How long the first element of a DER text is (X.690, 8.1.3).
+/// Returns the length of the first element of a DER text (X.690, 8.1.3).
 fn der_len(der: &[u8]) -> Option<usize> {
     let first = *der.get(1)?;
     if first < 0x80 {
@@ -287,7 +289,8 @@ fn der_len(der: &[u8]) -> Option<usize> {
 }
 
 /// Trusts the CAs that are listed, and servers that show a listed certificate itself, as OpenSSL
-/// does: a CA's own is no server's to the library (RFC 5280), but most self-signed ones are.
+/// does. To the library, a CA's certificate is no server's (RFC 5280), but most self-signed ones
+/// are both.
 #[derive(Debug)]
 struct Verifier {
     /// `None` trusts everybody.
@@ -310,7 +313,7 @@ impl ServerCertVerifier for Verifier {
         let verified =
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
-            // Both are found only after that it is in force has been.
+            // The library finds these only after it has found the certificate to be in force.
             Err(Error::InvalidCertificate(error))
                 if is_of_issuer(&error) && listed.contains(end_entity) =>
             {
@@ -352,11 +355,11 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate was refused for nothing but who has issued it.
+/// Returns whether a certificate was refused for its issuer alone.
 fn is_of_issuer(error: &CertificateError) -> bool {
     match error {
         CertificateError::UnknownIssuer => true,
-        // It has no name of its own in rustls.
+        // The reason has no name of its own in rustls.
         CertificateError::Other(error) => format!("{error:?}").contains("CaUsedAsEndEntity"),
         _ => false,
     }

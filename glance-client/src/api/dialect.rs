@@ -1,4 +1,4 @@
-//! What differs between the versions of the Image API.
+//! The differences between the versions of the Image API.
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ pub(crate) struct Views {
 pub(crate) trait Dialect: Send + Sync {
     fn version(&self) -> ApiVersion;
 
-    /// What a server of this version can hold of an image's metadata.
+    /// Returns the form of metadata that a server of this version can hold.
     fn form(&self) -> TargetForm;
 
     /// Returns whether a record is made first and its data put into it, and not both in one

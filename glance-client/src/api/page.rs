@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An image of a listing, or the record that describes none.
+/// An image of a listing, or a record that cannot be used as one.
 pub(crate) type Listed = Result<ImageMetadata, BadRecord>;
 
 /// One page of a listing.
@@ -24,8 +24,8 @@ pub(crate) enum Next {
     Nothing,
     /// Nothing: v1 has no such link, and a short page proves nothing.
     Unsaid,
-    /// There is one, which begins behind this id, where the link says so. It is as
-    /// a query holds it.
+    /// There is one, which begins behind this id if the link says it. The id is encoded as in a
+    /// query.
     Behind(Option<String>),
 }
 
@@ -36,7 +36,7 @@ struct Listing<R> {
 }
 
 impl Page {
-    /// Reads a page, each record of it by itself if one of them is odd.
+    /// Reads a page; if a record of it cannot be read, each record by itself.
     pub(crate) fn read<R>(body: &[u8]) -> Result<Self, serde_json::Error>
     where
         R: DeserializeOwned + Into<ImageMetadata>,
@@ -62,7 +62,7 @@ impl Page {
     }
 }
 
-/// The marker of a link to the next page, if nothing in it could end a query.
+/// Returns the marker of a link to the next page, if it has no character that could end a query.
 fn marker(link: &str) -> Option<&str> {
     let (_, query) = link.split_once('?')?;
     let marker = query
@@ -72,7 +72,7 @@ fn marker(link: &str) -> Option<&str> {
     (!marker.is_empty() && marker.bytes().all(is_harmless)).then_some(marker)
 }
 
-/// The id of an image, be it any text, as a query holds it.
+/// Encodes the id of an image, which may be any text, for a query.
 pub(crate) fn as_marker(id: &str) -> String {
     let as_written = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut marker = String::with_capacity(id.len());

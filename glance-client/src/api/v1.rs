@@ -18,7 +18,7 @@ const PURGE: HeaderName = HeaderName::from_static("x-glance-registry-purge-props
 
 const META: &str = "x-image-meta-";
 
-/// What v1 says of every image that it gives out, in any order.
+/// The fields that v1 sends with the data of every image, in any order.
 const OF_EVERY_IMAGE: [&str; 5] = ["id", "status", "size", "is_public", "updated_at"];
 
 /// Images v1: metadata in headers, and an image and its data in one request.

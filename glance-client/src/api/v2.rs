@@ -12,8 +12,8 @@ use super::page::Page;
 use crate::http::{Answer, Http, Request};
 use crate::{Error, ErrorKind, Upload};
 
-/// Says how long an upload is, so that the server counts it against quotas in
-/// time (since Glance 31; before, it is ignored).
+/// States the length of an upload, so that the server counts it against quotas in time (since
+/// Glance 31; before, it is ignored).
 const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size");
 
 /// Names the store that image data is to go to.

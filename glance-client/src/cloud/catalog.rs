@@ -19,8 +19,8 @@ pub(super) struct Service {
     endpoints: Vec<CatalogEndpoint>,
 }
 
-/// Takes a list, null for an empty one, without what in it is not as it has to be: it need not
-/// be what we look for.
+/// Reads a list (null is an empty one), and leaves out elements that cannot be read: they need not
+/// be the one that is looked for.
 pub(super) fn usable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -49,7 +49,7 @@ impl CatalogEndpoint {
     }
 }
 
-/// Which endpoint is wanted.
+/// The endpoint that is wanted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Choice {
     /// Instead of one from the catalog.

@@ -1,4 +1,4 @@
-//! How one signs in: what is sent to Keystone.
+//! Credentials, and what is sent to Keystone.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::entry::Entry;
 use super::error::AuthError;
 use super::secret::Secret;
 
-/// What Keystone is shown, and for what. Several methods together are a
-/// multifactor sign-in.
+/// The methods of a sign-in, and the scope of the token. Several methods together are a multifactor
+/// sign-in.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     methods: Vec<Method>,
@@ -105,18 +105,18 @@ impl Credentials {
         Ok(Self { methods, scope })
     }
 
-    /// What proves who one is, to be kept out of sight.
+    /// Returns the secrets of the methods.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.methods.iter().map(|method| method.secret().expose())
     }
 
-    /// Whether a new token can be had with them.
+    /// Returns whether a new token can be obtained with them.
     pub(super) fn are_lasting(&self) -> bool {
         let lasting = |method: &Method| !matches!(method, Method::Token(_) | Method::Totp { .. });
         self.methods.iter().all(lasting)
     }
 
-    /// The token that is all that there is, and is used as it is.
+    /// Returns the token, if there is nothing else; it is used as it is.
     pub(super) fn bare_token(&self) -> Option<&Secret> {
         match (self.methods.as_slice(), &self.scope) {
             ([Method::Token(token)], None) => Some(token),
@@ -344,7 +344,7 @@ fn domain(whose: &str, entry: &Entry) -> Domain {
     let default = |what: &str| entry.auth(&[&format!("default_domain_{what}")]);
     let named = |what: &str| {
         let own = entry.auth(&[&format!("{whose}domain_{what}")]);
-        // To what is of no version of Keystone, an id is above a name, whosever it is.
+        // For the plug-ins without a version, any id comes before any name.
         own.or_else(|| default(what).filter(|_| is_generic(entry)))
     };
     // Without a project, a domain is what the token is for, and most likely the user's.
@@ -356,7 +356,7 @@ fn domain(whose: &str, entry: &Entry) -> Domain {
         .unwrap_or_else(|| Domain::Id("default".to_owned().into()))
 }
 
-/// Whether the way to sign in is named without a version, as `password` is.
+/// Returns whether the method is named without a version, as `password` is.
 fn is_generic(entry: &Entry) -> bool {
     !auth_type(entry).is_some_and(|name| name.starts_with("v3"))
 }

@@ -26,11 +26,11 @@ pub(super) enum Content {
     Map(Vec<(String, Node)>),
 }
 
-/// What a file cannot be read for.
+/// The reason why a file cannot be read.
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) place: (u64, u64),
-    /// It has no text of the file in it, which may be a password.
+    /// It quotes nothing of the file, which may have passwords in it.
     pub(super) problem: String,
 }
 
@@ -80,7 +80,7 @@ struct Raw {
 enum RawContent {
     Null,
     Text(Secret),
-    /// What is written is in the file alone.
+    /// A number or a switch, whose text is in the file alone.
     Typed,
     List(Vec<Raw>),
     Map(Vec<(Raw, Raw)>),
@@ -198,7 +198,7 @@ impl<'de> Deserialize<'de> for RawContent {
     }
 }
 
-/// What is wrong, without any text of the file.
+/// Returns the problem, without any text of the file.
 fn problem(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
     let problem = match error {

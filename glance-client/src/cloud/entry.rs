@@ -1,5 +1,5 @@
-//! What is written about one cloud, and how its layers become one: the rules are those of
-//! openstacksdk's `config/loader.py`.
+//! The entry of a cloud, and how its layers become one, by the rules of openstacksdk's
+//! `config/loader.py`.
 
 use std::fmt::Write as _;
 
@@ -139,7 +139,7 @@ impl From<Node> for Value {
 }
 
 impl From<Node> for Settings {
-    /// What is no map has no settings.
+    /// A value that is no map has no settings.
     fn from(node: Node) -> Self {
         match node.into() {
             Value::Map(settings) => settings,
@@ -240,7 +240,7 @@ fn region(value: &Value) -> Option<Region> {
     }
 }
 
-/// What counts of a cloud, all layers in one.
+/// The settings of a cloud, all layers in one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     settings: Settings,

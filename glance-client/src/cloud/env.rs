@@ -1,4 +1,4 @@
-//! The environment, as far as it says how to reach a cloud.
+//! The environment variables that say how to reach a cloud.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +43,8 @@ impl Environment {
         self.get(name).map(|path| self.expand(path))
     }
 
-    /// All variables that begin with `OS_`, without that, in lower case. Those of tests and logs
-    /// are none of a cloud.
+    /// Returns the variables that begin with `OS_`, without that and in lower case; those of tests
+    /// and logs are left out.
     pub(super) fn openstack(&self) -> impl Iterator<Item = (String, Secret)> {
         self.filled().filter_map(|(name, value)| {
             let name = name.strip_prefix("OS_")?;
@@ -58,7 +58,7 @@ impl Environment {
         })
     }
 
-    /// What the cloud is called that the variables describe themselves.
+    /// Returns the name of the cloud that the variables themselves describe.
     pub(super) fn own_cloud(&self) -> &str {
         self.get("OS_CLOUD_NAME").unwrap_or("envvars")
     }

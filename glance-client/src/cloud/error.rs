@@ -1,11 +1,11 @@
-//! Why a cloud cannot be used.
+//! Failures to use a cloud.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::{InvalidPem, ParseEndpointError};
 
-/// A cloud cannot be reached, or does not let us in.
+/// A cloud that cannot be reached, or does not let the caller in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(
@@ -68,7 +68,7 @@ pub enum AuthError {
         cloud: String,
         source: ParseEndpointError,
     },
-    /// Keystone knows the caller not, or does not let it in.
+    /// Keystone does not know the caller, or does not let it in.
     #[error(
         "{cloud}: Keystone at {url} refuses to sign in with {methods}: {status}{}",
         said(message)
@@ -115,7 +115,7 @@ pub enum AuthError {
     Unreachable {
         cloud: String,
         url: String,
-        /// What a proxy has to do with it.
+        /// The part of a proxy in it.
         proxy: Option<String>,
         source: reqwest::Error,
     },
@@ -133,19 +133,19 @@ pub enum AuthError {
     },
 }
 
-/// Who can do something about an error.
+/// The kind of an error, by who can do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthErrorKind {
-    /// What is asked for is not there or makes no sense: a name, a file, a setting.
+    /// The user: a name, a file or a setting is missing or makes no sense.
     Usage,
-    /// The credentials are not taken.
+    /// The owner of the credentials: Keystone does not take them.
     Denied,
-    /// Keystone fails, or is not there. It may work later.
+    /// Time: Keystone fails or is not there, and may work later.
     Unavailable,
 }
 
 impl AuthError {
-    /// Returns what it means for whoever has asked.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         match self {

@@ -11,7 +11,7 @@ use super::entry::{Layers, Settings, spelt};
 use super::env::Environment;
 use super::error::AuthError;
 
-/// What the files say of a cloud.
+/// The entry of a cloud in the files.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) layers: Layers,
@@ -82,7 +82,7 @@ pub(super) fn with_profile(
     })
 }
 
-/// Where profiles are looked for.
+/// Returns the places where profiles are looked for.
 pub(super) fn profile_places(env: &Environment) -> Vec<PathBuf> {
     places(env, "clouds-public", "OS_CLIENT_VENDOR_FILE")
 }
@@ -194,7 +194,7 @@ fn is_text(node: Option<&Node>) -> bool {
     )
 }
 
-/// Where a file may be; the first one that is there counts.
+/// Returns the places of a file; the first one that is there counts.
 fn places(env: &Environment, name: &str, variable: &str) -> Vec<PathBuf> {
     let mut directories = vec![PathBuf::from(".")];
     directories.extend(

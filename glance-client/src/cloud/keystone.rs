@@ -17,16 +17,16 @@ use super::secret::Secret;
 use crate::proxy::Proxy;
 use crate::{AuthToken, InvalidToken, Tls, TlsFailure};
 
-/// No answer of Keystone is longer, its catalog included.
+/// The most bytes of an answer, catalog included; a longer one is an error.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const MESSAGE_BYTES: usize = 500;
-/// Before the second, third and fourth try.
+/// The pauses before the second, third and fourth try.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-/// How long an answer may take, unless it is said.
+/// The longest wait for an answer, unless the options say another.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -42,21 +42,21 @@ pub(super) struct Keystone {
     retry_until: Option<Instant>,
     clock: Option<fn() -> SystemTime>,
     learn_secret: Option<fn(&str)>,
-    /// What stands between us and Keystone.
+    /// The proxy between us and Keystone.
     proxy: Option<Proxy>,
 }
 
-/// What Keystone gives.
+/// A token, and what came with it.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) token: AuthToken,
     pub(super) obtained_at: Instant,
-    /// How long it was good for when it was obtained, if Keystone says so.
+    /// Its life from then on, if Keystone says it.
     pub(super) life: Option<Duration>,
     pub(super) details: Details,
 }
 
-/// What Keystone says of a token.
+/// The description of a token by Keystone.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -170,7 +170,7 @@ impl Keystone {
         &self.cloud
     }
 
-    /// Whether signing in again gives a token that lives longer.
+    /// Returns whether signing in again gives a token that lives longer.
     pub(super) fn can_renew(&self) -> bool {
         self.credentials.are_lasting()
     }
@@ -343,7 +343,7 @@ impl Keystone {
         match status.as_u16() {
             401 | 403 => {}
             404 if is_keystone => {}
-            // Too much at once, where it says when to come again.
+            // 413 means too much at once, if it says when to come again.
             413 if !headers.contains_key(header::RETRY_AFTER) && is_keystone => {
                 return self.not_taken(status, message);
             }
@@ -403,7 +403,7 @@ fn at_once(error: AuthError) -> (AuthError, Option<Duration>) {
     (error, None)
 }
 
-/// Whether it is how a server that wants TLS answers one who speaks plainly.
+/// Returns whether a server that wants TLS may answer plain HTTP like this.
 fn may_want_tls(error: &AuthError) -> bool {
     match error {
         AuthError::NotKeystone { .. } => true,
@@ -412,7 +412,7 @@ fn may_want_tls(error: &AuthError) -> bool {
     }
 }
 
-/// Whether it may work if it is tried again.
+/// Returns whether another try may succeed.
 fn is_passing(error: &AuthError) -> bool {
     match error {
         AuthError::Failed { status, .. } => *status != 501,
@@ -421,7 +421,7 @@ fn is_passing(error: &AuthError) -> bool {
     }
 }
 
-/// Finds where tokens are given out: `auth_url` has a version in it or none.
+/// Returns the URL of tokens, for an `auth_url` with or without a version.
 fn tokens_url(auth_url: &str) -> Option<String> {
     let url = reqwest::Url::parse(auth_url).ok()?;
     let is_plain = url.username().is_empty() && url.password().is_none() && url.has_host();
@@ -437,7 +437,7 @@ fn tokens_url(auth_url: &str) -> Option<String> {
     Some(format!("{}/v3/auth/tokens", base.trim_end_matches('/')))
 }
 
-/// The methods that Keystone wants together, where it has given a receipt for the first ones.
+/// Returns the methods that Keystone wants together, if it has given a receipt for the first ones.
 fn more_wanted(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Receipt {

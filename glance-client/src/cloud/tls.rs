@@ -10,7 +10,7 @@ use super::entry::Entry;
 use super::env::Environment;
 use super::error::AuthError;
 
-/// What a cloud's settings, and over them those of the side, say of TLS.
+/// Returns the TLS of a cloud: by the options, else by its settings.
 ///
 /// # Errors
 ///

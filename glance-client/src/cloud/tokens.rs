@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 use super::error::{AuthError, AuthErrorKind};
 use super::keystone::{Grant, Keystone};
 
-/// A token is renewed when so little of its life is left, or a quarter of it.
+/// A token is renewed when this much of its life is left, or a quarter of it if that is less.
 const LITTLE: Duration = Duration::from_secs(60);
-/// For so long a Keystone that failed is left alone while the token still lives.
+/// The pause after a renewal that failed, while the token still lives.
 const REST: Duration = Duration::from_secs(10);
 
 /// The tokens of one who is signed in. They are renewed once for all who wait.
@@ -41,7 +41,7 @@ impl CloudTokens {
         }
     }
 
-    /// A token for something that needs it for so long.
+    /// Returns a token for a request that needs it for `needed`.
     async fn token_for(&self, needed: Duration) -> Result<AuthToken, Arc<AuthError>> {
         let asked_at = Instant::now();
         let mut state = self.state.lock().await;
@@ -78,7 +78,7 @@ impl CloudTokens {
         Ok(state.grant.token.clone())
     }
 
-    /// A token other than the one that was refused.
+    /// Returns another token than the one that was refused.
     async fn token_after(&self, rejected: &AuthToken) -> Result<Option<AuthToken>, Arc<AuthError>> {
         let asked_at = Instant::now();
         let mut state = self.state.lock().await;
@@ -96,7 +96,7 @@ impl CloudTokens {
         if let Some(error) = state.failed_since(Some(asked_at)) {
             return Err(error);
         }
-        // Who is refused again and again may be locked out.
+        // A user who is refused again and again may be locked out.
         if let Some(error) = state.failed_since(asked_at.checked_sub(LITTLE))
             && error.kind() == AuthErrorKind::Denied
         {
@@ -120,7 +120,7 @@ impl CloudTokens {
         }
     }
 
-    /// Once is enough.
+    /// Warns once in a session.
     fn warn(&self, what: std::fmt::Arguments<'_>) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!("{what}");
@@ -136,14 +136,14 @@ impl State {
 }
 
 impl Grant {
-    /// How much of its life is left, if that is known.
+    /// Returns how much of its life is left, if that is known.
     fn left(&self, now: Instant) -> Option<Duration> {
         let used = now.saturating_duration_since(self.obtained_at);
         Some(self.life?.saturating_sub(used))
     }
 
-    /// Whether it has to be renewed, for something that takes so long. A fresh one
-    /// is as good as it gets.
+    /// Returns whether it has to be renewed for a request that needs it for `needed`. A fresh token
+    /// is not: the next one would live no longer.
     fn is_due(&self, now: Instant, needed: Duration) -> bool {
         let (Some(left), Some(life)) = (self.left(now), self.life) else {
             return false;

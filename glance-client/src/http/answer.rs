@@ -1,4 +1,4 @@
-//! Answers: their bodies are read up to a limit, and given up where they stall.
+//! Answers, whose bodies are read up to a limit, and given up when they stall.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,15 @@ use serde::de::DeserializeOwned;
 use crate::error::BoxError;
 use crate::{Error, ErrorKind};
 
-/// No page of a listing is larger than this.
+/// The most bytes of a body that is held in memory; a longer page of a listing is asked for again
+/// by halves.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// As much of the body of an error as is read.
+/// The most bytes that are read of the body of an error; the rest is ignored.
 const ERROR_BYTES: usize = 16 * 1024;
-/// What is longer is decoded by a thread that nobody else waits for.
+/// A body of more bytes is decoded on a blocking thread, off the thread that drives the requests.
 const LONG_JSON_BYTES: usize = 64 * 1024;
-/// What a body brings at least while it is waited for as long as the stall
-/// timeout: a server that drips a byte now and then would keep us for ever.
+/// The fewest bytes that a body must deliver per stall timeout; a server that drips a byte now and
+/// then would hold us for ever.
 const LEAST_BYTES: u64 = 1024;
 
 /// An answer whose body has yet to be read.
@@ -28,8 +29,8 @@ pub(crate) struct Answer {
     pub(crate) response: reqwest::Response,
     signed_in: bool,
     stall_timeout: Duration,
-    /// How long its body was waited for, and what came, since it last brought
-    /// enough.
+    /// The time for which the body was waited for, and the bytes that came, since the last
+    /// [`LEAST_BYTES`].
     waited: Duration,
     came_bytes: u64,
 }
@@ -52,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// Tells whether the request had a token that was signed in for.
+    /// Records whether the token of the request was obtained by signing in.
     pub(super) fn signed_in(self, signed_in: bool) -> Self {
         Self { signed_in, ..self }
     }
@@ -93,7 +94,7 @@ impl Answer {
         .await
     }
 
-    /// Reads a body by what `decode` makes of it.
+    /// Reads a body and decodes it.
     pub(crate) async fn decoded<T: Send + 'static>(
         mut self,
         decode: impl FnOnce(&[u8]) -> Result<T, serde_json::Error> + Send + 'static,
@@ -121,8 +122,8 @@ impl Answer {
         })
     }
 
-    /// The next part of the body. Only the time that it is waited for counts:
-    /// whoever reads may take a rest.
+    /// Returns the next part of the body. Only the time that it is waited for counts: the reader
+    /// may pause between two parts.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let begun = Instant::now();
         let chunk = tokio::time::timeout(self.stall_timeout, self.response.chunk()).await;

@@ -1,4 +1,4 @@
-//! Requests, as they are before they have a token.
+//! Requests, before they are given a token.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -37,7 +37,7 @@ impl Request {
         request
     }
 
-    /// Creating is not repeatable: the first try may have come through.
+    /// Creating is not repeatable, since the first try may have reached the server.
     pub(super) fn is_repeatable(&self) -> bool {
         self.method != Method::POST
     }

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use crate::error::BoxError;
 use crate::{ErrorKind, Limits};
 
-/// Servers have been seen to fail on chunks of 1 MiB.
+/// The most bytes of a chunk; servers have been seen to fail on chunks of 1 MiB.
 const CHUNK_BYTES: usize = 512 * 1024;
-/// Chunks are smaller until as much is sent: who refuses an upload mostly does so early.
+/// Chunks are smaller until [`EARLY_BYTES`] are sent, since a server that refuses an upload mostly
+/// does so early.
 const FIRST_CHUNK_BYTES: usize = 64 * 1024;
 const EARLY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -87,8 +88,8 @@ impl Upload {
 
     /// Begins to send it.
     ///
-    /// Data of no bytes is read here: a body of which nothing is to be sent is
-    /// never asked for a chunk, and how it ends would go unnoticed.
+    /// Data of no bytes is read here: an empty body is never asked for a chunk, so an error at its
+    /// end would go unnoticed.
     pub(crate) async fn into_body(mut self) -> Result<(UploadBody, UploadWatch), BoxError> {
         let is_empty = self.len_bytes == Some(0);
         while is_empty && let Some(chunk) = self.chunks.try_next().await? {
@@ -119,7 +120,7 @@ impl Upload {
     }
 }
 
-/// How far an upload is, shared by its body and whoever waits for it.
+/// The progress of an upload, shared by its body and its watch.
 struct Progress {
     state: State,
     since: Instant,
@@ -146,12 +147,12 @@ pub(crate) struct UploadBody {
     held: Bytes,
     ended: bool,
     given_bytes: usize,
-    /// What is waited for before the next chunk.
+    /// The look at the connections that comes before the next chunk.
     turn: Option<Arc<Turn>>,
     progress: Arc<Mutex<Progress>>,
 }
 
-/// A look of the runtime at its connections, which comes before the next chunk.
+/// A look of the runtime at its connections, before the next chunk.
 ///
 /// A server that refuses an upload may close at once, and then a write breaks. The HTTP library
 /// gives up on that, and does not read what was answered before, unless it knew already that there
@@ -166,7 +167,7 @@ impl Turn {
     fn begin() -> Arc<Self> {
         let turn = Arc::new(Self::default());
         let waker = Waker::from(Arc::clone(&turn));
-        // It wakes its waker when the runtime has looked, and has nothing else to do.
+        // `yield_now` wakes its waker once the runtime has looked at its connections.
         let looked = pin!(tokio::task::yield_now());
         let _ = looked.poll(&mut Context::from_waker(&waker));
         turn
@@ -305,7 +306,7 @@ impl http_body::Body for UploadBody {
 #[error("the image data ended in an error")]
 pub(crate) struct BrokenOff;
 
-/// Why an upload is no longer waited for.
+/// The reason for giving up an upload.
 pub(crate) struct StalledUpload {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
@@ -330,7 +331,7 @@ impl UploadWatch {
             if deadline <= Instant::now() {
                 break;
             }
-            // Its state may change meanwhile, and then something else counts.
+            // The state may change meanwhile, and another deadline count.
             let next_look = Instant::now() + stall.min(answer);
             tokio::time::sleep_until(deadline.min(next_look)).await;
         }

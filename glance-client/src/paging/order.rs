@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use glance_model::ImageId;
 
-/// In which of two orders a listing is, as far as its ids tell: by byte, or, as
-/// MySQL and most locales of PostgreSQL have it, capitals like small letters.
+/// The orders in which a listing may be, as far as its ids tell: by byte, or with capitals like
+/// small letters, as MySQL and most locales of PostgreSQL sort.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     by_byte: bool,

@@ -11,17 +11,18 @@ use crate::api::{Listed, Next, Page, as_marker};
 use crate::session::Session;
 use crate::{Error, ErrorKind};
 
-/// How many markers in a row may be refused before the listing fails. Each one
-/// goes twice as far back as the one before: past a page of any size.
+/// The most markers in a row that a server may refuse before the listing fails. Each one goes twice
+/// as far back as the one before, so 16 go past a page of any size.
 const REFUSED_MARKERS: u32 = 16;
 
-/// How many pages in a row may bring nothing new, and promise more.
+/// The most pages in a row that bring nothing new and promise more; after that the listing fails,
+/// since it would not end.
 const IDLE_PAGES: u32 = 1000;
 
-/// What is first of what a query has: it comes before all that is greater.
+/// The place of the first image that a query holds: a smaller one comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Head<'a> {
-    /// What other queries do not wait for.
+    /// A place before all others, for an image that is in no order.
     Anywhere,
     InOrder(&'a str),
 }
@@ -39,14 +40,14 @@ pub(super) struct Query {
     /// The ids of the bad records that it has given out.
     given_bad: HashSet<String>,
     ended_at_an_id: bool,
-    /// After which id the next page begins: the last one, as a query holds it.
+    /// The ids after which pages begin, encoded as in a query; the next page begins after the last.
     markers: Vec<String>,
     refused_markers: u32,
     idle_pages: u32,
     page_limit: u32,
 }
 
-/// A page, and how many images it was to have at most.
+/// A page, and the most images that it was asked for.
 struct Fetched {
     page: Page,
     page_limit: u32,
@@ -94,7 +95,7 @@ impl Query {
         let mut failed = 0;
         while self.images.is_empty() && !self.is_finished {
             let page = match self.next.take() {
-                // What panicked there does so here.
+                // If the task panicked, the panic is repeated here.
                 Some(page) => match page.await {
                     Ok(page) => page,
                     Err(_) => self.fetch().await,
@@ -153,12 +154,12 @@ impl Query {
         self.images = images.into_iter().filter(is_new).collect();
         let last = self.images.iter().rev().find_map(image_id);
         self.given = last.or(given);
-        // Nobody can do anything about them, nor does any image want their ids.
+        // Burnt records: their ids are used up, and no image wants them.
         self.images
             .retain(|listed| !matches!(listed, Err(bad) if bad.is_burnt));
         let is_at_same_id = markers.is_empty() && !self.ended_at_an_id;
         if page.next == Next::Unsaid && is_at_same_id {
-            // Those that the page before had behind its last id.
+            // These are the records that the page before had behind its last id.
             self.images.clear();
         }
         self.ended_at_an_id = is_at_an_id;
