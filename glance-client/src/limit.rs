@@ -149,7 +149,7 @@ mod tests {
         pacer
     }
 
-    /// Takes for `seconds`, and returns the amount that was taken.
+    /// Takes for `time`, and returns the amount that was taken.
     async fn taken(pacer: &Pacer, time: Duration) -> usize {
         let mut taken = 0;
         let end = Instant::now() + time;
