@@ -1,0 +1,7 @@
+//! The archive from outside: what it reads, writes and leaves behind.
+
+mod access;
+mod contract;
+mod crash;
+mod own_files;
+mod python_archive;
