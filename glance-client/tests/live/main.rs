@@ -11,7 +11,7 @@ use glance_client::{ApiChoice, ApiVersion};
 
 use behaviour::Server;
 
-#[path = "shared/behaviour.rs"]
+#[path = "../it/kit/behaviour.rs"]
 mod behaviour;
 
 /// A server of the lab; without it, the test fails.

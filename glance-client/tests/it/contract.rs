@@ -1,5 +1,5 @@
 //! The client keeps its contract on the embedded Glance, as it does on real ones
-//! (`live.rs`).
+//! (`tests/live`).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,10 +11,8 @@ use glance_client::testing::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, Ran
 use glance_client::{ApiChoice, GlanceEnd};
 use replicator_core::testing::contract::{self, BrokenWrite};
 
-use behaviour::Server;
+use crate::kit::behaviour::{self, Server};
 
-#[path = "shared/behaviour.rs"]
-mod behaviour;
 
 async fn holds_on(builder: EmbeddedGlanceBuilder, api: ApiChoice) {
     let glance = builder.start().await;

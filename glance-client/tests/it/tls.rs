@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 fn pem(name: &str) -> Vec<u8> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls");
     std::fs::read(dir.join(format!("{name}.pem"))).unwrap()
 }
 
