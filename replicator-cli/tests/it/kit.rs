@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod background;
+pub(crate) mod killing;
+pub(crate) mod program;

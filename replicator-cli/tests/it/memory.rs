@@ -1,0 +1,140 @@
+//! How much memory the program takes at most.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+
+use std::fs;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, RequestKind};
+use crate::kit::program::{Ran, program, run};
+
+const LIMIT_KIB: u64 = 64 * 1024;
+/// Of zeros, as `md5sum` and `sha512sum` have them.
+const MD5_OF_4_GIB: &str = "c9a5a6878d97b48cc965c1e41859f034";
+const SHA512_OF_4_GIB: &str = "43b5c6f434f71daae80a502212dc8c0e9e52d8b075d589afa430092eaf2d7f96\
+    0cb097cb5ec656cdeaf87d5a9e61fa8e81665b07f40665fd8b09b6aeccb7f02f";
+
+fn id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// Runs the program, and returns the most memory that it was seen to take.
+fn watch(args: &[&str]) -> (Ran, u64) {
+    let mut command = program();
+    command
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let watcher = thread::spawn(move || {
+        let mut peak = 0;
+        // A process that has ended has no memory any more.
+        while let Some(now) = peak_kib(&status) {
+            peak = now;
+            thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    });
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    (ran, watcher.join().unwrap())
+}
+
+fn peak_kib(status: &str) -> Option<u64> {
+    let status = fs::read_to_string(status).ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[test]
+fn an_image_of_4_gib_is_never_held_in_memory() {
+    let source = EmbeddedGlance::builder().start_blocking().unwrap();
+    let target = EmbeddedGlance::builder().without_digests();
+    let target = target.start_blocking().unwrap();
+    // Known, so that the test does not have to hash as well; the program does.
+    let image = ImageSpec::new(&id(1)).data(ImageContent::zeros(4 << 30));
+    source.add_image(image.digests(MD5_OF_4_GIB, "sha512", SHA512_OF_4_GIB));
+    let (ran, peak) = watch(&["livecopy", source.host_port(), target.host_port()]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
+    assert!(
+        ran.stderr.contains("livecopy: 1 copied (4.0 GiB in "),
+        "{ran:?}"
+    );
+    eprintln!("at most {peak} KiB");
+    assert!((1..LIMIT_KIB).contains(&peak), "{peak} KiB");
+}
+
+#[test]
+fn what_waits_for_a_limit_is_not_in_memory() {
+    let source = EmbeddedGlance::builder().start_blocking().unwrap();
+    for number in 0..16 {
+        let image = ImageSpec::new(&id(number)).without_digests();
+        source.add_image(image.data(ImageContent::zeros(8 << 20)));
+    }
+    for limit in ["40M:off", "off:40M"] {
+        let target = EmbeddedGlance::builder().without_digests();
+        let target = target.start_blocking().unwrap();
+        let options = ["--transfers", "16", "--verify", "none", "--bwlimit", limit];
+        let ends = ["livecopy", source.host_port(), target.host_port()];
+        let (ran, peak) = watch(&[&options, &ends[..]].concat());
+        let copied = "livecopy: 16 copied (128.0 MiB in ";
+        assert!(ran.stderr.contains(copied), "{ran:?}");
+        eprintln!("at most {peak} KiB");
+        assert!((1..LIMIT_KIB).contains(&peak), "{limit}: {peak} KiB");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_requests() {
+    const IMAGES: u64 = 100_000;
+    let filled = || {
+        let glance = EmbeddedGlance::builder().page_size(1000);
+        let glance = glance.start_blocking().unwrap();
+        for number in 0..IMAGES {
+            let image = ImageSpec::new(&id(number)).name("some name or other");
+            let image = image
+                .property("os_distro", "debian")
+                .property("arch", "x86_64");
+            glance.add_image(image.data(ImageContent::zeros(1)));
+        }
+        glance
+    };
+    let (source, target) = (filled(), filled());
+    let (ran, peak) = watch(&["livecopy", source.host_port(), target.host_port()]);
+    assert_eq!(
+        ran.stderr,
+        "livecopy: 0 copied, 0 updated, 100000 unchanged, 0 skipped, 0 failed\n"
+    );
+    eprintln!("at most {peak} KiB");
+    assert!((1..LIMIT_KIB).contains(&peak), "{peak} KiB");
+    for glance in [&source, &target] {
+        // Hidden images are listed apart, hence twice the pages.
+        assert!(glance.count(RequestKind::Listing) <= 2 * IMAGES / 1000 + 10);
+    }
+}
+
+#[test]
+fn five_thousand_images_with_nothing_to_do_take_two_requests_a_page_and_few_more() {
+    let (source, target) = (glance(), glance());
+    let ran = run(&["livecopy", source.host_port(), target.host_port()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for glance in [&source, &target] {
+        let total = glance.total_requests();
+        assert!(total <= 2 * 5 + 10, "{total} requests");
+    }
+}
+
+fn glance() -> EmbeddedGlance {
+    let glance = EmbeddedGlance::builder().page_size(1000);
+    let glance = glance.start_blocking().unwrap();
+    for number in 0..5000 {
+        let image = ImageSpec::new(&id(number)).data(ImageContent::zeros(1));
+        glance.add_image(image);
+    }
+    glance
+}

@@ -1,0 +1,249 @@
+//! Records at the target: the order in which they are made, and what stays of them.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+
+use crate::kit::background::{spawn, wait_until};
+use glance_client::testing::{
+    EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
+};
+use serde_json::Value;
+use crate::kit::program::{Ran, run};
+
+const ONE: &str = "00000000-0000-4000-8000-000000000001";
+
+fn glance() -> EmbeddedGlance {
+    EmbeddedGlance::builder().start_blocking().unwrap()
+}
+
+fn id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+fn image(number: u64) -> ImageSpec {
+    let content = ImageContent::pattern(number, 1000 * (1 + number % 7));
+    ImageSpec::new(&id(number)).name("an image").data(content)
+}
+
+fn one() -> EmbeddedGlance {
+    let source = glance();
+    source.add_image(image(1));
+    source
+}
+
+/// The ids of the records that a server was asked to make, in order.
+fn created(target: &EmbeddedGlance) -> Vec<String> {
+    let requests = target.requests().into_iter();
+    let created = requests.filter(|request| request.kind == RequestKind::Create);
+    let id = |body: &[u8]| {
+        let record: Value = serde_json::from_slice(body).unwrap();
+        record.get("id").unwrap().as_str().unwrap().to_owned()
+    };
+    created.map(|request| id(&request.body)).collect()
+}
+
+#[test]
+fn records_are_made_in_the_order_in_which_the_source_has_created_them() {
+    let source = glance();
+    let mut wanted = Vec::new();
+    for number in 0..30 {
+        // The order of ids is another one; some were created in the same second.
+        let second = (number * 7) % 30 / 2;
+        source.add_image(image(number).created_at(1_700_000_000 + second));
+        wanted.push((second, id(number)));
+    }
+    wanted.sort();
+    let wanted: Vec<String> = wanted.into_iter().map(|(_, id)| id).collect();
+    for transfers in ["1", "4"] {
+        let targets = [glance(), glance()];
+        let [first, second] = [targets[0].host_port(), targets[1].host_port()];
+        let ran = run(&[
+            "livecopy",
+            "--transfers",
+            transfers,
+            source.host_port(),
+            first,
+            second,
+        ]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        for target in &targets {
+            assert_eq!(created(target), wanted, "{transfers}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().to_str().unwrap();
+        let target = glance();
+        assert_eq!(run(&["dump", source.host_port(), archive]).code, Some(0));
+        let ran = run(&[
+            "load",
+            "--transfers",
+            transfers,
+            target.host_port(),
+            archive,
+        ]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(created(&target), wanted, "load {transfers}");
+    }
+}
+
+#[test]
+fn an_id_that_is_used_up_is_told_before_any_data_is_opened() {
+    let (source, target) = (one(), glance());
+    target.burn(ONE);
+    let ran = run(&["livecopy", source.host_port(), target.host_port()]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(source.count(RequestKind::Download), 0);
+}
+
+#[test]
+fn what_a_failure_leaves_at_the_target_is_named() {
+    for (action, on_source, left) in [
+        (
+            FaultAction::status(500),
+            FaultOn::kind(RequestKind::Download),
+            format!("left at the target: the record {ONE}, queued, without data"),
+        ),
+        (
+            FaultAction::FlipByte(10),
+            FaultOn::kind(RequestKind::Download),
+            format!("left at the target: the record {ONE}, queued, without data"),
+        ),
+    ] {
+        let (source, target) = (one(), glance());
+        source.fault(on_source, action);
+        let livecopy = [
+            "livecopy",
+            "--retries",
+            "0",
+            source.host_port(),
+            target.host_port(),
+        ];
+        let ran = run(&livecopy);
+        assert!(matches!(ran.code, Some(3 | 6)), "{ran:?}");
+        assert!(ran.stderr.contains(&left), "{ran:?}");
+    }
+    let (source, target) = (glance(), glance());
+    source.add_image(image(1).visibility("public"));
+    target.fault(FaultOn::any().method("PATCH"), FaultAction::status(403));
+    let livecopy = ["livecopy", source.host_port(), target.host_port()];
+    let ran = run(&livecopy);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let left = format!("left at the target: the image {ONE}, active, its visibility private");
+    assert!(ran.stderr.contains(&left), "{ran:?}");
+    // What was refused at its creation has left nothing.
+    let target = glance();
+    target.fault(FaultOn::kind(RequestKind::Create), FaultAction::status(400));
+    let ran = run(&["livecopy", source.host_port(), target.host_port()]);
+    assert!(!ran.stderr.contains("left at the target"), "{ran:?}");
+}
+
+fn ended(code: i32, args: &[&str]) -> Ran {
+    let ran = run(args);
+    assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
+    ran
+}
+
+#[test]
+fn an_upload_of_another_run_that_does_not_end_is_no_success() {
+    for profile in [Profile::Today, Profile::Legacy] {
+        let (source, target) = (one(), EmbeddedGlance::builder().profile(profile));
+        let target = target.start_blocking().unwrap();
+        source.add_image(image(2));
+        target.add_image(ImageSpec::new(ONE).status("saving"));
+        let livecopy = [
+            "livecopy",
+            "--retries",
+            "0",
+            source.host_port(),
+            target.host_port(),
+        ];
+        let ran = ended(3, &livecopy);
+        let named = format!("not at the target yet: {ONE} (an image)");
+        assert!(ran.stderr.contains(&named), "{ran:?}");
+        let counts = "1 copied (";
+        assert!(ran.stderr.contains(counts) && ran.stderr.contains("1 left to another run"));
+        assert_eq!(target.image(ONE).unwrap().status, "saving");
+    }
+}
+
+#[test]
+fn an_upload_of_another_run_that_has_ended_by_the_end_is_well() {
+    let (source, target) = (one(), glance());
+    target.add_image(ImageSpec::new(ONE).status("saving"));
+    let livecopy = ["livecopy", source.host_port(), target.host_port()];
+    let running = spawn(&livecopy);
+    wait_until(|| target.count(RequestKind::Show) > 0);
+    target.add_image(image(1));
+    let ran = Ran::from(running.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("0 copied, 1 already there"), "{ran:?}");
+    ended(
+        0,
+        &[
+            "compare",
+            "--exit-code",
+            source.host_port(),
+            target.host_port(),
+        ],
+    );
+}
+
+#[test]
+fn an_upload_of_another_run_that_broke_off_by_the_end_is_done_by_this_one() {
+    let (source, target) = (one(), glance());
+    target.add_image(ImageSpec::new(ONE).status("saving"));
+    let livecopy = ["livecopy", source.host_port(), target.host_port()];
+    let running = spawn(&livecopy);
+    wait_until(|| target.count(RequestKind::Show) > 0);
+    target.add_image(ImageSpec::new(ONE));
+    let ran = Ran::from(running.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("1 copied"), "{ran:?}");
+    ended(
+        0,
+        &[
+            "compare",
+            "--exit-code",
+            source.host_port(),
+            target.host_port(),
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_copy_is_not_counted_as_there() {
+    let (source, target) = (one(), glance());
+    target.add_image(ImageSpec::new(ONE).status("saving"));
+    let livecopy = ["livecopy", source.host_port(), target.host_port()];
+    let running = spawn(&livecopy);
+    wait_until(|| target.count(RequestKind::Show) > 0);
+    let other = ImageContent::bytes("other");
+    target.add_image(ImageSpec::new(ONE).name("an image").data(other));
+    let ran = Ran::from(running.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+}
+
+#[test]
+fn an_image_that_differs_at_the_target_can_be_copied_under_a_new_id() {
+    for profile in [Profile::Today, Profile::V1Only] {
+        let (source, target) = (one(), EmbeddedGlance::builder().profile(profile));
+        let target = target.start_blocking().unwrap();
+        let wrong = ImageContent::bytes("wrong");
+        target.add_image(ImageSpec::new(ONE).name("an image").data(wrong));
+        let livecopy = ["livecopy", source.host_port(), target.host_port()];
+        for policy in ["fail", "skip"] {
+            let ran = ended(6, &[&livecopy[..], &["--on-id-conflict", policy]].concat());
+            assert!(ran.stderr.contains("--on-id-conflict new-id"), "{ran:?}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let map = dir.path().join("ids");
+        let map = ["--id-map", map.to_str().unwrap()];
+        let new_id = [&livecopy[..], &["--on-id-conflict", "new-id"], &map].concat();
+        let ran = ended(0, &[&new_id[..], &["--dry-run"]].concat());
+        assert!(ran.stdout.contains("another image of that id"), "{ran:?}");
+        ended(0, &new_id);
+        assert_eq!(target.images().len(), 2, "{profile:?}");
+        let ran = ended(0, &new_id);
+        assert!(ran.stderr.contains("0 copied"), "{ran:?}");
+        let compare = ["compare", "--exit-code", livecopy[1], livecopy[2]];
+        ended(0, &[&compare[..], &map].concat());
+    }
+}

@@ -1,0 +1,154 @@
+//! What is set without effect is told: in files, in the environment, for a log that nobody takes.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+
+use std::fs;
+use std::path::Path;
+
+use glance_client::testing::EmbeddedGlance;
+use crate::kit::program::{Ran, program, run};
+
+/// Runs `size` of a server without images, with these options and this file.
+fn size_with(text: &str, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let server = EmbeddedGlance::builder().start_blocking().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.conf");
+    fs::write(&file, text).unwrap();
+    let mut command = program();
+    command.args(["size", server.host_port()]).args(args);
+    if !text.is_empty() {
+        command.arg("--config-file").arg(&file);
+    }
+    command.envs(variables.iter().copied());
+    let mut ran = Ran::from(command.output().unwrap());
+    ran.stderr = ran.stderr.replace(file.to_str().unwrap(), "FILE");
+    ran
+}
+
+#[test]
+fn what_a_file_sets_that_is_no_option_is_warned_about_once_with_the_near_name() {
+    const IGNORED: &str = "warning: FILE sets what is no option of this program, and is ignored: ";
+    for (text, told) in [
+        ("[DEFAULT]\ntransfers = 2\nuse-syslog = no\n", String::new()),
+        (
+            "[DEFAULT]\nlog_dirr = x\nTransfer = 2\nbind_port = 9292\n[other]\nx = y\n",
+            format!("{IGNORED}bind-port, log-dirr (is it log-dir?), transfer (is it transfers?)\n"),
+        ),
+        // Without a section, as the first lines are of the section DEFAULT.
+        ("retry = 1\n", format!("{IGNORED}retry (is it retries?)\n")),
+        (
+            "[DEFAULT]\nconfig_file = other.conf\n",
+            format!("{IGNORED}config-file\n"),
+        ),
+        (
+            "[glance_replicator]\ntransfers = 2\n",
+            "warning: FILE sets nothing: it has no section [DEFAULT]\n".to_owned(),
+        ),
+    ] {
+        let ran = size_with(text, &[], &[]);
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), &*told), "{text}");
+    }
+}
+
+#[test]
+fn option_without_a_value_in_a_file_is_an_error_and_shows_no_secret() {
+    for (text, option) in [
+        ("[DEFAULT]\nmetaonly\n", "metaonly"),
+        ("[DEFAULT]\nlog_dir /tmp\n", "log-dir"),
+        ("[DEFAULT]\ntoken s3cret\n", "token"),
+    ] {
+        let ran = size_with(text, &[], &[]);
+        let told = format!("FILE: {option} has no value: write {option} = VALUE\n");
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.ends_with(&told), "{ran:?}");
+        assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    }
+    // The second line of what is of another program.
+    let ran = size_with("[DEFAULT]\ntransfers = 2\ns3cret\n", &[], &[]);
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+}
+
+#[test]
+fn variables_that_set_no_option_are_warned_about_once_with_the_near_name() {
+    let variables = [
+        ("GLANCE_REPLICATOR_TRANSFER", "2"),
+        ("GLANCE_REPLICATOR_NOSUCH", "s3cret"),
+        ("GLANCE_REPLICATOR_RETRIES", "2"),
+        ("GLANCE_REPLICATOR_USE_SYSLOG", "no"),
+        ("GLANCE_REPLICATOR_DRY_RUN", "yes"),
+        ("GLANCE_TRANSFERS", "2"),
+    ];
+    let ran = size_with("", &[], &variables);
+    assert_eq!(
+        (ran.code, &*ran.stderr),
+        (
+            Some(0),
+            "warning: the environment sets what is no option of this program, and is ignored: \
+             GLANCE_REPLICATOR_NOSUCH, GLANCE_REPLICATOR_TRANSFER \
+             (is it GLANCE_REPLICATOR_TRANSFERS?)\n"
+        )
+    );
+}
+
+#[test]
+fn syslog_that_is_not_there_is_an_error_however_it_was_asked_for() {
+    // Where there is one, its messages would be real.
+    if ["/dev/log", "/var/run/syslog", "/var/run/log"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+    {
+        return;
+    }
+    let by_variable = [("GLANCE_REPLICATOR_SYSLOG", "yes")];
+    for ran in [
+        size_with("", &["--syslog"], &[]),
+        size_with("", &["--use-syslog"], &[]),
+        size_with("", &["-s"], &[]),
+        size_with("", &[], &by_variable),
+        size_with("[DEFAULT]\nuse_syslog = true\n", &[], &[]),
+    ] {
+        assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{ran:?}");
+        let error =
+            "error: cannot log to syslog: nothing listens at /dev/log\nhint: start a syslog";
+        assert!(ran.stderr.starts_with(error), "{ran:?}");
+    }
+    assert_eq!(run(&["--syslog", "help"]).code, Some(0));
+}
+
+#[test]
+fn option_for_clouds_and_a_token_for_addresses_are_told_where_they_have_no_effect() {
+    let server = EmbeddedGlance::builder().start_blocking().unwrap();
+    let address = server.host_port();
+    for (args, told) in [
+        (
+            &["size", "--target-region", "R", address][..],
+            "--target-region has no effect at the target, which is named by its address",
+        ),
+        (
+            &["compare", "--source-interface", "admin", address, address],
+            "--source-interface has no effect at the source, which is named by its address",
+        ),
+        (
+            &["size", "-S", "s3cret", "cloud:nosuch"],
+            "--targettoken has no effect at the target, which is a cloud",
+        ),
+    ] {
+        let ran = run(args);
+        assert!(ran.stderr.contains(&format!("warning: {told}")), "{ran:?}");
+    }
+    let quiet = run(&["size", "-M", "s3cret", "-S", "s3cret", address]);
+    assert!(!quiet.stderr.contains("no effect"), "{quiet:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn log_on_a_full_disk_is_told_once() {
+    let [source, target] = [(); 2].map(|()| EmbeddedGlance::builder().start_blocking().unwrap());
+    let ends = ["livecopy", source.host_port(), target.host_port()];
+    for options in [&["-l", "/dev/full"][..], &["-d", "-l", "/dev/full"]] {
+        let ran = run(&[options, &ends].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let told = "warning: the log is not whole: cannot write /dev/full: No space left on device";
+        assert_eq!(ran.stderr.matches(told).count(), 1, "{ran:?}");
+    }
+}

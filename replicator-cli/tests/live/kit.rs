@@ -1,0 +1,8 @@
+//! The parts of the kit of `tests/it` that run the program.
+
+#[path = "../it/kit/background.rs"]
+pub(crate) mod background;
+#[path = "../it/kit/killing.rs"]
+pub(crate) mod killing;
+#[path = "../it/kit/program.rs"]
+pub(crate) mod program;
