@@ -35,7 +35,11 @@ pub(crate) fn check() -> Outcome {
             .display()
             .to_string();
         let found = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("rs") => source::problems(&name, &fs::read_to_string(path)?),
+            Some("rs") => {
+                let mut found = source::problems(&name, &fs::read_to_string(path)?);
+                found.extend(forgotten_test(path));
+                found
+            }
             Some("md") => {
                 let text = fs::read_to_string(path)?;
                 let mut found = links::problems(path, &text);
@@ -95,9 +99,32 @@ fn missing_documents(crate_dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Returns the problem of a file in `tests/it` that `main.rs` beside it does not name, so that its
+/// tests never run.
+fn forgotten_test(path: &Path) -> Option<String> {
+    let main = path.with_file_name("main.rs");
+    let module = path.file_stem()?.to_str()?;
+    let is_test = path.parent()?.ends_with("tests/it") && module != "main";
+    let modules = fs::read_to_string(main).unwrap_or_default();
+    let is_named = modules.lines().any(|line| line == format!("mod {module};"));
+    (is_test && !is_named).then(|| format!("`main.rs` does not say `mod {module};`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn test_that_main_does_not_name_is_a_problem() {
+        let tests = root().join("replicator-core/tests");
+        assert_eq!(forgotten_test(&tests.join("it/ids.rs")), None);
+        assert_eq!(forgotten_test(&tests.join("it/main.rs")), None);
+        assert_eq!(forgotten_test(&tests.join("other/none.rs")), None);
+        assert_eq!(
+            forgotten_test(&tests.join("it/none.rs")).as_deref(),
+            Some("`main.rs` does not say `mod none;`")
+        );
+    }
 
     #[test]
     fn crate_without_its_documents_is_a_problem_and_the_tasks_are_exempt() {

@@ -13,7 +13,6 @@ use replicator_core::testing::contract::{self, BrokenWrite};
 
 use crate::kit::behaviour::{self, Server};
 
-
 async fn holds_on(builder: EmbeddedGlanceBuilder, api: ApiChoice) {
     let glance = builder.start().await;
     let url = glance.url().to_owned();

@@ -10,9 +10,10 @@ use glance_client::testing::{
     ImageView, RequestKind,
 };
 use serde_json::{Value, json};
-use crate::kit::program::{Ran, program, run};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::kit::program::{Ran, program, run};
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";
 const AUTH: &str = "username: alice, password: right, project_name: alpha";

@@ -2,11 +2,11 @@
 //! upload all the same, and it is proven.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use glance_client::testing::{
     At, EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec,
     Profile, RangeSupport, RequestKind, RequestRecord,
 };
+
 use crate::kit::program::{Ran, run};
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";

@@ -1,17 +1,17 @@
 //! The program between embedded Glance servers and temporary archives.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::Path;
 use std::process::Child;
 
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     At, Caller, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, program, run};
 
 fn id(number: u64) -> String {

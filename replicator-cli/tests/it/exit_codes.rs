@@ -2,16 +2,16 @@
 //! has them.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, run};
 
 const NOBODY: &str = "127.0.0.1:1";

@@ -1,13 +1,13 @@
 //! `livecopy` to several targets at once.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::time::{Duration, Instant};
 
 use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec, Profile,
     RequestKind,
 };
+
 use crate::kit::program::{Ran, run};
 
 const LEN: u64 = 6_000_000;

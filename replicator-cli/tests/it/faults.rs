@@ -2,7 +2,6 @@
 //! run heals it.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
+
 use crate::kit::program::{Ran, run};
 
 /// The image that the fault befalls, and one that must not notice.

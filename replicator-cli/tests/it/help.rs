@@ -1,6 +1,5 @@
 //! What `help` and `--version` print.
 
-
 use crate::kit::program::run;
 
 #[test]

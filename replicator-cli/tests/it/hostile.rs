@@ -2,7 +2,6 @@
 //! the memory either.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::thread;
 
@@ -11,6 +10,7 @@ use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use serde_json::{Value, json};
+
 use crate::kit::program::{Ran, run};
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";

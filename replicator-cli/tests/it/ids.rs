@@ -2,12 +2,12 @@
 //! dead, records with leftovers.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
-
 use std::fs;
 
 use glance_client::testing::{
     EmbeddedGlance, ImageContent, ImageSpec, ImageView, Profile, RequestKind,
 };
+
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";

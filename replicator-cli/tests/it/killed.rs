@@ -7,17 +7,17 @@
     reason = "test helpers"
 )]
 
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::kit::background::wait_until;
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, ImageView, Profile};
-use crate::kit::killing::{Target, args, has_skipped, kill_and_finish};
 use serde_json::Value;
-use crate::kit::program::{Ran, run};
 use tempfile::TempDir;
+
+use crate::kit::background::wait_until;
+use crate::kit::killing::{Target, args, has_skipped, kill_and_finish};
+use crate::kit::program::{Ran, run};
 
 const KILLS: u64 = 100;
 /// Makes a run last some hundred milliseconds.

@@ -1,7 +1,6 @@
 //! The program keeps to its limits.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::ops::RangeInclusive;
 use std::process::Stdio;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, RequestKind};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use rustix::process::{Pid, Signal, kill_process};
+
 use crate::kit::program::{Ran, program, run};
 
 const MIB: u64 = 1 << 20;

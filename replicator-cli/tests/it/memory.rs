@@ -2,13 +2,13 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, RequestKind};
+
 use crate::kit::program::{Ran, program, run};
 
 const LIMIT_KIB: u64 = 64 * 1024;

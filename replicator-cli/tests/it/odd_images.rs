@@ -1,7 +1,6 @@
 //! Images that few have: of no bytes, without formats, with data that is not what it should be.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
-
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use glance_client::testing::{
     Caller, EmbeddedGlance, ImageContent, ImageSpec, Profile, RequestKind,
 };
+
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";

@@ -2,12 +2,12 @@
 //! command, and the others go on.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use bytes::Bytes;
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use serde_json::{Value, json};
+
 use crate::kit::program::run;
 
 const GOOD: &str = "20000000-0000-4000-8000-000000000001";

@@ -2,16 +2,16 @@
 //! is left, and whether the next one heals it.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     At, EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec,
     Profile, RequestKind,
 };
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";

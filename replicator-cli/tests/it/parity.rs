@@ -4,12 +4,12 @@
 //! data has the size that is stated.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::Path;
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::{Value, json};
+
 use crate::kit::program::run;
 
 const FIRST: &str = "5dcddce0-cba5-4f18-9cf4-9853c7b207a6";

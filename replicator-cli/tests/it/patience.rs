@@ -2,7 +2,6 @@
 //! and that it does not try again what cannot come right, such as `http://` to a port of TLS.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
+
 use crate::kit::program::{Ran, program, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";

@@ -1,17 +1,17 @@
 //! Where a run reads and writes: right places only, and for their owner alone.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, program, run};
 
 fn id(number: u64) -> String {

@@ -1,12 +1,12 @@
 //! Records at the target: the order in which they are made, and what stays of them.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use serde_json::Value;
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";

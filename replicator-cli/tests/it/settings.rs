@@ -1,11 +1,11 @@
 //! What is set without effect is told: in files, in the environment, for a log that nobody takes.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::Path;
 
 use glance_client::testing::EmbeddedGlance;
+
 use crate::kit::program::{Ran, program, run};
 
 /// Runs `size` of a server without images, with these options and this file.

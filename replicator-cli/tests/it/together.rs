@@ -1,16 +1,16 @@
 //! Two runs at once on the same ends: each image is written by one of them, and both end well.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::kit::background::{spawn, wait_until};
 use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, ImageContent, ImageSpec, ImageView, Profile, RequestKind,
 };
 use serde_json::Value;
+
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, run};
 
 const IMAGES: u64 = 12;

@@ -2,7 +2,6 @@
 //! been changed.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -14,6 +13,7 @@ use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, RequestKind,
 };
 use serde_json::{Value, json};
+
 use crate::kit::program::{Ran, program, run};
 
 fn id(number: u64) -> String {

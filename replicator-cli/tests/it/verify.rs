@@ -1,14 +1,14 @@
 //! Content that is compared: by digests, by reading, in archives.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-
 use std::fs;
 use std::path::Path;
 
-use crate::kit::background::wait_until;
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
+
+use crate::kit::background::wait_until;
 use crate::kit::program::run;
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";

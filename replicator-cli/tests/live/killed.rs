@@ -7,11 +7,11 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::assert_replicated;
-use crate::kit::background::wait_until;
 use crate::images::{Data, bytes, id};
+use crate::kit::background::wait_until;
 use crate::kit::killing::{Target, args, has_skipped, kill_and_finish};
-use crate::server::Server;
 use crate::kit::program::{Ran, run};
+use crate::server::Server;
 
 const KILLS: u64 = 10;
 

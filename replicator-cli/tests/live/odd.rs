@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::kit::background::{spawn, wait_until};
 use crate::images::{bytes, id};
-use crate::server::Server;
+use crate::kit::background::{spawn, wait_until};
 use crate::kit::program::{Ran, run};
+use crate::server::Server;
 
 fn image(number: u32, len: usize, server: &Server) {
     let record = json!({

@@ -1,8 +1,8 @@
 //! Two runs at once on the same real servers.
 
 use crate::kit::background::spawn;
-use crate::server::Server;
 use crate::kit::program::{Ran, run};
+use crate::server::Server;
 use crate::{assert_replicated, killed};
 
 #[test]
