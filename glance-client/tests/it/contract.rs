@@ -1,11 +1,5 @@
 //! The client keeps its contract on the embedded Glance, as it does on real ones
 //! (`tests/live`).
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "test helpers"
-)]
 
 use glance_client::testing::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, RangeSupport};
 use glance_client::{ApiChoice, GlanceEnd};

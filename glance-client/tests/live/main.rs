@@ -1,11 +1,6 @@
 //! The client keeps its contract on real servers; `cargo xtask live` starts them
 //! and runs this.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "test helpers"
-)]
+#![expect(clippy::panic, reason = "test helpers")]
 
 use glance_client::{ApiChoice, ApiVersion};
 

@@ -1,5 +1,11 @@
 //! What the client does on every Glance: run on the embedded one and on real ones
 //! alike, so that the embedded one cannot claim what no real one does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test helpers"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
