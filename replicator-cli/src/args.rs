@@ -26,6 +26,9 @@ pub(crate) use self::words::ProgressMode;
 pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
+    /// How progress is shown on stderr
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 

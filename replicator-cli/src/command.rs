@@ -23,8 +23,8 @@ use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
 use self::size::SizeArgs;
 use self::verify::VerifyArgs;
+use crate::args::CommonArgs;
 use crate::args::config_file::Invocation;
-use crate::args::{CommonArgs, CopyArgs, ProgressMode};
 use crate::error::CliError;
 use crate::exit_code::{self, ExitCode};
 use crate::run::Run;
@@ -96,14 +96,15 @@ impl Command {
         }
     }
 
-    /// Returns how images are copied, of a command that copies.
-    fn copies(&self) -> Option<&CopyArgs> {
-        match self {
-            Self::Dump(args) => Some(&args.copies),
-            Self::Load(args) => Some(&args.copies),
-            Self::Livecopy(args) => Some(&args.copies),
-            Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => None,
-        }
+    /// Returns whether the command changes a target.
+    fn is_writing(&self) -> bool {
+        let dry_run = match self {
+            Self::Dump(args) => args.copies.dry_run,
+            Self::Load(args) => args.copies.dry_run,
+            Self::Livecopy(args) => args.copies.dry_run,
+            Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => true,
+        };
+        !dry_run
     }
 
     /// Returns the directory that `dump` stores images in.
@@ -131,16 +132,14 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
             let what = "start";
             CliError::System { what, source }
         })?;
-    let copies = command.copies();
-    let look = Look::of(copies.map_or(ProgressMode::default(), |copies| copies.progress));
-    let is_writing = copies.is_some_and(|copies| !copies.dry_run);
+    let look = Look::of(common.progress);
     let console = Arc::new(Console::start(look, command.dump_directory()));
     let result = log::start(&common.log, &console).and_then(|()| {
         for warning in &invocation.warnings {
             console.warning(warning);
         }
         runtime.block_on(async {
-            let run = Run::begin(common, &console, is_writing)?;
+            let run = Run::begin(common, &console, command.is_writing())?;
             command.run(&run).await
         })
     });

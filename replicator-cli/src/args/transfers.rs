@@ -9,7 +9,7 @@ use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::timetable::Timetable;
-use super::words::{ProgressMode, format_check, on_id_conflict, verify};
+use super::words::{format_check, on_id_conflict, verify};
 
 /// No server and no disk is faster with more images at a time.
 const MOST_AT_A_TIME: usize = 1000;
@@ -52,10 +52,6 @@ pub(crate) struct CopyArgs {
     /// How a copy is proven
     #[arg(long, value_name = "HOW", default_value = "full", value_parser = verify())]
     pub(crate) verify: Verify,
-
-    /// How progress is shown on stderr
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    pub(crate) progress: ProgressMode,
 
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,

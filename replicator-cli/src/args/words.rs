@@ -75,10 +75,9 @@ pub(super) fn format_check() -> impl TypedValueParser<Value = FormatCheck> {
 }
 
 /// How progress is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
     /// Bars on a terminal, else lines
-    #[default]
     Auto,
     /// Bars; lines where stderr is no terminal
     Bar,
