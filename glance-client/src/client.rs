@@ -74,33 +74,18 @@ impl GlanceClient {
     }
 
     fn listing(&self, used_ids: UsedIds) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        enum State {
-            Begin(Arc<Session>),
-            Under(Arc<Session>, Listing),
-        }
-        async fn next(
-            state: State,
-            used_ids: UsedIds,
-        ) -> Result<Option<(Result<ImageMetadata, Error>, State)>, Error> {
-            let (session, mut listing) = match state {
-                State::Begin(session) => {
-                    let listing = Listing::begin(&session, used_ids).await?;
-                    (session, listing)
-                }
-                State::Under(session, listing) => (session, listing),
-            };
-            let listed = listing.next().await?;
-            let listed = listed.map(|listed| listed.map_err(|bad| session.bad_record(bad)));
-            Ok(listed.map(|listed| (listed, State::Under(session, listing))))
-        }
-        let begin = Some(State::Begin(Arc::clone(&self.0)));
-        stream::unfold(begin, move |state| async move {
-            match next(state?, used_ids).await {
-                Ok(next) => next.map(|(listed, state)| (listed, Some(state))),
+        let listing = Listing::new(Arc::clone(&self.0), used_ids, vec![String::new()]);
+        let session = Arc::clone(&self.0);
+        let listed = stream::unfold(Some(listing), |listing| async move {
+            let mut listing = listing?;
+            match listing.next().await {
+                Ok(listed) => listed.map(|listed| (Ok(listed), Some(listing))),
                 Err(error) => Some((Err(error), None)),
             }
-        })
-        .boxed()
+        });
+        listed
+            .map(move |listed| listed?.map_err(|bad| session.bad_record(bad)))
+            .boxed()
     }
 
     /// Finds one image; `None` if there is none, or the token does not see it.

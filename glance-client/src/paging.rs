@@ -3,7 +3,7 @@
 mod order;
 mod query;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future;
@@ -16,23 +16,45 @@ use crate::Error;
 use crate::api::{Listed, UsedIds};
 use crate::session::Session;
 
-/// All images that the token may see.
+/// The images that the token may see, or those of them that are asked for.
 pub(crate) struct Listing {
+    session: Arc<Session>,
+    used_ids: UsedIds,
+    /// The parts that have yet to be listed, one after the other: each is the end of a query.
+    parts: VecDeque<String>,
     queries: Vec<Query>,
     given_with_capitals: HashSet<ImageId>,
 }
 
 impl Listing {
-    pub(crate) async fn begin(session: &Arc<Session>, used_ids: UsedIds) -> Result<Self, Error> {
-        Ok(Self {
-            queries: Self::queries(session, used_ids).await?,
+    /// Lists the images of each part, of which each has greater ids than the one before.
+    pub(crate) fn new(session: Arc<Session>, used_ids: UsedIds, parts: Vec<String>) -> Self {
+        Self {
+            session,
+            used_ids,
+            parts: parts.into(),
+            queries: Vec::new(),
             given_with_capitals: HashSet::new(),
-        })
+        }
     }
 
-    async fn queries(session: &Arc<Session>, used_ids: UsedIds) -> Result<Vec<Query>, Error> {
-        let views = session.dialect.views(used_ids);
-        let query = |&filter: &_| Query::new(Arc::clone(session), filter);
+    /// Returns the next image of a part, or of the part behind it.
+    pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Error> {
+        loop {
+            if let Some(found) = self.next_of_part().await? {
+                return Ok(Some(found));
+            }
+            let Some(part) = self.parts.pop_front() else {
+                return Ok(None);
+            };
+            self.queries = self.queries(&part).await?;
+        }
+    }
+
+    async fn queries(&self, part: &str) -> Result<Vec<Query>, Error> {
+        let session = &self.session;
+        let views = session.dialect.views(self.used_ids);
+        let query = |view: &&str| Query::new(Arc::clone(session), format!("{view}{part}"));
         let mut best: Vec<Query> = views.queries.iter().map(query).collect();
         if views.fallback.is_empty() {
             return Ok(best);
@@ -59,7 +81,7 @@ impl Listing {
     /// Returns the image with the lowest id of those that are left. Bad records, and ids with
     /// capitals, which servers sort in two ways, have no place in that order, and come as soon as
     /// they are met.
-    pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Error> {
+    async fn next_of_part(&mut self) -> Result<Option<Listed>, Error> {
         loop {
             let empty = self.queries.iter_mut().filter(|query| query.is_empty());
             future::try_join_all(empty.map(Query::fill)).await?;

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! What the real servers do and this one does not: import, locations, metadefs, tasks, `copy_from`,
-//! filters by time, concurrent changes that overwrite each other. Broken headers it does send: a v1 answer
+//! concurrent changes that overwrite each other. Broken headers it does send: a v1 answer
 //! with a line break in a property, or a blank in the name of one, is as unreadable as the real one.
 
 mod caller;

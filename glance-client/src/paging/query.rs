@@ -30,7 +30,7 @@ pub(super) enum Head<'a> {
 /// One query, page by page: while one is read, the next is on its way.
 pub(super) struct Query {
     session: Arc<Session>,
-    filter: &'static str,
+    filter: String,
     images: VecDeque<Listed>,
     next: Option<JoinHandle<Result<Fetched, Error>>>,
     is_finished: bool,
@@ -54,7 +54,7 @@ struct Fetched {
 }
 
 impl Query {
-    pub(super) fn new(session: Arc<Session>, filter: &'static str) -> Self {
+    pub(super) fn new(session: Arc<Session>, filter: String) -> Self {
         Self {
             page_limit: session.page_limit,
             session,
@@ -119,9 +119,9 @@ impl Query {
     }
 
     fn fetch(&self) -> impl Future<Output = Result<Fetched, Error>> + Send + use<> {
-        let (session, filter) = (Arc::clone(&self.session), self.filter);
+        let (session, filter) = (Arc::clone(&self.session), self.filter.clone());
         let (page_limit, marker) = (self.page_limit, self.markers.last().cloned());
-        async move { fetch(&session, filter, page_limit, marker.as_deref()).await }
+        async move { fetch(&session, &filter, page_limit, marker.as_deref()).await }
     }
 
     fn take(&mut self, page: Page) -> Result<(), Error> {
@@ -206,7 +206,7 @@ impl Query {
     fn wrong(&self, what: &str) -> Error {
         let marker = self.markers.last().map(String::as_str);
         let dialect = &self.session.dialect;
-        let request = dialect.list(self.page_limit, self.filter, marker);
+        let request = dialect.list(self.page_limit, &self.filter, marker);
         let error = self.session.http.error(ErrorKind::InvalidAnswer, &request);
         error.with_message(what)
     }

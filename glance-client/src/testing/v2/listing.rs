@@ -7,7 +7,7 @@ use super::super::exchange::Call;
 use super::super::listing::{Order, Query, parse_limit};
 use super::super::record::RecordV2;
 use super::super::reply::{Reply, Stop, refuse};
-use super::super::state::{StoredImage, VISIBILITIES, known};
+use super::super::state::{StoredImage, VISIBILITIES, known, show_micros};
 
 /// What Python's `urlencode` leaves as it is.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -85,7 +85,7 @@ struct Filter<'a> {
     /// `None` where there are no hidden images yet.
     hidden: Option<bool>,
     member_status: &'a str,
-    fields: Vec<(&'a str, Vec<&'a str>)>,
+    fields: Vec<(&'a str, Vec<String>)>,
 }
 
 impl<'a> Filter<'a> {
@@ -120,24 +120,27 @@ impl<'a> Filter<'a> {
                 ("changes-since", _) => {
                     return refuse(400, "Parameter changes-since is no longer available on v2");
                 }
-                ("created_at" | "updated_at" | "size_min" | "size_max", _) => {
+                ("size_min" | "size_max", value) if value.parse::<u64>().is_err() => {
                     return refuse(
                         400,
-                        format!("the embedded Glance does not filter by {name}"),
+                        format!("Cannot convert image size '{value}' to an integer."),
                     );
                 }
                 ("id" | "name" | "status" | "disk_format" | "container_format", value) => {
-                    let set = value
-                        .strip_prefix("in:")
-                        .map(|list| list.split(',').collect());
-                    filter
-                        .fields
-                        .push((name, set.unwrap_or_else(|| vec![value])));
+                    let set = value.strip_prefix("in:").map(elements);
+                    filter.add(name, set.unwrap_or_else(|| vec![value.to_owned()]));
                 }
-                (name, value) => filter.fields.push((name, vec![value])),
+                (name, value) => filter.add(name, vec![value.to_owned()]),
             }
         }
         Ok(filter)
+    }
+
+    /// Of a parameter that is given twice the last counts, but for tags.
+    fn add(&mut self, name: &'a str, accepted: Vec<String>) {
+        self.fields
+            .retain(|(other, _)| *other != name || name == "tag");
+        self.fields.push((name, accepted));
     }
 
     fn keeps(&self, image: &StoredImage) -> bool {
@@ -172,9 +175,15 @@ impl<'a> Filter<'a> {
 }
 
 /// Whether a field of an image has one of these values; unknown fields are properties.
-fn has(image: &StoredImage, field: &str, accepted: &[&str]) -> bool {
-    let any = |value: Option<&str>| value.is_some_and(|value| accepted.contains(&value));
+fn has(image: &StoredImage, field: &str, accepted: &[String]) -> bool {
+    let any = |value: Option<&str>| value.is_some_and(|value| accepted.iter().any(|a| a == value));
+    let all = |test: &dyn Fn(&str) -> bool| accepted.iter().all(|value| test(value));
+    let number = |value: &str| value.parse().unwrap_or(u64::MAX);
     match field {
+        "size_min" => all(&|value| image.size.is_some_and(|size| size >= number(value))),
+        "size_max" => all(&|value| image.size.is_some_and(|size| size <= number(value))),
+        "created_at" => all(&|value| is_in_time(image.created_at, value)),
+        "updated_at" => all(&|value| is_in_time(image.updated_at, value)),
         "id" => any(Some(&image.id)),
         "name" => any(image.name.as_deref()),
         "status" => any(Some(image.status)),
@@ -183,9 +192,45 @@ fn has(image: &StoredImage, field: &str, accepted: &[&str]) -> bool {
         "owner" => any(image.owner.as_deref()),
         "checksum" => any(image.checksum.as_deref()),
         "protected" => any(Some(if image.protected { "true" } else { "false" })),
-        "tag" => accepted
-            .iter()
-            .all(|tag| image.tags.iter().any(|other| other == tag)),
+        "tag" => all(&|tag| image.tags.iter().any(|other| other == tag)),
         property => any(image.properties.get(property).and_then(Option::as_deref)),
+    }
+}
+
+/// The elements of a list behind `in:`, of which some may be in quotes.
+fn elements(list: &str) -> Vec<String> {
+    let mut elements = vec![String::new()];
+    let mut is_quoted = false;
+    for c in list.chars() {
+        match (c, elements.last_mut()) {
+            ('"', _) => is_quoted = !is_quoted,
+            (',', _) if !is_quoted => elements.push(String::new()),
+            (c, Some(last)) => last.push(c),
+            (_, None) => {}
+        }
+    }
+    elements
+}
+
+/// Returns whether a time, of which the database keeps the microseconds, passes `gte:TIME` and such.
+fn is_in_time(micros: u64, filter: &str) -> bool {
+    let (operator, time) = match filter.split_once(':') {
+        Some((operator @ ("gt" | "gte" | "lt" | "lte" | "eq" | "neq"), time)) => (operator, time),
+        _ => ("eq", filter),
+    };
+    let mut time = time.trim_end_matches('Z').to_owned();
+    for (len, rest) in [(10, "T00:00:00"), (19, ".000000")] {
+        if time.len() == len {
+            time.push_str(rest);
+        }
+    }
+    let order = show_micros(micros).cmp(&time);
+    match operator {
+        "gt" => order.is_gt(),
+        "gte" => order.is_ge(),
+        "lt" => order.is_lt(),
+        "lte" => order.is_le(),
+        "neq" => order.is_ne(),
+        _ => order.is_eq(),
     }
 }
