@@ -30,7 +30,7 @@ mod secrets {
 }
 
 use self::end::{End, ParseEndError};
-pub use self::endpoint::{Endpoint, ParseEndpointError};
+pub use self::endpoint::{Endpoint, InvalidEndpoint};
 use self::escape::escaped;
 
 fuzz_target!(|data: &[u8]| {

@@ -114,7 +114,7 @@ impl GlanceClient {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if the image is gone, or is not visible.
-    pub async fn image_data(
+    pub async fn download(
         &self,
         id: &ImageId,
         offset_bytes: u64,

@@ -20,7 +20,7 @@ pub struct Endpoint {
 #[error(
     "{text:?} is no Glance endpoint: {problem} (write HOST:PORT or http(s)://HOST[:PORT][/PATH])"
 )]
-pub struct ParseEndpointError {
+pub struct InvalidEndpoint {
     /// The text, cut to 200 characters, without a password.
     pub text: String,
     /// The problem with it.
@@ -60,9 +60,9 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`ParseEndpointError`] if it is neither.
-    pub fn parse(text: &str) -> Result<Self, ParseEndpointError> {
-        parse(text).map_err(|problem| ParseEndpointError {
+    /// [`InvalidEndpoint`] if it is neither.
+    pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
+        parse(text).map_err(|problem| InvalidEndpoint {
             text: without_user(text).chars().take(200).collect(),
             problem,
         })
@@ -100,7 +100,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl FromStr for Endpoint {
-    type Err = ParseEndpointError;
+    type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)

@@ -27,7 +27,7 @@ pub use auth::{AuthToken, InvalidToken, TokenError, TokenSource};
 pub use client::GlanceClient;
 pub use config::{ApiChoice, ClientConfig};
 pub use download::Download;
-pub use endpoint::{Endpoint, EndpointProblem, ParseEndpointError};
+pub use endpoint::{Endpoint, EndpointProblem, InvalidEndpoint};
 pub use error::{Error, ErrorKind};
 pub use http::Upload;
 pub use limit::{Limits, Rate};

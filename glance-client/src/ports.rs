@@ -64,7 +64,7 @@ impl ImageSource for GlanceEnd {
             let id = id.clone();
             move |error| port_error(error, Operation::ReadData(id.clone()))
         };
-        let download = self.0.image_data(id, offset_bytes).await;
+        let download = self.0.download(id, offset_bytes).await;
         let download = download.map_err(failed.clone())?;
         Ok(download.map(|download| {
             ImageData::new(download.len_bytes, download.chunks.map_err(failed))

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{InvalidPem, ParseEndpointError};
+use crate::{InvalidEndpoint, InvalidPem};
 
 /// A cloud that cannot be reached, or does not let the caller in.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub enum AuthError {
     #[error("{cloud}: the endpoint of the image service cannot be used")]
     Endpoint {
         cloud: String,
-        source: ParseEndpointError,
+        source: InvalidEndpoint,
     },
     /// Keystone does not know the caller, or does not let it in.
     #[error(

@@ -95,7 +95,7 @@ async fn every_status_has_its_kind() {
         ];
         glance.clear_faults();
         glance.fault(FaultOn::any(), answer(status, &headers, body.to_string()));
-        let error = client.image_data(&id(ONE), 0).await.unwrap_err();
+        let error = client.download(&id(ONE), 0).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}");
         assert_eq!(error.status().unwrap().as_u16(), status);
         assert_eq!(error.method().as_str(), "GET");
@@ -239,7 +239,7 @@ async fn an_answer_that_stalls_is_given_up() {
         FaultOn::kind(RequestKind::Download),
         FaultAction::StallResponse(At::Byte(5), None),
     );
-    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let data = client.download(&id(ONE), 0).await.unwrap().unwrap();
     let read: Result<Vec<_>, _> = data.chunks.try_collect().await;
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Stalled);
 }
@@ -249,7 +249,7 @@ async fn a_reader_that_takes_a_rest_is_not_a_server_that_stalls() {
     const LEN: u64 = 8 << 20;
     let (glance, client) = start(Profile::Today).await;
     glance.add_image(ImageSpec::new(ONE).data(ImageContent::zeros(LEN)));
-    let mut data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let mut data = client.download(&id(ONE), 0).await.unwrap().unwrap();
     let first = data.chunks.next().await.unwrap().unwrap();
     tokio::time::sleep(Duration::from_millis(450)).await;
     let rest: Vec<_> = data.chunks.try_collect().await.unwrap();
@@ -268,7 +268,7 @@ async fn an_answer_that_drips_is_given_up() {
     let error = listed.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled);
     assert!(error.to_string().contains("bytes came in"), "{error}");
-    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let data = client.download(&id(ONE), 0).await.unwrap().unwrap();
     let read: Result<Vec<_>, _> = data.chunks.try_collect().await;
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Stalled);
 }
@@ -371,7 +371,7 @@ async fn headers_that_are_none_do_no_harm() {
     glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
     let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
     assert_eq!(found.status, ImageStatus::Active);
-    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let data = client.download(&id(ONE), 0).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     assert_eq!(chunks.concat(), b"01234");
 }
@@ -386,7 +386,7 @@ async fn headers_that_a_property_ends_are_told_and_their_rest_is_not_taken_for_d
          X-Image-Meta-Size: 5\r\n\r\n01234"
     );
     glance.fault(FaultOn::any(), FaultAction::Raw(raw.into()));
-    let error = client.image_data(&id(ONE), 0).await.unwrap_err();
+    let error = client.download(&id(ONE), 0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
     assert!(
         error.to_string().contains("an empty line in its value"),
@@ -404,7 +404,7 @@ async fn an_image_of_more_properties_than_any_has_is_read_through_v1() {
     glance.add_image(image);
     let found = client.find_image(&id(ONE)).await.unwrap().unwrap();
     assert_eq!(found.properties.len(), 1000);
-    let data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+    let data = client.download(&id(ONE), 0).await.unwrap().unwrap();
     assert_eq!(data.len_bytes, Some(10));
 }
 
@@ -428,7 +428,7 @@ async fn a_download_that_is_cut_ends_in_an_error() {
             FaultOn::kind(RequestKind::Download),
             FaultAction::CutResponse(At::Percent(50)),
         );
-        let mut data = client.image_data(&id(ONE), 0).await.unwrap().unwrap();
+        let mut data = client.download(&id(ONE), 0).await.unwrap().unwrap();
         assert_eq!(data.len_bytes, Some(300_000));
         let mut seen = 0;
         let error = loop {
@@ -447,8 +447,8 @@ async fn a_download_that_is_cut_ends_in_an_error() {
 async fn data_that_is_gone_from_the_store_is_none() {
     let (glance, client) = start(Profile::Today).await;
     glance.add_image(ImageSpec::new(ONE).data_gone(1000));
-    assert!(client.image_data(&id(ONE), 0).await.unwrap().is_none());
-    let error = client.image_data(&id(TWO), 0).await.unwrap_err();
+    assert!(client.download(&id(ONE), 0).await.unwrap().is_none());
+    let error = client.download(&id(TWO), 0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -461,7 +461,7 @@ async fn a_partial_answer_that_begins_elsewhere_is_an_error() {
             FaultOn::any(),
             answer(206, &[("content-range", range)], "01234"),
         );
-        let error = client.image_data(&id(ONE), 5).await.unwrap_err();
+        let error = client.download(&id(ONE), 5).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidAnswer, "{range}");
     }
 }

@@ -23,7 +23,7 @@ async fn connect(glance: &EmbeddedGlance, limits: &Limits) -> GlanceClient {
 }
 
 async fn read(client: &GlanceClient, image: u64) -> Vec<u8> {
-    let data = client.image_data(&id(image), 0).await.unwrap().unwrap();
+    let data = client.download(&id(image), 0).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     chunks.concat()
 }
@@ -107,7 +107,7 @@ async fn a_download_that_is_dropped_takes_nothing_from_the_others() {
     glance.add_image(ImageSpec::new(id(1).as_str()).data(data));
     let limits = Limits::default();
     let client = connect(&glance, &limits).await;
-    let open = async || client.image_data(&id(1), 0).await.unwrap().unwrap().chunks;
+    let open = async || client.download(&id(1), 0).await.unwrap().unwrap().chunks;
     let (mut one, mut other) = (open().await, open().await);
     limits.set_download(Rate::per_second(1024.0));
     // The first piece is free, the next one is due in a second.

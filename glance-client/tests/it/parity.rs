@@ -57,7 +57,7 @@ async fn test_rest_errors() {
     ] {
         glance.clear_faults();
         glance.fault(FaultOn::any(), FaultAction::status(status));
-        let error = client.image_data(&id(), 0).await.unwrap_err();
+        let error = client.download(&id(), 0).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}");
         assert_eq!(error.status().map(|s| s.as_u16()), Some(status));
     }
@@ -79,7 +79,7 @@ async fn test_rest_get_image() {
     let (glance, client) = v1_alone().await;
     let content = ImageContent::bytes("THISISTHEIMAGEBODY");
     glance.add_image(ImageSpec::new(ID).data(content));
-    let data = client.image_data(&id(), 0).await.unwrap().unwrap();
+    let data = client.download(&id(), 0).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     assert_eq!(chunks.concat(), b"THISISTHEIMAGEBODY");
 }

@@ -66,7 +66,7 @@ fn image() -> ImageMetadata {
 }
 
 async fn read(client: &GlanceClient, id: &ImageId, offset: u64) -> Option<(u64, Vec<u8>)> {
-    let download = client.image_data(id, offset).await.unwrap()?;
+    let download = client.download(id, offset).await.unwrap()?;
     let chunks: Vec<Bytes> = download.chunks.try_collect().await.unwrap();
     Some((download.offset_bytes, chunks.concat()))
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use glance_client::{Endpoint, ParseEndpointError};
+use glance_client::{Endpoint, InvalidEndpoint};
 
 /// An end, as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum End {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseEndError {
     #[error(transparent)]
-    Endpoint(#[from] ParseEndpointError),
+    Endpoint(#[from] InvalidEndpoint),
     #[error("{text:?} is no Glance endpoint: it is not UTF-8")]
     NotUtf8 { text: String },
     #[error("{text:?} is written like a server, and a directory is wanted")]

@@ -97,7 +97,7 @@ async fn write(client: &GlanceClient, image: &ImageMetadata, data: &'static [u8]
 }
 
 async fn read(client: &GlanceClient, id: &ImageId, offset: u64) -> (u64, Bytes) {
-    let data = client.image_data(id, offset).await.unwrap().unwrap();
+    let data = client.download(id, offset).await.unwrap().unwrap();
     let chunks: Vec<Bytes> = data.chunks.try_collect().await.unwrap();
     (data.offset_bytes, chunks.concat().into())
 }
