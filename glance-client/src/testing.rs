@@ -24,20 +24,24 @@
 //! concurrent changes that overwrite each other. Broken headers it does send: a v1 answer
 //! with a line break in a property, or a blank in the name of one, is as unreadable as the real one.
 
+mod call;
 mod caller;
 mod connection;
 mod content;
+mod ending;
 mod exchange;
 mod fault;
 #[cfg(feature = "cloud")]
 mod keystone;
 mod listing;
 mod log;
+mod pace;
 mod record;
 mod reply;
 mod sending;
 mod server;
 mod settings;
+mod shared;
 mod spec;
 mod state;
 mod v1;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::content::ImageContent;
+use super::ending::{Ending, EndingSlot};
 use super::exchange::answer;
 use super::sending::FLUSH_TIME;
-use super::server::Shared;
 use super::settings::Profile;
+use super::shared::Shared;
 
 /// The quota of properties, each a header in v1, and as many others.
 const MAX_HEADERS: usize = 256;
@@ -26,19 +27,6 @@ const MAX_HEADERS: usize = 256;
 const BACKLOG: u32 = 128;
 /// How long the server reads on after an early answer, so that the answer is not lost.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// How a connection ends once hyper has let go of it.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Reset,
-    Raw(Bytes),
-    RawForever(Bytes, Bytes),
-    /// A head that is no valid HTTP, and the data behind it.
-    BrokenHead(Vec<u8>, ImageContent),
-}
-
-/// Tells the connection how to end; hyper only learns that it does.
-pub(super) type EndingSlot = Arc<Mutex<Option<Ending>>>;
 
 /// Tells the server to go away, or, if it is away, to come back; answered once it has.
 pub(super) type Turn = std::sync::mpsc::Sender<()>;

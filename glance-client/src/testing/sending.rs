@@ -12,8 +12,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body::{Body, Frame};
 
 use super::content::{CHUNK_BYTES, ImageContent};
-use super::exchange::{rest, time_for};
 use super::fault::FaultAction;
+use super::pace::{rest, time_for};
 
 /// Time for what was sent to leave before the connection is closed on it.
 pub(super) const FLUSH_TIME: Duration = Duration::from_millis(30);

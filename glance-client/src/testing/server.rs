@@ -1,9 +1,8 @@
 //! The server itself: start and stop, and what tests ask of it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -13,8 +12,8 @@ use super::connection::{Turn, accept};
 use super::fault::{FaultAction, FaultOn, Faults};
 use super::log::{RequestKind, RequestLog, RequestRecord};
 use super::settings::EmbeddedGlanceBuilder;
+use super::shared::Shared;
 use super::spec::{ImageSpec, ImageView, SpecDigests};
-use super::state::State;
 
 impl EmbeddedGlanceBuilder {
     /// Starts the server on 127.0.0.1, on a thread and runtime of its own.
@@ -236,23 +235,5 @@ impl Drop for EmbeddedGlance {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) settings: EmbeddedGlanceBuilder,
-    pub(super) url: String,
-    /// The tokens that are let in; without a table, everybody is an admin.
-    pub(super) tokens: Mutex<Option<BTreeMap<String, Caller>>>,
-    state: Mutex<State>,
-    pub(super) log: RequestLog,
-    pub(super) faults: Faults,
-}
-
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

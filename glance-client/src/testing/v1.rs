@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::meta::boolean;
-use super::exchange::Call;
+use super::call::Call;
 use super::listing::{Order, parse_limit};
 use super::record::RecordV1;
 use super::reply::{Reply, Stop, refuse, refuse_in_detail};

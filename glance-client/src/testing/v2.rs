@@ -7,7 +7,7 @@ mod members;
 
 use serde_json::{Value, json};
 
-use super::exchange::Call;
+use super::call::Call;
 use super::record::RecordV2;
 use super::reply::{FAILED, Reply, Stop, refuse};
 use super::settings::Profile;

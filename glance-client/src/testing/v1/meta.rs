@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::exchange::Call;
+use super::super::call::Call;
 use super::super::reply::{FAILED, Stop, refuse, refuse_in_detail};
 use super::super::state::{CONTAINER_FORMATS, DISK_FORMATS, StoredImage, known};
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::super::call::{Broken, Call};
 use super::super::content::Stored;
-use super::super::exchange::{Broken, Call};
 use super::super::record::RecordV1;
 use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::state::{StoredImage, is_dashed_uuid};

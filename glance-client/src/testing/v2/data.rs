@@ -1,7 +1,7 @@
 //! Image data in v2: uploads and their ends, downloads and ranges.
 
+use super::super::call::{Broken, Call};
 use super::super::content::{Stored, inspect};
-use super::super::exchange::{Broken, Call};
 use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
 use super::super::settings::RangeSupport;
 use super::super::state::StoredImage;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
-use super::super::exchange::Call;
+use super::super::call::Call;
 use super::super::reply::{FAILED, Stop, refuse, refuse_in_detail};
 use super::super::state::{
     CONTAINER_FORMATS, DISK_FORMATS, StoredImage, VISIBILITIES, is_dashed_uuid, known,

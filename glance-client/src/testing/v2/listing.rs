@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::super::exchange::Call;
+use super::super::call::Call;
 use super::super::listing::{Order, Query, parse_limit};
 use super::super::record::RecordV2;
 use super::super::reply::{Reply, Stop, refuse};

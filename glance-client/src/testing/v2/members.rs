@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::exchange::Call;
+use super::super::call::Call;
 use super::super::reply::{Reply, Stop, refuse};
 use super::super::state::{StoredImage, show_seconds};
 
