@@ -10,6 +10,7 @@ mod metadata;
 mod patch;
 mod property;
 mod record;
+mod selection;
 mod status;
 
 pub use content::{ContentProblem, DataFormat, Inspector};
@@ -25,4 +26,5 @@ pub use record::{
     BadRecord, EarlyV2Record, RecordError, V1Record, V2Record, read_record, to_v1_record,
     to_v2_record, valid_unicode,
 };
+pub use selection::{Selection, Test};
 pub use status::ImageStatus;
