@@ -1,43 +1,53 @@
-//! Measures the product beside what else does the same work, and holds it against figures.
+//! Measures the product, beside its goals and beside an earlier build of itself.
 
 use std::error::Error;
 use std::fs;
+use std::path::PathBuf;
 
-use crate::embedded;
+use crate::embedded::{DEBUG, Profile, RELEASE};
 use crate::shell::{Outcome, cargo, root, run};
 
 mod cases;
 mod contest;
-mod http;
 mod machine;
 mod measure;
-mod peers;
-mod relay;
 mod report;
 mod servers;
 
-use cases::{Bench, Case};
-pub(crate) use relay::Part;
+use cases::{Case, GIB};
 use report::{CaseReport, Report};
 
 /// What is asked of the bench.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Let every contestant run so many times
+    /// Runs of each contestant; the figures are medians of them
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
-    /// Try the bench itself: small sizes, 2 rounds, no meaning
+    /// Try the bench itself: small sizes, debug builds, 2 rounds, no meaning
     #[arg(long)]
     quick: bool,
-    /// Say which cases there are, and run none
+    /// List the cases, and run none
     #[arg(long)]
     list: bool,
+    /// Compare with this other build of the product, in turns, and with nothing else
+    #[arg(long, value_name = "BINARY")]
+    baseline: Option<PathBuf>,
     /// Put the result into docs/performance.md
-    #[arg(long, conflicts_with = "quick")]
+    #[arg(long, conflicts_with_all = ["quick", "baseline"])]
     document: bool,
-    /// The cases to run, by default all
+    /// The cases to run [default: all]
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
+}
+
+/// What all cases are given.
+struct Bench {
+    /// Where everything is kept and written.
+    dir: PathBuf,
+    quick: bool,
+    profile: Profile,
+    /// The product as it is now, and as it was before.
+    products: Vec<PathBuf>,
 }
 
 /// Builds what is measured, runs the cases, and reports.
@@ -49,14 +59,24 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
         return Ok(());
     }
     let cases = chosen(&options.cases)?;
+    let profile = if options.quick { DEBUG } else { RELEASE };
+    profile.build()?;
+    let hashing = ["--package=replicator-core", "--example=hash_speed"];
+    run(cargo(&["build", "--profile", profile.name]).args(hashing))?;
+    let mut products = vec![profile.built("glance-replicator")];
+    if let Some(baseline) = &options.baseline {
+        let baseline = fs::canonicalize(baseline);
+        products.push(baseline.map_err(|error| format!("--baseline: {error}"))?);
+    }
     let bench = Bench {
         dir: root().join("target/bench"),
         quick: options.quick,
+        profile,
+        products,
     };
     fs::create_dir_all(&bench.dir)?;
-    build()?;
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 5 });
-    let mut report = Report::new(machine::describe(&bench.dir), rounds, options.quick);
+    let mut report = Report::new(machine::describe(&bench.dir), rounds);
     for case in cases {
         println!("\n=== {}: {}", case.name, case.what);
         let case = run_case(&bench, &case, rounds);
@@ -65,7 +85,6 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
         report.write(&bench.dir)?;
     }
     bench.clean()?;
-    println!("{}", report.summary());
     if options.document {
         report.document(&root().join("docs/performance.md"))?;
     }
@@ -73,37 +92,45 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Case>, Box<dyn Error>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !cases::ALL.iter().any(|case| case.name == **name))
-    {
+    let known = |name: &&String| cases::ALL.iter().any(|case| case.name == **name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(format!("no such case: {unknown}; --list names them").into());
     }
     let is_chosen = |case: &Case| names.is_empty() || names.iter().any(|name| name == case.name);
     Ok(cases::ALL.into_iter().filter(is_chosen).collect())
 }
 
-fn build() -> Outcome {
-    embedded::build()?;
-    let example = ["--package=replicator-core", "--example=hash_speed"];
-    run(cargo(&["build", "--release"]).args(example))
-}
-
 /// A case that cannot be prepared is reported as well: nothing is left out in silence.
 fn run_case(bench: &Bench, case: &Case, rounds: u32) -> CaseReport {
-    let say = |name: &str, round: u32, what: &str| println!("  {round}  {name}: {what}");
     match (case.contest)(bench) {
-        Ok(contest) => {
-            let measured = contest::hold(contest.contestants, rounds, say);
-            CaseReport::new(
-                case,
-                contest.unit,
-                &measured,
-                &contest.figures,
-                contest.remarks,
-            )
-        }
+        Ok(contest) => CaseReport::new(case, contest.hold(rounds)),
         Err(error) => CaseReport::impossible(case, &error.to_string()),
+    }
+}
+
+impl Bench {
+    /// Removes what takes space; what images hash to is kept.
+    fn clean(&self) -> Outcome {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if ["data", "archive", "written"].contains(&&*name) {
+                cases::remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails unless `bytes` and a GiB more are free below `target`.
+    fn needs_space(&self, bytes: u64) -> Outcome {
+        let disk = rustix::fs::statvfs(&self.dir)?;
+        let free = disk.f_bavail * disk.f_frsize;
+        if free >= bytes + GIB {
+            return Ok(());
+        }
+        let (needed, free, dir) = (bytes / GIB + 1, free / GIB, self.dir.display());
+        Err(format!("{needed} GiB are needed below {dir}, {free} are free").into())
     }
 }
 
@@ -114,13 +141,10 @@ mod tests {
     #[test]
     fn cases_are_chosen_by_name_and_all_by_default() {
         assert_eq!(chosen(&[]).unwrap().len(), cases::ALL.len());
-        let names = ["dump", "tls"].map(str::to_owned);
-        let found: Vec<&str> = chosen(&names)
-            .unwrap()
-            .iter()
-            .map(|case| case.name)
-            .collect();
-        assert_eq!(found, ["tls", "dump"]);
+        let names = ["dump", "transfers"].map(str::to_owned);
+        let found = chosen(&names).unwrap();
+        let found: Vec<&str> = found.iter().map(|case| case.name).collect();
+        assert_eq!(found, ["transfers", "dump"]);
         let error = chosen(&["dumb".to_owned()]).err().unwrap();
         assert_eq!(error.to_string(), "no such case: dumb; --list names them");
     }
@@ -135,6 +159,8 @@ mod tests {
         let bench = Bench {
             dir: root(),
             quick: true,
+            profile: DEBUG,
+            products: Vec::new(),
         };
         let table = run_case(&bench, &case, 1).table();
         assert_eq!(

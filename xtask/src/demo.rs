@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::embedded::{self, Server, built};
+use crate::embedded::{RELEASE, Server};
 use crate::shell::{Outcome, echo, root, run};
 
 const IMAGES: u32 = 12;
@@ -15,7 +15,7 @@ const IMAGE_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Builds what is needed, runs the demonstration, and leaves nothing behind.
 pub(crate) fn run_demo() -> Outcome {
-    embedded::build()?;
+    RELEASE.build()?;
     println!("\nTwo Glance servers: the first has {IMAGES} images of up to {IMAGE_BYTES} bytes.");
     let first = start(IMAGES)?;
     let second = start(0)?;
@@ -23,7 +23,7 @@ pub(crate) fn run_demo() -> Outcome {
 
     let replicator = |arguments: &[&str]| -> Outcome {
         println!();
-        run(Command::new(built("glance-replicator"))
+        run(Command::new(RELEASE.built("glance-replicator"))
             .args(arguments)
             .current_dir(&dir.0))
     };
@@ -35,7 +35,7 @@ pub(crate) fn run_demo() -> Outcome {
 }
 
 fn start(images: u32) -> Result<Server, Box<dyn Error>> {
-    let mut command = embedded::command();
+    let mut command = RELEASE.embedded_glance();
     command.args(["--images", &images.to_string()]);
     command.args(["--image-bytes", &IMAGE_BYTES.to_string()]);
     echo(&command);

@@ -1,4 +1,4 @@
-//! The embedded Glance as a server of its own: the example of glance-client, built for release.
+//! The programs of this workspace that tasks run: the product, and the embedded Glance as a server.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,36 +9,50 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::shell::{Outcome, cargo, root, run};
 
-/// The path of a program that was built for release.
-pub(crate) fn built(name: &str) -> PathBuf {
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target
-        .join("release")
-        .join(name)
-        .with_extension(env::consts::EXE_EXTENSION)
+/// How the programs of this workspace are built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Profile {
+    /// As cargo knows it.
+    pub(crate) name: &'static str,
+    directory: &'static str,
 }
 
-/// Builds the product and the embedded Glance for release.
-pub(crate) fn build() -> Outcome {
-    run(&mut cargo(&[
-        "build",
-        "--release",
-        "--package=replicator-cli",
-    ]))?;
-    let example = [
-        "--package=glance-client",
-        "--features=testing",
-        "--example=embedded_glance",
-    ];
-    run(cargo(&["build", "--release"]).args(example))
-}
+/// What a user runs.
+pub(crate) const RELEASE: Profile = Profile {
+    name: "release",
+    directory: "release",
+};
+/// What is built soonest.
+pub(crate) const DEBUG: Profile = Profile {
+    name: "dev",
+    directory: "debug",
+};
 
-/// A command that starts an embedded Glance on a free port.
-pub(crate) fn command() -> Command {
-    let mut command = Command::new(built("examples/embedded_glance"));
-    command.args(["--port", "0"]);
-    command
+impl Profile {
+    /// Builds the product and the embedded Glance.
+    pub(crate) fn build(self) -> Outcome {
+        let build = ["build", "--profile", self.name];
+        run(cargo(&build).arg("--package=replicator-cli"))?;
+        run(cargo(&build).args([
+            "--package=glance-client",
+            "--features=testing",
+            "--example=embedded_glance",
+        ]))
+    }
+
+    /// The path of a program that was built.
+    pub(crate) fn built(self, name: &str) -> PathBuf {
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let path = root().join(target).join(self.directory).join(name);
+        path.with_extension(env::consts::EXE_EXTENSION)
+    }
+
+    /// A command that starts an embedded Glance on a free port.
+    pub(crate) fn embedded_glance(self) -> Command {
+        let mut command = Command::new(self.built("examples/embedded_glance"));
+        command.args(["--port", "0"]);
+        command
+    }
 }
 
 /// A running server that says where it listens; dropping it stops it.

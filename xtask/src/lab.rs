@@ -34,26 +34,6 @@ pub(crate) fn up_and_empty() -> Outcome {
     shell::run(script("lab").args(["up", "--fresh"]))
 }
 
-/// Starts these servers where they are down, and removes their images.
-pub(crate) fn start_and_empty(names: &[&str]) -> Outcome {
-    quietly(script("lab").args(["up", "--fresh"]).args(names))
-}
-
-/// Stops these servers, and removes their images.
-pub(crate) fn stop_and_wipe(names: &[&str]) -> Outcome {
-    quietly(script("lab").args(["down", "--wipe"]).args(names))
-}
-
-/// Tells whether these servers answer.
-pub(crate) fn are_up(names: &[&str]) -> bool {
-    quietly(script("lab").arg("status").args(names)).is_ok()
-}
-
-/// Runs a command of the lab whose output nobody reads.
-fn quietly(command: &mut Command) -> Outcome {
-    shell::output(command).map(drop)
-}
-
 /// Stops every server.
 pub(crate) fn down() -> Outcome {
     shell::run(script("lab").arg("down"))
@@ -61,7 +41,7 @@ pub(crate) fn down() -> Outcome {
 
 /// Tells whether every server answers.
 pub(crate) fn is_up() -> bool {
-    are_up(&[])
+    shell::output(script("lab").arg("status")).is_ok()
 }
 
 /// Returns the environment of a live test: the servers' URLs, as `GLANCE_LAB_TODAY_ONE`

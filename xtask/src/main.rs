@@ -31,13 +31,6 @@ enum Task {
     /// Measure the product beside what else does the same work: docs/performance.md
     #[cfg(target_os = "linux")]
     Bench(bench::Options),
-    /// A program that the bench runs as a process of its own
-    #[cfg(target_os = "linux")]
-    #[command(hide = true)]
-    BenchPart {
-        #[command(subcommand)]
-        part: bench::Part,
-    },
     /// Check and test everything, as CI does, and install first what is missing for it
     Ci {
         /// Leave out the documentation, the fuzzing and the live suite: what runs before each commit
@@ -84,8 +77,6 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().task {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run_bench(&options),
-        #[cfg(target_os = "linux")]
-        Task::BenchPart { part } => part.run(),
         Task::Ci { fast: false } => ci::full(),
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),

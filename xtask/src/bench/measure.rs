@@ -29,8 +29,8 @@ pub(super) struct Sample {
     pub(super) cpu_seconds: f64,
     /// The peak of resident memory, of several programs the sum.
     pub(super) memory_bytes: f64,
-    /// User and system time of the servers meanwhile, where they are known.
-    pub(super) server_cpu_seconds: Option<f64>,
+    /// User and system time of the servers meanwhile; 0 where there are none.
+    pub(super) server_cpu_seconds: f64,
     /// What else was counted: requests by kind, bytes on disk.
     pub(super) counts: BTreeMap<String, u64>,
 }
