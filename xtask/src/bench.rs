@@ -12,10 +12,14 @@ mod contest;
 mod machine;
 mod measure;
 mod report;
+mod runs;
 mod servers;
 
-use cases::{Case, GIB};
+use cases::Case;
 use report::{CaseReport, Report};
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
 
 /// What is asked of the bench.
 #[derive(clap::Args)]
@@ -116,7 +120,7 @@ impl Bench {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if ["data", "archive", "written"].contains(&&*name) {
-                cases::remove(&entry.path())?;
+                runs::remove(&entry.path())?;
             }
         }
         Ok(())

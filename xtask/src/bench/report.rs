@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::cases::{Case, GIB, MIB};
+use super::cases::Case;
 use super::contest::{Goal, Held, Measured, Spread, Unit, Wanted};
 use super::measure::Sample;
 use super::servers::as_f64;
+use super::{GIB, MIB};
 use crate::shell::Outcome;
 
 /// The line of docs/performance.md below which the bench writes.
