@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::exit_code::Signal;
 use crate::secrets;
 use crate::signals::{self, FirstSignal};
-use crate::ui::Console;
+use crate::ui::{Console, Sink};
 
 /// A command that runs.
 pub(crate) struct Run<'a> {
@@ -24,6 +24,8 @@ pub(crate) struct Run<'a> {
     /// The limits that all clients of the run share.
     pub(crate) limits: Limits,
     pub(crate) console: Arc<Console>,
+    /// Takes the result of the command.
+    pub(crate) sink: Sink,
     signal: FirstSignal,
 }
 
@@ -48,6 +50,7 @@ impl<'a> Run<'a> {
             begun: Instant::now(),
             limits,
             console: Arc::clone(console),
+            sink: Sink,
         })
     }
 

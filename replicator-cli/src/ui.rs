@@ -4,8 +4,12 @@ mod console;
 mod escape;
 pub(crate) mod log;
 mod progress;
+mod row;
+mod sink;
 mod wording;
 
-pub(crate) use self::console::{Console, data, failure};
+pub(crate) use self::console::{Console, failure};
 pub(crate) use self::progress::Look;
-pub(crate) use self::wording::{human_size, named, named_as, verb};
+pub(crate) use self::row::{Row, Text, or_undefined};
+pub(crate) use self::sink::Sink;
+pub(crate) use self::wording::{human_size, named_as, verb};

@@ -6,13 +6,14 @@ use glance_client::cloud::{Details, Named};
 use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
 use replicator_core::Side;
+use serde::Serialize;
 
 use crate::args::TargetArgs;
 use crate::ends::{self, Access, Connected, End};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui;
+use crate::ui::{Row, Text, named_as};
 
 /// How far two clocks may be apart before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -41,11 +42,9 @@ pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, Cli
     let ends = ends.collect::<Result<Vec<_>, CliError>>()?;
     let mut code = ExitCode::Done;
     for (name, end) in &ends {
-        match check(run, &access, end).await {
+        match check(run, &access, name, end).await {
             Ok(facts) => {
-                for line in facts.lines(name) {
-                    ui::data(&line)?;
-                }
+                run.sink.row(&facts)?;
                 if facts.has_bad_records && code == ExitCode::Done {
                     code = ExitCode::ImagesFailed;
                 }
@@ -60,7 +59,7 @@ pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, Cli
     Ok(code)
 }
 
-async fn check(run: &Run<'_>, access: &Access, end: &End) -> Result<Facts, CliError> {
+async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<Facts, CliError> {
     let Connected { client, details } = ends::glance(run, access, end).await?;
     let survey = run.ctx.until_cancelled(client.survey()).await;
     let survey = survey
@@ -69,7 +68,7 @@ async fn check(run: &Run<'_>, access: &Access, end: &End) -> Result<Facts, CliEr
             endpoint: client.endpoint().to_string(),
             source,
         })?;
-    let mut facts = Facts::default();
+    let mut facts = Facts::of(name);
     facts.line("endpoint", client.endpoint().to_string());
     facts.versions(client.version(), &survey);
     facts.caller(details.as_ref());
@@ -77,33 +76,42 @@ async fn check(run: &Run<'_>, access: &Access, end: &End) -> Result<Facts, CliEr
     Ok(facts)
 }
 
-/// Lines for people: what is, and what it means.
-#[derive(Default)]
+/// What an end is, and what would hurt.
+#[derive(Default, Serialize)]
 struct Facts {
+    end: String,
+    #[serde(rename = "facts")]
     lines: Vec<(&'static str, String)>,
     warnings: Vec<String>,
     has_bad_records: bool,
 }
 
+impl Row for Facts {
+    fn text(&self, out: &mut Text) {
+        out.line(&*self.end);
+        for (name, value) in &self.lines {
+            out.line(format!("  {name:<12} {value}"));
+        }
+        for warning in &self.warnings {
+            out.line(format!("  warning: {warning}"));
+        }
+    }
+}
+
 impl Facts {
+    fn of(end: &str) -> Self {
+        Self {
+            end: end.to_owned(),
+            ..Self::default()
+        }
+    }
+
     fn line(&mut self, name: &'static str, value: String) {
         self.lines.push((name, value));
     }
 
     fn warn(&mut self, warning: &str) {
         self.warnings.push(warning.to_owned());
-    }
-
-    fn lines(&self, end: &str) -> Vec<String> {
-        let facts = self.lines.iter();
-        let facts = facts.map(|(name, value)| format!("  {name:<12} {value}"));
-        let warnings = self.warnings.iter();
-        let warnings = warnings.map(|warning| format!("  warning: {warning}"));
-        [end.to_owned()]
-            .into_iter()
-            .chain(facts)
-            .chain(warnings)
-            .collect()
     }
 
     fn versions(&mut self, version: ApiVersion, survey: &Survey) {
@@ -173,7 +181,7 @@ impl Facts {
         };
         self.line("listing", page);
         for bad in &survey.bad_records {
-            let image = ui::named_as(&bad.id, bad.name.as_deref());
+            let image = named_as(&bad.id, bad.name.as_deref());
             self.warn(&format!("image {image} cannot be used: {bad}"));
             self.has_bad_records = true;
         }
@@ -236,25 +244,31 @@ impl Facts {
 mod tests {
     use super::*;
 
+    fn shown(facts: &Facts) -> String {
+        let mut text = Text::default();
+        facts.text(&mut text);
+        text.to_string()
+    }
+
     #[test]
     fn what_would_hurt_is_warned_of() {
-        let mut facts = Facts::default();
+        let mut facts = Facts::of("old:9292");
         facts.versions(ApiVersion::V1, &Survey::default());
         let mut survey = Survey::default();
         survey.date = Some("Thu, 28 Jun 2012 07:20:05 GMT".to_owned());
         survey.has_range = Some(false);
         facts.server(&survey);
         facts.caller(None);
-        let text = facts.lines("old:9292").join("\n");
+        let text = shown(&facts);
         assert!(text.starts_with("old:9292\n  API "), "{text}");
         assert!(text.contains("warning: v1 alone"), "{text}");
         assert!(text.contains("warning: the clocks differ"), "{text}");
         assert!(text.contains("no: a download"), "{text}");
         assert!(text.contains(" s behind ours"), "{text}");
 
-        let mut facts = Facts::default();
+        let mut facts = Facts::of("new:9292");
         facts.clock("its clock", Some(Timestamp::now()));
-        assert_eq!(facts.lines("new:9292")[1], "  its clock    as ours");
+        assert_eq!(shown(&facts), "new:9292\n  its clock    as ours");
         assert!(facts.warnings.is_empty());
     }
 }

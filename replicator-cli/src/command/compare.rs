@@ -4,13 +4,14 @@ use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
 use replicator_core::{Compared, Difference, PortError, Side, compare};
+use serde::Serialize;
 
 use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs};
 use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui;
+use crate::ui::{Row, Text, named_as, or_undefined};
 
 /// Print what a target lacks of the images of a source
 ///
@@ -98,21 +99,18 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
     match &found.difference {
         Difference::Missing => {
             counts.missing += 1;
-            let name = found.name.as_deref().unwrap_or_default();
-            ui::data(&format!(
-                "Image {id} (\"{name}\") entirely missing from the destination"
-            ))
+            let (id, name) = (id.to_string(), found.name.clone());
+            run.sink.row(&Lacking::Image { id, name })
         }
         Difference::Diff(diff) => {
             counts.differ += 1;
             for change in diff.changes() {
-                let target = change.target.as_ref().map(ToString::to_string);
-                ui::data(&format!(
-                    "{id}: field {} differs (source is {}, destination is {})",
-                    change.field,
-                    change.source,
-                    target.as_deref().unwrap_or("undefined"),
-                ))?;
+                run.sink.row(&Lacking::Field {
+                    id: id.to_string(),
+                    field: change.field.to_string(),
+                    source: change.source.to_string(),
+                    target: change.target.as_ref().map(ToString::to_string),
+                })?;
             }
             Ok(())
         }
@@ -120,7 +118,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             counts.damaged += 1;
             let image = match error {
                 PortError::BadRecord(_) => {
-                    format!("image {}: ", ui::named_as(id, found.name.as_deref()))
+                    format!("image {}: ", named_as(id, found.name.as_deref()))
                 }
                 // It names the image.
                 _ => String::new(),
@@ -130,5 +128,41 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// What the target lacks: an image, or the right value of a field.
+#[derive(Serialize)]
+#[serde(tag = "lacking", rename_all = "snake_case")]
+enum Lacking {
+    Image {
+        id: String,
+        name: Option<String>,
+    },
+    Field {
+        id: String,
+        field: String,
+        source: String,
+        target: Option<String>,
+    },
+}
+
+impl Row for Lacking {
+    fn text(&self, out: &mut Text) {
+        out.line(match self {
+            Self::Image { id, name } => {
+                let name = name.as_deref().unwrap_or_default();
+                format!("Image {id} (\"{name}\") entirely missing from the destination")
+            }
+            Self::Field {
+                id,
+                field,
+                source,
+                target,
+            } => {
+                let target = or_undefined(target.as_ref());
+                format!("{id}: field {field} differs (source is {source}, destination is {target})")
+            }
+        });
     }
 }

@@ -1,78 +1,186 @@
 //! `--dry-run`: prints a plan.
 
 use replicator_core::{Action, Plan, PlannedImage, Reason, TargetId, Verb};
+use serde::Serialize;
 
 use crate::error::CliError;
 use crate::run::Run;
-use crate::ui::{self, named};
+use crate::ui::{self, Row, Text, human_size, named_as, or_undefined};
 
-/// Prints what would be done, an image a line, and the totals.
-pub(crate) fn print(run: &Run<'_>, verb: Verb, plan: &Plan) -> Result<(), CliError> {
+/// Prints what would be done, an image a line, and the totals; of one of several targets, its name
+/// before that.
+pub(super) fn print(
+    run: &Run<'_>,
+    verb: Verb,
+    target: Option<&str>,
+    plan: &Plan,
+) -> Result<(), CliError> {
+    if let Some(target) = target {
+        run.sink.row(&OfTarget { target })?;
+    }
     for planned in &plan.images {
         if run.ctx.is_cancelled() {
             return Err(run.interrupted());
         }
-        ui::data(&line(planned))?;
+        run.sink.row(&Planned::from(planned))?;
     }
-    let count = |is_it: fn(&Action) -> bool| {
-        let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
-        planned.count()
-    };
-    let bytes = plan.total_bytes();
-    let left = match plan.left.len() {
-        0 => String::new(),
-        count => format!(", {count} left to another run"),
-    };
-    ui::data(&format!(
-        "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
-        ui::verb(verb),
-        count(|action| matches!(action, Action::Copy)),
-        ui::human_size(bytes),
-        count(|action| matches!(action, Action::CreateRecord)),
-        count(|action| matches!(action, Action::UpdateMetadata(_))),
-        plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
-        plan.skipped,
-        plan.failures.len(),
-    ))?;
+    run.sink.row(&Totals::new(verb, plan))?;
     run.console.summary("nothing was changed (--dry-run)");
     Ok(())
 }
 
-fn line(planned: &PlannedImage) -> String {
-    let image = &planned.image;
-    let action = match &planned.action {
-        Action::Copy => "copy",
-        Action::Check => "read",
-        Action::CreateRecord => "write metadata",
-        Action::UpdateMetadata(_) => "update",
-        _ => "write",
-    };
-    let reason = match planned.reason {
-        Reason::Missing => "missing".to_owned(),
-        Reason::DataMissing => "data missing".to_owned(),
-        Reason::Unread => "to be proven".to_owned(),
-        _ => "metadata differs".to_owned(),
-    };
-    let size = match (&planned.action, image.size) {
-        (Action::Copy, Some(size)) => format!(" {size} bytes"),
-        (Action::Copy, None) => " of unknown size".to_owned(),
-        _ => String::new(),
-    };
-    let changes = match &planned.action {
-        Action::UpdateMetadata(diff) => {
-            let changes = diff.changes().iter().map(|change| {
-                let target = change.target.as_ref().map(ToString::to_string);
-                let target = target.as_deref().unwrap_or("undefined");
-                format!("{} from {target} to {}", change.field, change.wanted())
-            });
-            format!(": {}", changes.collect::<Vec<_>>().join(", "))
+/// The target that the next rows are about.
+#[derive(Serialize)]
+struct OfTarget<'a> {
+    target: &'a str,
+}
+
+impl Row for OfTarget<'_> {
+    fn text(&self, out: &mut Text) {
+        out.line(format!("{}:", self.target));
+    }
+}
+
+/// What would be done with an image, and why.
+#[derive(Serialize)]
+struct Planned {
+    action: &'static str,
+    reason: &'static str,
+    id: String,
+    name: Option<String>,
+    /// Its other id at the target, where it is known.
+    target_id: Option<String>,
+    /// Why it would get a new id there.
+    new_id: Option<String>,
+    size: Option<u64>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    field: String,
+    found: Option<String>,
+    wanted: String,
+}
+
+impl From<&PlannedImage> for Planned {
+    fn from(planned: &PlannedImage) -> Self {
+        let (target_id, new_id) = match &planned.target_id {
+            TargetId::Other(id) => (Some(id.to_string()), None),
+            TargetId::New(problem) => (None, Some(problem.to_string())),
+            _ => (None, None),
+        };
+        let changes = match &planned.action {
+            Action::UpdateMetadata(diff) => diff.changes(),
+            _ => &[],
+        };
+        let changes = changes.iter().map(|change| Change {
+            field: change.field.to_string(),
+            found: change.target.as_ref().map(ToString::to_string),
+            wanted: change.wanted().to_string(),
+        });
+        Self {
+            action: match &planned.action {
+                Action::Copy => COPY,
+                Action::Check => "read",
+                Action::CreateRecord => "write metadata",
+                Action::UpdateMetadata(_) => "update",
+                _ => "write",
+            },
+            reason: match planned.reason {
+                Reason::Missing => "missing",
+                Reason::DataMissing => "data missing",
+                Reason::Unread => "to be proven",
+                _ => "metadata differs",
+            },
+            id: planned.image.id.to_string(),
+            name: planned.image.name.clone(),
+            target_id,
+            new_id,
+            size: planned.image.size,
+            changes: changes.collect(),
         }
-        _ => String::new(),
-    };
-    let id = match &planned.target_id {
-        TargetId::Other(id) => format!(" as {id}"),
-        TargetId::New(problem) => format!(" under a new id, since {problem}"),
-        _ => String::new(),
-    };
-    format!("{action} ({reason}) {}{id}{size}{changes}", named(image))
+    }
+}
+
+const COPY: &str = "copy";
+
+impl Row for Planned {
+    fn text(&self, out: &mut Text) {
+        let id = match (&self.target_id, &self.new_id) {
+            (Some(id), _) => format!(" as {id}"),
+            (None, Some(problem)) => format!(" under a new id, since {problem}"),
+            (None, None) => String::new(),
+        };
+        let size = match self.size {
+            _ if self.action != COPY => String::new(),
+            Some(size) => format!(" {size} bytes"),
+            None => " of unknown size".to_owned(),
+        };
+        let changes = self.changes.iter().map(|change| {
+            let found = or_undefined(change.found.as_ref());
+            format!("{} from {found} to {}", change.field, change.wanted)
+        });
+        let changes = match changes.collect::<Vec<_>>().join(", ") {
+            changes if changes.is_empty() => changes,
+            changes => format!(": {changes}"),
+        };
+        let (action, reason) = (self.action, self.reason);
+        let image = named_as(&self.id, self.name.as_deref());
+        out.line(format!("{action} ({reason}) {image}{id}{size}{changes}"));
+    }
+}
+
+/// How many images would be done what with.
+#[derive(Serialize)]
+struct Totals {
+    verb: &'static str,
+    copied: usize,
+    bytes: u64,
+    recorded: usize,
+    updated: usize,
+    unchanged: u64,
+    skipped: u64,
+    failed: usize,
+    left: usize,
+}
+
+impl Totals {
+    fn new(verb: Verb, plan: &Plan) -> Self {
+        let count = |is_it: fn(&Action) -> bool| {
+            let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
+            planned.count()
+        };
+        Self {
+            verb: ui::verb(verb),
+            copied: count(|action| matches!(action, Action::Copy)),
+            bytes: plan.total_bytes(),
+            recorded: count(|action| matches!(action, Action::CreateRecord)),
+            updated: count(|action| matches!(action, Action::UpdateMetadata(_))),
+            unchanged: plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
+            skipped: plan.skipped,
+            failed: plan.failures.len(),
+            left: plan.left.len(),
+        }
+    }
+}
+
+impl Row for Totals {
+    fn text(&self, out: &mut Text) {
+        let left = match self.left {
+            0 => String::new(),
+            count => format!(", {count} left to another run"),
+        };
+        out.line(format!(
+            "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
+            self.verb,
+            self.copied,
+            human_size(self.bytes),
+            self.recorded,
+            self.updated,
+            self.unchanged,
+            self.skipped,
+            self.failed,
+        ));
+    }
 }

@@ -15,7 +15,6 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui;
 
 /// What is copied from where to where, and how.
 pub(super) struct Job<'a> {
@@ -49,10 +48,8 @@ pub(super) async fn replicate(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, 
     let planned = ends.plan(verb, &*source, targets).await?;
     if job.copies.dry_run {
         for (target, plan) in &planned {
-            if ends.are_several {
-                ui::data(&format!("{}:", target.name))?;
-            }
-            dry_run::print(run, verb, plan)?;
+            let name = ends.are_several.then_some(&*target.name);
+            dry_run::print(run, verb, name, plan)?;
         }
         let failures = planned.iter().flat_map(|(_, plan)| &plan.failures);
         return Ok(ends.exit_code(failures, 0));

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 
 use replicator_core::{Side, size};
+use serde::Serialize;
 
 use crate::args::TargetArgs;
 use crate::ends::{self, Access, End, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui;
+use crate::ui::{Row, Text, human_size};
 
 /// Sum up the active images of a server
 ///
@@ -29,15 +30,30 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let total = size(&run.ctx, &*end.images)
         .await
         .map_err(|error| run.listing_failed(error))?;
-    ui::data(&format!(
-        "Total size is {} bytes ({}) across {} images",
-        total.total_bytes,
-        ui::human_size(total.total_bytes),
-        total.images
-    ))?;
+    run.sink.row(&Total {
+        bytes: total.total_bytes,
+        images: total.images,
+    })?;
     Ok(if total.failed == 0 {
         ExitCode::Done
     } else {
         ExitCode::ImagesFailed
     })
+}
+
+/// The size of an end.
+#[derive(Serialize)]
+struct Total {
+    bytes: u64,
+    images: u64,
+}
+
+impl Row for Total {
+    fn text(&self, out: &mut Text) {
+        let Self { bytes, images } = self;
+        let human = human_size(*bytes);
+        out.line(format!(
+            "Total size is {bytes} bytes ({human}) across {images} images"
+        ));
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use replicator_core::{ImageError, Side, TargetIds, VerifyBy, verify};
+use serde::Serialize;
 
 use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs};
 use crate::ends::{self, Access, End, Opening, Taken};
@@ -13,7 +14,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui;
+use crate::ui::{Row, Text};
 
 /// Compare the content of images, by their digests or by reading them
 ///
@@ -87,16 +88,16 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());
     }
-    for id in &report.missing {
-        ui::data(&format!("{id}: missing"))?;
-    }
-    for id in &report.unverifiable {
-        ui::data(&format!(
-            "{id}: unverifiable: no digest that both ends state"
-        ))?;
-    }
-    for failure in &report.failures {
-        ui::data(&format!("{}: failed", failure.id))?;
+    let missing = report
+        .missing
+        .iter()
+        .map(|id| (id.to_string(), Problem::Missing));
+    let unverifiable = report.unverifiable.iter();
+    let unverifiable = unverifiable.map(|id| (id.to_string(), Problem::Unverifiable));
+    let failed = report.failures.iter();
+    let failed = failed.map(|failure| (failure.id.clone(), Problem::Failed));
+    for (id, problem) in missing.chain(unverifiable).chain(failed) {
+        run.sink.row(&NotVerified { id, problem })?;
     }
     let how = match by {
         VerifyBy::Stated => "same digest on record",
@@ -118,4 +119,33 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     } else {
         ExitCode::ImagesFailed
     })
+}
+
+/// An image that is not known to be the same at both ends.
+#[derive(Serialize)]
+struct NotVerified {
+    id: String,
+    problem: Problem,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Problem {
+    /// The target does not have it with data.
+    Missing,
+    /// There is no digest that both ends state.
+    Unverifiable,
+    /// Its content is wrong, or could not be read.
+    Failed,
+}
+
+impl Row for NotVerified {
+    fn text(&self, out: &mut Text) {
+        let problem = match self.problem {
+            Problem::Missing => "missing",
+            Problem::Unverifiable => "unverifiable: no digest that both ends state",
+            Problem::Failed => "failed",
+        };
+        out.line(format!("{}: {problem}", self.id));
+    }
 }

@@ -1,7 +1,7 @@
-//! The terminal: data goes to stdout, everything else to stderr.
+//! What goes to stderr: progress, problems, summaries, and the log if it goes nowhere else.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +15,6 @@ use super::progress::{Look, Progress};
 use super::wording::{self, Lines, Weight, Wording};
 use crate::advice::hint;
 use crate::error::CliError;
-
-/// Writes a line of data to stdout. Where nobody reads any more, [`CliError::NoReader`] ends the
-/// command: it has not seen all, so it must not sum up.
-pub(crate) fn data(line: &str) -> Result<(), CliError> {
-    match writeln!(io::stdout(), "{}", escaped(line)) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(CliError::NoReader),
-        Err(source) => {
-            let what = "write to stdout";
-            Err(CliError::System { what, source })
-        }
-    }
-}
 
 /// Writes what ended the command, why, and what can be done about it.
 pub(crate) fn failure(error: &CliError) {

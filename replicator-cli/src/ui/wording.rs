@@ -12,6 +12,7 @@ use replicator_core::{
 };
 
 use super::escape::escaped;
+use super::row::or_undefined;
 use crate::advice::hint;
 
 /// The target of what is shown on the terminal, too. On stderr it would be there
@@ -274,7 +275,7 @@ pub(crate) fn verb(verb: Verb) -> &'static str {
 }
 
 /// An image's id and name.
-pub(crate) fn named(image: &ImageMetadata) -> String {
+pub(super) fn named(image: &ImageMetadata) -> String {
     format!("{} ({})", image.id, of_name(image.name.as_deref()))
 }
 
@@ -345,8 +346,7 @@ fn left_out(names: &BTreeSet<String>, reason: LeftOut) -> String {
 
 fn not_kept(diff: &MetadataDiff) -> String {
     let changes = diff.changes().iter().map(|change| {
-        let target = change.target.as_ref().map(ToString::to_string);
-        let target = target.as_deref().unwrap_or("undefined");
+        let target = or_undefined(change.target.as_ref());
         format!("{} (it is {target}, not {})", change.field, change.source)
     });
     changes.collect::<Vec<_>>().join(", ")
