@@ -2,10 +2,7 @@
 //! them, made by an applier that shares no code with it.
 #![no_main]
 
-use glance_model::{
-    DoNotReplicate, ImageMetadata, MetadataDiff, TargetForm, V2Record, Visibility, json_patch,
-    to_v2_record,
-};
+use glance_model::{Omit, ImageMetadata, MetadataDiff, TargetForm, Visibility, v2};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
 
@@ -44,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     let target = read(&record);
 
     let diff = between(&source, &target);
-    let patch = json_patch(&diff);
+    let patch = v2::patch(&diff);
     apply(&mut record, &patch);
     let updated = read(&record);
 
@@ -61,13 +58,13 @@ fuzz_target!(|data: &[u8]| {
 
 /// An image in the form that v2 holds.
 fn held(json: &[u8]) -> Option<ImageMetadata> {
-    let V2Record(image) = serde_json::from_slice(json).ok()?;
+    let v2::Record(image) = serde_json::from_slice(json).ok()?;
     Some(FORM.of(image))
 }
 
 /// What the server says of an image.
 fn record_of(image: &ImageMetadata) -> Map<String, Value> {
-    let Value::Object(mut record) = to_v2_record(image) else {
+    let Value::Object(mut record) = v2::record(image) else {
         unreachable!("a record is an object");
     };
     record.insert("status".into(), json!(image.status.as_str()));
@@ -79,12 +76,12 @@ fn record_of(image: &ImageMetadata) -> Map<String, Value> {
 
 fn read(record: &Map<String, Value>) -> ImageMetadata {
     let json = Value::Object(record.clone()).to_string();
-    let V2Record(image) = serde_json::from_str(&json).expect("was written");
+    let v2::Record(image) = serde_json::from_str(&json).expect("was written");
     image
 }
 
 fn between(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
-    MetadataDiff::between(source, target, &DoNotReplicate::default())
+    MetadataDiff::between(source, target, &Omit::default())
 }
 
 /// RFC 6902 as far as Glance has it: `add` sets, `replace` sets what is there,

@@ -1,7 +1,7 @@
 //! A metadata file as it may lie in an archive of a stranger.
 #![no_main]
 
-use glance_model::{ImageMetadata, TargetForm, V2Record};
+use glance_model::{ImageMetadata, TargetForm, v2};
 use libfuzzer_sys::fuzz_target;
 use replicator_fs::{metadata_from_json, metadata_to_json};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 fuzz_target!(|data: &[u8]| {
     let file = metadata_from_json(data);
     // What a server says goes into such a file as well.
-    let record = serde_json::from_slice(data).map(|V2Record(image)| image);
+    let record = serde_json::from_slice(data).map(|v2::Record(image)| image);
     for image in [file, record].into_iter().flatten() {
         leads_back(&image);
     }

@@ -4,10 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use glance_model::{
-    DoNotReplicate, ImageMetadata, MetadataDiff, TargetForm, from_headers, to_headers,
-    update_headers,
-};
+use glance_model::{Omit, ImageMetadata, MetadataDiff, TargetForm, v1};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,30 +22,30 @@ fuzz_target!(|data: &[u8]| {
 /// What v1 holds of an image with these headers.
 fn held(text: &str) -> Option<ImageMetadata> {
     let lines = text.split('\n').filter_map(|line| line.split_once(':'));
-    let _ = from_headers(lines.clone());
+    let _ = v1::from_headers(lines.clone());
 
     let headers = lines
         .map(|(name, value)| (name, value.trim_matches([' ', '\t'])))
         .filter(|(name, value)| can_be_sent(name, value));
-    let held = TargetForm::V1.of(from_headers(headers).ok()?);
+    let held = TargetForm::V1.of(v1::from_headers(headers).ok()?);
     assert_eq!(TargetForm::V1.of(held.clone()), held);
     Some(held)
 }
 
 fn headers_lead_back(mut image: ImageMetadata) {
-    let headers = to_headers(&image);
+    let headers = v1::headers(&image);
     forget_what_is_not_sent(&mut image);
     let read = read(headers.clone(), &image);
     assert_eq!(read, image);
-    assert_eq!(to_headers(&read), headers);
+    assert_eq!(v1::headers(&read), headers);
 }
 
 fn an_update_leaves_nothing_to_do(source: &ImageMetadata, mut target: ImageMetadata) {
-    let between = |target| MetadataDiff::between(source, target, &DoNotReplicate::default());
+    let between = |target| MetadataDiff::between(source, target, &Omit::default());
     let diff = between(&target);
     // The server keeps what a PUT does not name.
-    let mut headers: BTreeMap<_, _> = to_headers(&target).into_iter().collect();
-    headers.extend(update_headers(&diff));
+    let mut headers: BTreeMap<_, _> = v1::headers(&target).into_iter().collect();
+    headers.extend(v1::update_headers(&diff));
     let updated = read(headers, &target);
 
     let left = between(&updated).writable();
@@ -70,7 +67,7 @@ fn read(
     headers.push(("x-image-meta-status".into(), image.status.to_string()));
     let headers = headers.iter().map(|(name, value)| (&**name, &**value));
     // An empty header is null to the server.
-    TargetForm::V1.of(from_headers(headers).expect("was written"))
+    TargetForm::V1.of(v1::from_headers(headers).expect("was written"))
 }
 
 /// RFC 9110, 5.5 and 5.6.2: a token, and text without control characters and

@@ -1,9 +1,7 @@
 //! The record of an image as a server with v2, or v1's listing, may send it.
 #![no_main]
 
-use glance_model::{
-    ImageMetadata, TargetForm, V1Record, V2Record, Visibility, to_v1_record, to_v2_record,
-};
+use glance_model::{ImageMetadata, TargetForm, Visibility, v1, v2};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -53,8 +51,8 @@ const REFUSED: [&str; 19] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let v1 = serde_json::from_slice(data).map(|V1Record(image)| image);
-    let v2 = serde_json::from_slice(data).map(|V2Record(image)| image);
+    let v1 = serde_json::from_slice(data).map(|v1::Record(image)| image);
+    let v2 = serde_json::from_slice(data).map(|v2::Record(image)| image);
     for image in [v1, v2].into_iter().flatten() {
         for form in FORMS {
             let held = form.of(image.clone());
@@ -67,8 +65,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn v1_record_leads_back(image: ImageMetadata) {
     let mut held = TargetForm::V1.of(image);
-    let json = to_v1_record(&held).to_string();
-    let V1Record(read) = serde_json::from_str(&json).expect("was written");
+    let json = v1::record(&held).to_string();
+    let v1::Record(read) = serde_json::from_str(&json).expect("was written");
     (held.hash_algo, held.hash_value) = (None, None);
     assert_eq!(read, held, "{json}");
 }
@@ -79,7 +77,7 @@ fn v2_record_leads_back(image: ImageMetadata) {
     held.visibility = held
         .visibility
         .filter(|visibility| *visibility != Visibility::NotPublic);
-    let mut sent = to_v2_record(&held);
+    let mut sent = v2::record(&held);
     for (name, value) in sent.as_object().expect("a record") {
         assert!(!REFUSED.contains(&name.as_str()), "{sent}");
         assert!(value.is_string() || SENT.contains(&name.as_str()), "{sent}");
@@ -87,7 +85,7 @@ fn v2_record_leads_back(image: ImageMetadata) {
     }
     sent["status"] = Value::from(held.status.as_str());
     let json = sent.to_string();
-    let V2Record(read) = serde_json::from_str(&json).expect("was written");
+    let v2::Record(read) = serde_json::from_str(&json).expect("was written");
     (held.size, held.virtual_size, held.checksum) = (None, None, None);
     (held.hash_algo, held.hash_value) = (None, None);
     (held.created_at, held.updated_at, held.deleted_at) = (None, None, None);

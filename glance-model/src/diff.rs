@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::record::property_text;
-use crate::{BaseProperty, DoNotReplicate, ImageMetadata, Scalar, TargetForm, Visibility};
+use crate::{BaseProperty, ImageMetadata, Omit, Scalar, TargetForm, Visibility};
 
 /// A part of an image's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,11 +118,7 @@ impl MetadataDiff {
     /// What servers set themselves (times, `virtual_size`, `os_hash_*`) is not
     /// compared, and size and checksum only where both sides state them.
     #[must_use]
-    pub fn between(
-        source: &ImageMetadata,
-        target: &ImageMetadata,
-        filter: &DoNotReplicate,
-    ) -> Self {
+    pub fn between(source: &ImageMetadata, target: &ImageMetadata, filter: &Omit) -> Self {
         let mut diff = Self::default();
         if source.status != target.status && !filter.contains("status") {
             diff.push(
@@ -160,12 +156,7 @@ impl MetadataDiff {
         diff
     }
 
-    fn properties(
-        &mut self,
-        source: &ImageMetadata,
-        target: &ImageMetadata,
-        filter: &DoNotReplicate,
-    ) {
+    fn properties(&mut self, source: &ImageMetadata, target: &ImageMetadata, filter: &Omit) {
         let of_users = source.other.iter();
         let of_users = of_users.filter(|(name, _)| !filter.contains(name));
         let texts = source.properties.iter();
@@ -245,7 +236,7 @@ impl MetadataDiff {
             surplus.filter(|(name, text)| !text.is_empty() && property(&wanted, name).is_none());
         let surplus: Vec<String> = surplus.map(|(name, _)| name.clone()).collect();
         wanted.null_properties.extend(surplus);
-        let mut diff = Self::between(&wanted, found, &DoNotReplicate::nothing());
+        let mut diff = Self::between(&wanted, found, &Omit::nothing());
         diff.changes.retain(|change| change.field != Field::Tags);
         if wanted.tags != found.tags {
             // Without those of the target, which would be joined with them.
@@ -319,7 +310,8 @@ impl MetadataDiff {
                         FieldValue::Flag(flag) => Scalar::Flag(*flag),
                         FieldValue::Tags(_) => continue,
                     };
-                    metadata.set(*property, Some(value));
+                    // A value of another type is none that a target could have taken.
+                    let _: Result<_, crate::WrongType> = metadata.set(*property, Some(value));
                 }
                 _ => {}
             }
@@ -398,7 +390,7 @@ mod tests {
     }
 
     fn diff(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
-        MetadataDiff::between(source, target, &DoNotReplicate::default())
+        MetadataDiff::between(source, target, &Omit::default())
     }
 
     /// As in the Python tool: only what the source has and the target lacks matters.
@@ -503,7 +495,7 @@ mod tests {
         let mut source = with(&[("frog", "1")]);
         source.owner = Some("acme".into());
         source.status = ImageStatus::Queued;
-        let filter = DoNotReplicate::parse("owner,properties,status").unwrap();
+        let filter = Omit::parse("owner,properties,status").unwrap();
         assert!(MetadataDiff::between(&source, &image(), &filter).is_empty());
     }
 }

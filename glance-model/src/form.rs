@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::patch::can_be_patched;
 use crate::property::Names;
 use crate::record::property_text;
-use crate::{BaseProperty, ImageMetadata, Scalar, Visibility};
+use crate::v2::can_be_patched;
+use crate::{BaseProperty, ImageMetadata, Scalar, Visibility, WrongType};
 
 /// The longest header line that Glance 15.0.2 takes, in bytes: `max_header_line` is
 /// 16384, and the line break counts.
@@ -133,7 +133,7 @@ fn in_v1(mut metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageM
             let line = text.get(..text.floor_char_boundary(255)).unwrap_or(text);
             let line = one_line(line).into_owned();
             // In one line it may be one of v1's words for nothing.
-            metadata.set(property, Some(Scalar::Text(&line)));
+            let _: Result<_, WrongType> = metadata.set(property, Some(Scalar::Text(&line)));
         }
     }
     other_as_properties(&mut metadata);

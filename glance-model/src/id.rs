@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// The letters keep their case, since Glance keeps it, and ids are ordered by
 /// byte, as Glance lists them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ImageId(Box<str>);
+pub struct ImageId([u8; 36]);
 
 /// The text is no UUID of the form `8-4-4-4-12`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,20 +31,18 @@ impl ImageId {
     /// with dashes after the 8th, 12th, 16th and 20th.
     pub fn parse(text: &str) -> Result<Self, ParseImageIdError> {
         let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
-        let is_id = text.len() == 36
-            && text.bytes().enumerate().all(|(at, byte)| {
-                if is_dash(at) {
-                    byte == b'-'
-                } else {
-                    byte.is_ascii_hexdigit()
-                }
-            });
-        if is_id {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseImageIdError {
+        let is_id = text.bytes().enumerate().all(|(at, byte)| {
+            if is_dash(at) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        });
+        match <[u8; 36]>::try_from(text.as_bytes()) {
+            Ok(bytes) if is_id => Ok(Self(bytes)),
+            _ => Err(ParseImageIdError {
                 text: text.chars().take(100).collect(),
-            })
+            }),
         }
     }
 
@@ -53,30 +51,31 @@ impl ImageId {
     /// they were small. Ids without any are in the same order everywhere.
     #[must_use]
     pub fn has_capitals(&self) -> bool {
-        self.0.bytes().any(|byte| byte.is_ascii_uppercase())
+        self.0.iter().any(u8::is_ascii_uppercase)
     }
 
     /// Stands where an id has yet to be read.
     pub(crate) fn nil() -> Self {
-        Self("00000000-0000-0000-0000-000000000000".into())
+        Self(*b"00000000-0000-0000-0000-000000000000")
     }
 
     /// The id as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Always right, since all bytes are ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -98,7 +97,7 @@ impl TryFrom<String> for ImageId {
 
 impl From<ImageId> for String {
     fn from(id: ImageId) -> Self {
-        id.0.into()
+        id.as_str().to_owned()
     }
 }
 

@@ -77,6 +77,11 @@ impl NoData {
     }
 }
 
+/// A value is not of the type of its property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value is not of the type of its property")]
+pub struct WrongType;
+
 impl ImageMetadata {
     /// Starts the metadata of an image about which nothing else is known.
     #[must_use]
@@ -149,12 +154,17 @@ impl ImageMetadata {
 
     /// Sets a base property from whatever form a server or a file gave it in.
     ///
-    /// Returns whether the value was of the property's type; if it was not,
-    /// nothing has changed.
-    pub fn set(&mut self, property: BaseProperty, value: Option<Scalar<'_>>) -> bool {
+    /// # Errors
+    ///
+    /// [`WrongType`] if the value is not of the property's type; nothing has changed then.
+    pub fn set(
+        &mut self,
+        property: BaseProperty,
+        value: Option<Scalar<'_>>,
+    ) -> Result<(), WrongType> {
         let Some(value) = value.filter(|value| !is_null(property, *value)) else {
             self.clear(property);
-            return true;
+            return Ok(());
         };
         match property.kind() {
             Kind::Number => as_number(value).map(|n| self.put_number(property, Some(n))),
@@ -171,7 +181,15 @@ impl ImageMetadata {
                 Some(())
             }
         }
-        .is_some()
+        .ok_or(WrongType)
+    }
+
+    /// Takes a base property over from another image.
+    pub fn clone_base(&mut self, property: BaseProperty, other: &Self) {
+        // Its value is of the property's type, since it was one.
+        if self.set(property, other.get(property)).is_err() {
+            self.clear(property);
+        }
     }
 
     /// Forgets a base property.
@@ -229,6 +247,14 @@ impl ImageMetadata {
             self.size = None;
         }
     }
+}
+
+/// Reads v1's `is_public`, in the forms that any other flag has.
+pub(crate) fn read_flag(value: Scalar<'_>) -> Result<Option<bool>, WrongType> {
+    if is_null(BaseProperty::Visibility, value) {
+        return Ok(None);
+    }
+    as_flag(value).map(Some).ok_or(WrongType)
 }
 
 fn is_null(property: BaseProperty, value: Scalar<'_>) -> bool {
@@ -351,8 +377,9 @@ mod tests {
         });
         for case in cases {
             let mut image = image();
-            assert!(
+            assert_eq!(
                 image.set(case.property, Some(case.given)),
+                Ok(()),
                 "{:?}",
                 case.given
             );
@@ -364,12 +391,36 @@ mod tests {
     fn a_value_of_another_type_is_refused_and_changes_nothing() {
         let mut image = image();
         image.min_ram = Some(7);
-        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("much"))));
-        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Text("5.5"))));
-        assert!(!image.set(BaseProperty::MinRam, Some(Scalar::Flag(true))));
-        assert!(!image.set(BaseProperty::Protected, Some(Scalar::Number(7))));
-        assert!(!image.set(BaseProperty::Protected, Some(Scalar::Text("maybe"))));
-        assert!(!image.set(BaseProperty::Visibility, Some(Scalar::Text("odd"))));
+        assert!(
+            image
+                .set(BaseProperty::MinRam, Some(Scalar::Text("much")))
+                .is_err()
+        );
+        assert!(
+            image
+                .set(BaseProperty::MinRam, Some(Scalar::Text("5.5")))
+                .is_err()
+        );
+        assert!(
+            image
+                .set(BaseProperty::MinRam, Some(Scalar::Flag(true)))
+                .is_err()
+        );
+        assert!(
+            image
+                .set(BaseProperty::Protected, Some(Scalar::Number(7)))
+                .is_err()
+        );
+        assert!(
+            image
+                .set(BaseProperty::Protected, Some(Scalar::Text("maybe")))
+                .is_err()
+        );
+        assert!(
+            image
+                .set(BaseProperty::Visibility, Some(Scalar::Text("odd")))
+                .is_err()
+        );
         assert_eq!(image.min_ram, Some(7));
     }
 
@@ -383,7 +434,7 @@ mod tests {
                 Kind::Visibility => Scalar::Text("shared"),
                 Kind::Text | Kind::Time => Scalar::Text("text"),
             };
-            assert!(image.set(*property, Some(value)), "{property:?}");
+            assert_eq!(image.set(*property, Some(value)), Ok(()), "{property:?}");
             assert_eq!(image.get(*property), Some(value), "{property:?}");
             image.clear(*property);
             assert_eq!(image.get(*property), None, "{property:?}");

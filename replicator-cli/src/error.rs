@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use glance_client::cloud::{AuthError, AuthErrorKind};
 use glance_client::{ErrorKind, InvalidToken};
-use glance_model::FilterError;
+use glance_model::OmitError;
 use replicator_core::{FailureKind, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
@@ -33,7 +33,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("what is to be left out cannot be")]
-    Filter(#[from] FilterError),
+    Filter(#[from] OmitError),
     #[error("--{option} cannot be used")]
     Token {
         option: &'static str,
@@ -126,7 +126,7 @@ mod tests {
             (listing(denied), 4),
             (listing(unusable), 1),
             (CliError::Syslog, 1),
-            (CliError::Filter(FilterError::Id), 2),
+            (CliError::Filter(OmitError::Id), 2),
             (CliError::Interrupted(Signal::Interrupt), 130),
             (CliError::Interrupted(Signal::Terminate), 143),
         ] {

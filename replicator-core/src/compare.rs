@@ -1,6 +1,6 @@
 //! What the copies at a target lack.
 
-use glance_model::{BadRecord, DoNotReplicate, ImageMetadata, MetadataDiff};
+use glance_model::{BadRecord, ImageMetadata, MetadataDiff, Omit};
 
 use crate::list::pairs::{ListingError, MergedListing, Next};
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
@@ -45,7 +45,7 @@ pub struct Comparison<'a> {
     ctx: &'a RunContext,
     listing: MergedListing,
     target: &'a dyn ImageTarget,
-    filter: &'a DoNotReplicate,
+    filter: &'a Omit,
     compared: u64,
 }
 
@@ -57,7 +57,7 @@ pub fn compare<'a>(
     ctx: &'a RunContext,
     source: &dyn ImageSource,
     target: &'a dyn ImageTarget,
-    filter: &'a DoNotReplicate,
+    filter: &'a Omit,
     target_ids: TargetIds,
 ) -> Comparison<'a> {
     Comparison {

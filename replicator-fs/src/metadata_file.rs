@@ -12,9 +12,7 @@ mod tests;
 use std::io::Read as _;
 use std::path::Path;
 
-use glance_model::{
-    ImageId, ImageMetadata, NoData, TargetForm, V1Record, to_v1_record, valid_unicode,
-};
+use glance_model::{ImageId, ImageMetadata, NoData, TargetForm, v1, valid_unicode};
 use serde_json::{Map, Value};
 
 use crate::ArchiveError;
@@ -93,7 +91,7 @@ pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Erro
     let mut beside_v1 = record.get_mut(EXTENSION);
     let mut take = |key| beside_v1.as_mut()?.get_mut(key).map(Value::take);
     let (extension, no_data) = (take(IN_V2), take(NO_DATA));
-    let mut metadata = serde_json::from_value::<V1Record>(record)?.0;
+    let mut metadata = serde_json::from_value::<v1::Record>(record)?.0;
     metadata.no_data = no_data.and_then(|reason| NoData::parse(reason.as_str()?));
     if let Some(Value::Object(extension)) = extension {
         extension::add_to(&mut metadata, extension);
@@ -106,7 +104,7 @@ pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Erro
 #[must_use]
 pub fn metadata_to_json(metadata: &ImageMetadata) -> Vec<u8> {
     let plain = TargetForm::V1.of(metadata.clone());
-    let mut record = to_v1_record(&plain);
+    let mut record = v1::record(&plain);
     let mut beside_v1 = Map::new();
     let extension = extension::of(metadata, &plain);
     if !extension.is_empty() {

@@ -1,10 +1,7 @@
 //! Images v1.
 
 use async_trait::async_trait;
-use glance_model::{
-    ImageId, ImageMetadata, MetadataDiff, RecordError, TargetForm, V1Record, from_headers,
-    to_headers, update_headers,
-};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, RecordError, TargetForm, v1};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
@@ -35,7 +32,7 @@ struct InvalidHeader {
 /// The answer to a POST or PUT.
 #[derive(Deserialize)]
 struct Written {
-    image: V1Record,
+    image: v1::Record,
 }
 
 #[async_trait]
@@ -69,7 +66,7 @@ impl Dialect for V1 {
     }
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {
-        let page = Page::read::<V1Record>(body)?;
+        let page = Page::read::<v1::Record>(body)?;
         // There is no link to the next page, and a short page proves nothing.
         Ok(Page {
             next: Next::Unsaid,
@@ -130,7 +127,7 @@ impl Dialect for V1 {
     ) -> Result<ImageMetadata, Error> {
         let request = without_data(Request::new(Method::POST, "/v1/images"));
         let left_out = ["status", "deleted", "size", "checksum"];
-        let headers = without(&left_out, to_headers(metadata));
+        let headers = without(&left_out, v1::headers(metadata));
         let request = with_headers(http, request, headers)?;
         let answer = http.send(&request).await.map_err(duplicate)?;
         written(http, &request, &metadata.id, answer).await
@@ -143,7 +140,7 @@ impl Dialect for V1 {
         data: Upload,
     ) -> Result<ImageMetadata, Error> {
         let request = with_data(Request::new(Method::POST, "/v1/images"));
-        let request = with_headers(http, request, to_headers(metadata))?;
+        let request = with_headers(http, request, v1::headers(metadata))?;
         let answer = http.upload(&request, data).await.map_err(duplicate)?;
         written(http, &request, &metadata.id, answer).await
     }
@@ -155,7 +152,7 @@ impl Dialect for V1 {
         data: Upload,
     ) -> Result<ImageMetadata, Error> {
         let request = with_data(Request::new(Method::PUT, path(&metadata.id)));
-        let headers = without(&["id", "status", "deleted"], to_headers(metadata));
+        let headers = without(&["id", "status", "deleted"], v1::headers(metadata));
         let request = with_headers(http, request, headers)?;
         let answer = http.upload(&request, data).await?;
         written(http, &request, &metadata.id, answer).await
@@ -169,7 +166,7 @@ impl Dialect for V1 {
     ) -> Result<ImageMetadata, Error> {
         let request = without_data(Request::new(Method::PUT, path(id)));
         let request = request.header(PURGE, HeaderValue::from_static("False"));
-        let request = with_headers(http, request, update_headers(diff))?;
+        let request = with_headers(http, request, v1::update_headers(diff))?;
         let answer = http.send(&request).await?;
         written(http, &request, id, answer).await
     }
@@ -186,7 +183,7 @@ fn shown(headers: &HeaderMap) -> Result<ImageMetadata, RecordError> {
         .filter(|(name, _)| name.as_str().starts_with(META))
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect();
-    from_headers(texts.iter().map(|(name, value)| (*name, &**value)))
+    v1::from_headers(texts.iter().map(|(name, value)| (*name, &**value)))
 }
 
 async fn written(

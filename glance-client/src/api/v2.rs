@@ -1,10 +1,7 @@
 //! Images v2.
 
 use async_trait::async_trait;
-use glance_model::{
-    EarlyV2Record, ImageId, ImageMetadata, MetadataDiff, TargetForm, V2Record, json_patch,
-    to_v2_record,
-};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm, v2};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
@@ -39,9 +36,9 @@ impl V2 {
         answer: Answer,
     ) -> Result<ImageMetadata, Error> {
         let image = if self.has_hidden() {
-            answer.json::<V2Record>().await?.into()
+            answer.json::<v2::Record>().await?.into()
         } else {
-            answer.json::<EarlyV2Record>().await?.into()
+            answer.json::<v2::EarlyRecord>().await?.into()
         };
         about(http, request, id, image)
     }
@@ -82,9 +79,9 @@ impl Dialect for V2 {
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {
         if self.has_hidden() {
-            Page::read::<V2Record>(body)
+            Page::read::<v2::Record>(body)
         } else {
-            Page::read::<EarlyV2Record>(body)
+            Page::read::<v2::EarlyRecord>(body)
         }
     }
 
@@ -141,7 +138,7 @@ impl Dialect for V2 {
         metadata: &ImageMetadata,
     ) -> Result<ImageMetadata, Error> {
         let request = Request::new(Method::POST, self.listing());
-        let request = request.json("application/json", &to_v2_record(metadata));
+        let request = request.json("application/json", &v2::record(metadata));
         let answer = http.send(&request).await.map_err(duplicate)?;
         self.record(http, &request, &metadata.id, answer).await
     }
@@ -184,7 +181,7 @@ impl Dialect for V2 {
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, Error> {
         let media_type = "application/openstack-images-v2.1-json-patch";
-        let request = Request::new(Method::PATCH, path(id)).json(media_type, &json_patch(diff));
+        let request = Request::new(Method::PATCH, path(id)).json(media_type, &v2::patch(diff));
         let answer = http.send(&request).await?;
         self.record(http, &request, id, answer).await
     }

@@ -796,7 +796,7 @@ mod ports {
 
     use super::*;
     use glance_client::GlanceEnd;
-    use glance_model::DoNotReplicate;
+    use glance_model::Omit;
     use replicator_core::{FailureKind, ImageData, ImageSource as _, ImageTarget as _, PortError};
 
     async fn start_end(profile: Profile) -> (EmbeddedGlance, GlanceEnd) {
@@ -936,7 +936,7 @@ mod ports {
         ] {
             assert_eq!(view.field(name), Some(&value), "{name}");
         }
-        let filter = DoNotReplicate::default();
+        let filter = Omit::default();
         let diff = glance_model::MetadataDiff::between(&image, &written, &filter);
         let published = end.update_metadata(&written, &diff).await.unwrap();
         assert_eq!(published.visibility, image.visibility);

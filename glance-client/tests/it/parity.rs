@@ -8,7 +8,7 @@ use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient, Upload};
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, MetadataDiff, V1Record};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Omit, v1};
 use serde_json::json;
 
 const ID: &str = "5dcddce0-cba5-4f18-9cf4-9853c7b207a6";
@@ -42,7 +42,7 @@ fn img_response_active(body: &[u8], checksum: &str) -> ImageMetadata {
             "image_location": "ubuntu-bucket/oneiric-server-cloudimg-amd64-vmlinuz-generic.manifest.xml",
         },
     });
-    serde_json::from_value::<V1Record>(record).unwrap().into()
+    serde_json::from_value::<v1::Record>(record).unwrap().into()
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn test_rest_add_image_meta() {
     glance.clear_requests();
     let mut wanted = current.clone();
     wanted.properties.insert("frog".into(), "1".into());
-    let diff = MetadataDiff::between(&wanted, &current, &DoNotReplicate::default());
+    let diff = MetadataDiff::between(&wanted, &current, &Omit::default());
     client.update(&id(), &diff).await.unwrap();
     let requests = glance.requests();
     let puts: Vec<_> = requests.iter().filter(|r| r.method == "PUT").collect();

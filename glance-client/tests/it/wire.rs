@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile, RequestRecord};
 use glance_client::{ApiVersion, AuthToken, ClientConfig, Endpoint, GlanceClient, Upload};
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
 use serde_json::json;
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
@@ -391,7 +391,7 @@ fn change(current: &ImageMetadata) -> MetadataDiff {
     let mut wanted = current.clone();
     wanted.min_ram = Some(128);
     wanted.properties.insert("a".into(), "\u{65e5}".into());
-    MetadataDiff::between(&wanted, current, &DoNotReplicate::default())
+    MetadataDiff::between(&wanted, current, &Omit::default())
 }
 
 #[tokio::test]

@@ -45,8 +45,8 @@ impl BadRecord {
     }
 }
 
-/// Reads the record of one image, a [`V1Record`](crate::V1Record) or a
-/// [`V2Record`](crate::V2Record).
+/// Reads the record of one image, a [`V1Record`](crate::v1::Record) or a
+/// [`V2Record`](crate::v2::Record).
 ///
 /// Of an image that is gone, the id and the status are enough.
 ///
@@ -136,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{V1Record, V2Record};
+    use crate::{v1, v2};
 
     const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
 
@@ -212,7 +212,7 @@ mod tests {
             ("[1, 2]".to_owned(), "", None, "sequence"),
             ("{}".to_owned(), "", None, "without a valid id"),
         ] {
-            for read in [read_record::<V1Record>, read_record::<V2Record>] {
+            for read in [read_record::<v1::Record>, read_record::<v2::Record>] {
                 let bad = read(&record).unwrap_err();
                 assert_eq!((&*bad.id, bad.name.as_deref()), (id, name), "{record}");
                 assert!(bad.problem.contains(problem), "{record}: {bad}");
@@ -221,18 +221,18 @@ mod tests {
         }
         // v1 has no field of that name.
         let record = json!({"id": ID, "status": "active", "visibility": "odd"}).to_string();
-        let bad = read_record::<V2Record>(&record).unwrap_err();
+        let bad = read_record::<v2::Record>(&record).unwrap_err();
         assert!(bad.problem.contains("visibility of \"odd\""), "{bad}");
-        assert!(read_record::<V1Record>(&record).is_ok());
+        assert!(read_record::<v1::Record>(&record).is_ok());
     }
 
     #[test]
     fn of_an_image_that_is_gone_the_id_is_enough() {
         let record = json!({"id": ID, "status": "deleted", "size": -5}).to_string();
-        let image = read_record::<V1Record>(&record).unwrap();
+        let image = read_record::<v1::Record>(&record).unwrap();
         assert_eq!(image.status, ImageStatus::Deleted);
         let record = json!({"id": "829dda38", "status": "killed"}).to_string();
-        assert!(read_record::<V1Record>(&record).unwrap_err().is_burnt);
+        assert!(read_record::<v1::Record>(&record).unwrap_err().is_burnt);
     }
 
     #[test]

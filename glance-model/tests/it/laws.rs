@@ -3,9 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use glance_model::{
-    BaseProperty, DoNotReplicate, ImageId, ImageMetadata, ImageStatus, Inspector, MetadataDiff,
-    Scalar, TargetForm, V1Record, V2Record, Visibility, from_headers, json_patch, to_headers,
-    to_v1_record, to_v2_record, update_headers,
+    BaseProperty, ImageId, ImageMetadata, ImageStatus, Inspector, MetadataDiff, Omit, Scalar,
+    TargetForm, Visibility, v1, v2,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -56,7 +55,7 @@ prop_compose! {
 }
 
 fn between(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
-    MetadataDiff::between(source, target, &DoNotReplicate::default())
+    MetadataDiff::between(source, target, &Omit::default())
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -93,7 +92,7 @@ proptest! {
     #[test]
     fn a_v1_record_leads_back_to_what_v1_can_say(image in image()) {
         let held = TargetForm::V1.of(image);
-        let record: V1Record = serde_json::from_value(to_v1_record(&held)).unwrap();
+        let record: v1::Record = serde_json::from_value(v1::record(&held)).unwrap();
         prop_assert_eq!(record.0, held);
     }
 
@@ -101,9 +100,9 @@ proptest! {
     fn a_v2_record_leads_back_to_what_a_client_may_send(image in image()) {
         let mut held = TargetForm::V2 { hidden: true }.of(image);
         held.visibility = held.visibility.filter(|v| *v != Visibility::NotPublic);
-        let mut sent = to_v2_record(&held);
+        let mut sent = v2::record(&held);
         sent["status"] = json!(held.status.as_str());
-        let record: V2Record = serde_json::from_value(sent).unwrap();
+        let record: v2::Record = serde_json::from_value(sent).unwrap();
         (held.size, held.checksum) = (None, None);
         prop_assert_eq!(record.0, held);
     }
@@ -113,8 +112,8 @@ proptest! {
         let mut held = TargetForm::V1.of(image);
         held.status = ImageStatus::Active;
         if held.size == Some(0) { held.checksum = None; }
-        let headers = to_headers(&held);
-        let read = from_headers(headers.iter().map(|(name, value)| (&**name, &**value))).unwrap();
+        let headers = v1::headers(&held);
+        let read = v1::from_headers(headers.iter().map(|(name, value)| (&**name, &**value))).unwrap();
         prop_assert_eq!(TargetForm::V1.of(read), held);
     }
 
@@ -155,12 +154,12 @@ proptest! {
 
     #[test]
     fn what_is_filtered_is_neither_sent_nor_different(source in image(), target in image()) {
-        let filter = DoNotReplicate::parse(
+        let filter = Omit::parse(
             "name owner visibility protected os_hidden min_disk min_ram tags properties status size checksum",
         ).unwrap();
         prop_assert!(MetadataDiff::between(&source, &target, &filter).is_empty());
         let filtered = filter.apply(source.clone());
-        prop_assert_eq!(to_v2_record(&filtered), json!({"id": ID}));
+        prop_assert_eq!(v2::record(&filtered), json!({"id": ID}));
         prop_assert_eq!(filtered.size, source.size);
     }
 
@@ -174,10 +173,10 @@ proptest! {
             MetadataDiff::to_restore(&source_in_v2, &target_in_v2),
         ] {
             let (diff, _) = diff.updatable(form);
-            let patch = json_patch(&diff);
+            let patch = v2::patch(&diff);
             prop_assert_eq!(patch.as_array().unwrap().len(), diff.changes().len());
         }
-        let headers = update_headers(&between(&TargetForm::V1.of(source), &TargetForm::V1.of(target)));
+        let headers = v1::update_headers(&between(&TargetForm::V1.of(source), &TargetForm::V1.of(target)));
         for (name, _) in headers {
             prop_assert!(name.starts_with("x-image-meta-"), "{}", name);
         }
@@ -185,18 +184,18 @@ proptest! {
 
     #[test]
     fn no_json_makes_a_record_panic(value in any_json()) {
-        let _ = serde_json::from_value::<V1Record>(value.clone());
-        let _ = serde_json::from_value::<V2Record>(value);
+        let _ = serde_json::from_value::<v1::Record>(value.clone());
+        let _ = serde_json::from_value::<v2::Record>(value);
     }
 
     #[test]
     fn no_text_makes_a_reader_panic(text in ".{0,60}", name in ".{0,20}") {
         let _ = ImageId::parse(&text);
-        let _ = DoNotReplicate::parse(&text);
-        let _ = from_headers([("x-image-meta-id", ID), (&name, &text)]);
+        let _ = Omit::parse(&text);
+        let _ = v1::from_headers([("x-image-meta-id", ID), (&name, &text)]);
         let mut image = ImageMetadata::new(ImageId::parse(ID).unwrap(), ImageStatus::parse(&text));
         for property in BaseProperty::ALL {
-            image.set(*property, Some(Scalar::Text(&text)));
+            let _ = image.set(*property, Some(Scalar::Text(&text)));
         }
     }
 

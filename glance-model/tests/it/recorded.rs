@@ -2,20 +2,18 @@
 //! 15.0.2 of 2017, which serves one image through v2.5 and through v1.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use glance_model::{
-    DoNotReplicate, ImageMetadata, MetadataDiff, TargetForm, V1Record, V2Record, from_headers,
-};
+use glance_model::{ImageMetadata, MetadataDiff, Omit, TargetForm, v1, v2};
 
 fn v1(json: &str) -> ImageMetadata {
-    serde_json::from_str::<V1Record>(json).unwrap().into()
+    serde_json::from_str::<v1::Record>(json).unwrap().into()
 }
 
 fn v2(json: &str) -> ImageMetadata {
-    serde_json::from_str::<V2Record>(json).unwrap().into()
+    serde_json::from_str::<v2::Record>(json).unwrap().into()
 }
 
 fn between(source: &ImageMetadata, target: &ImageMetadata) -> MetadataDiff {
-    MetadataDiff::between(source, target, &DoNotReplicate::default())
+    MetadataDiff::between(source, target, &Omit::default())
 }
 
 #[test]
@@ -45,7 +43,7 @@ fn the_same_image_on_old_and_new_servers_compares_equal() {
 fn headers_say_the_same_as_the_listing() {
     let head = include_str!("fixtures/v1-2017-head.txt");
     let headers = head.lines().filter_map(|line| line.split_once(": "));
-    let mut from_head = from_headers(headers).unwrap();
+    let mut from_head = v1::from_headers(headers).unwrap();
     from_head.other.clear();
     let listed = v1(include_str!("fixtures/v1-2017-head.json"));
     assert_eq!(from_head, listed);

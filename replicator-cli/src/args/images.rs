@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use glance_model::{DoNotReplicate, FilterError};
+use glance_model::{Omit, OmitError};
 
 /// What is omitted of a record.
 #[derive(clap::Args, Debug)]
@@ -25,9 +25,9 @@ pub(crate) struct OmitArgs {
 }
 
 impl OmitArgs {
-    pub(crate) fn filter(&self) -> Result<DoNotReplicate, FilterError> {
+    pub(crate) fn filter(&self) -> Result<Omit, OmitError> {
         let patterns = self.drop_property.iter().map(String::as_str);
-        DoNotReplicate::parse(&self.dontreplicate)?.dropping(patterns)
+        Omit::parse(&self.dontreplicate)?.with_patterns(patterns)
     }
 }
 

@@ -210,7 +210,7 @@ fn options(run: &Run<'_>, job: &Job<'_>) -> Result<ReplicateOptions, CliError> {
     options.retry.retries = run.common.servers.retries;
     options.retry.max_time = run.common.servers.retry_max_time();
     options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    options.do_not_replicate = copies.omit.filter()?;
+    options.omit = copies.omit.filter()?;
     options.verify = copies.verify;
     if copies.metaonly.metaonly {
         options.data = DataPolicy::MetadataOnly;

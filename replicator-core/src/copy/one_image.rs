@@ -184,7 +184,7 @@ impl Writer<'_> {
         let existing = planned.existing.clone().unwrap_or_else(|| image.clone());
         match read_back(&**self.target, image, &existing).await {
             Ok(_) => {
-                let filter = &self.options.do_not_replicate;
+                let filter = &self.options.omit;
                 let diff = MetadataDiff::between(image, &existing, filter).writable();
                 if diff.is_empty() {
                     return Ok(Done::Unchanged);

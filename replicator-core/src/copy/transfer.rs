@@ -311,7 +311,7 @@ impl Transfer<'_> {
     /// An image that is there is the same one, as far as sizes and digests tell.
     fn check_content(&self, found: &ImageMetadata) -> Result<(), ImageError> {
         let found = self.target.form().of(found.clone());
-        let filter = &self.options.do_not_replicate;
+        let filter = &self.options.omit;
         let diff = MetadataDiff::between(self.image, &found, filter);
         if diff.is_of_content() {
             return Err(ImageError::DifferentContent(diff));

@@ -105,7 +105,7 @@ impl Update<'_> {
 
     fn diff(&self, found: &ImageMetadata) -> (MetadataDiff, BTreeSet<String>) {
         let form = self.target.form();
-        MetadataDiff::between(self.image, found, &self.options.do_not_replicate).updatable(form)
+        MetadataDiff::between(self.image, found, &self.options.omit).updatable(form)
     }
 
     /// Sends an update, again if the target is out of reach: it says the same however

@@ -53,7 +53,7 @@ impl Decider<'_> {
             };
         };
 
-        let diff = MetadataDiff::between(&image, &existing, &self.options.do_not_replicate);
+        let diff = MetadataDiff::between(&image, &existing, &self.options.omit);
         if existing.is_active() {
             if has_data && diff.is_of_content() {
                 return self.other_content(image, diff);

@@ -102,7 +102,7 @@ impl Plan {
             }
         };
         let created_at = source.created_at.clone();
-        let (image, not_held) = form.wanted(options.do_not_replicate.apply(source));
+        let (image, not_held) = form.wanted(options.omit.apply(source));
         let existing = existing.map(|existing| form.of(existing));
         let skipped = image.clone();
         let is_kept = existing.as_ref().is_some_and(ImageMetadata::is_active);

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{DoNotReplicate, TargetForm};
+use glance_model::{Omit, TargetForm};
 
 use crate::port::{IdMap, ImageTarget, Stage, TargetIds};
 use crate::run::retry::RetryPolicy;
@@ -34,7 +34,7 @@ pub enum FormatCheck {
 #[non_exhaustive]
 pub struct ReplicateOptions {
     /// What is neither compared nor sent.
-    pub do_not_replicate: DoNotReplicate,
+    pub omit: Omit,
     /// Whether data is copied.
     pub data: DataPolicy,
     /// How many images are written at a time with their data.
@@ -63,7 +63,7 @@ pub struct ReplicateOptions {
 impl Default for ReplicateOptions {
     fn default() -> Self {
         Self {
-            do_not_replicate: DoNotReplicate::default(),
+            omit: Omit::default(),
             data: DataPolicy::default(),
             transfers: const { NonZeroUsize::new(4).unwrap() },
             checkers: const { NonZeroUsize::new(8).unwrap() },

@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, TargetForm};
 
 use super::{active_image, random_id};
 use crate::port::{FailureKind, ImageData, ImageTarget, Operation, PortError};
@@ -150,7 +150,7 @@ pub async fn record_has_no_data_and_takes_it_later(target: &dyn ImageTarget) {
 
 /// After an update nothing differs any more, and what was not named stays.
 pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
-    let filter = DoNotReplicate::default();
+    let filter = Omit::default();
     let mut image = active_image(b"x");
     image.properties.insert("stays".into(), "here".into());
     image.properties.insert("changes".into(), "old".into());

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{
-    DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, TargetForm, Visibility,
 };
 
 use crate::port::{
@@ -199,7 +199,7 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         }
         let mut public = updated.clone();
         public.visibility = Some(Visibility::Public);
-        let diff = MetadataDiff::between(&public, &updated, &DoNotReplicate::nothing());
+        let diff = MetadataDiff::between(&public, &updated, &Omit::nothing());
         self.inner.update_metadata(&updated, &diff).await
     }
 }

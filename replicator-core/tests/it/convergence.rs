@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::{DoNotReplicate, ImageMetadata, ImageStatus, TargetForm, Visibility};
+use glance_model::{ImageMetadata, ImageStatus, Omit, TargetForm, Visibility};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use replicator_core::testing::{MemoryImages, active_image};
@@ -77,7 +77,7 @@ async fn check(images: Vec<(ImageMetadata, Bytes)>, form: TargetForm) {
         let report = replicate(&ctx, from, to, planned, &options).await;
         assert!(report.failures.is_empty(), "{:?}", report.failures);
     }
-    let filter = DoNotReplicate::default();
+    let filter = Omit::default();
     let mut differences = compare(&ctx, &source, &target, &filter, TargetIds::new());
     let first = differences.next().await.unwrap();
     assert!(first.is_none(), "{first:?}");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Omit, TargetForm};
 use replicator_core::testing::{MemoryImages, active_image, random_id};
 use replicator_core::{
     IdMap, IdProblem, ImageError, OnIdConflict, PortError, ReplicateOptions, Report, RunContext,
@@ -97,7 +97,7 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     let data = source.data(&burnt);
     changed.name = Some("changed".into());
     source.insert(changed, data);
-    let (ctx, filter) = (RunContext::silent(), DoNotReplicate::default());
+    let (ctx, filter) = (RunContext::silent(), Omit::default());
     let mut compared = compare(&ctx, &source, &target, &filter, map.target_ids());
     let found = compared.next().await.unwrap().unwrap();
     assert_eq!(found.id, burnt.as_str());

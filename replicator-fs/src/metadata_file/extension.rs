@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use glance_model::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, TargetForm};
+use glance_model::{
+    BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, TargetForm, WrongType,
+};
 use serde_json::{Map, Value, json};
 
 /// The base properties that v1 holds in a poorer form.
@@ -62,12 +64,12 @@ pub(super) fn add_to(metadata: &mut ImageMetadata, extension: Map<String, Value>
     let in_v1 = TargetForm::V1.of(exact.clone());
     for property in POORER {
         if metadata.get(property) == in_v1.get(property) && exact.get(property).is_some() {
-            metadata.set(property, exact.get(property));
+            metadata.clone_base(property, &exact);
         }
     }
     for property in UNKNOWN {
         if metadata.get(property).is_none() {
-            metadata.set(property, exact.get(property));
+            metadata.clone_base(property, &exact);
         }
     }
     if metadata.tags.is_empty() {
@@ -115,7 +117,8 @@ fn from_extension(id: &ImageId, extension: Map<String, Value>) -> ImageMetadata 
                     _ => None,
                 };
                 if let Some(property) = BaseProperty::from_name(name) {
-                    exact.set(property, scalar);
+                    // One of another type is as good as none.
+                    let _: Result<_, WrongType> = exact.set(property, scalar);
                 }
             }
         }

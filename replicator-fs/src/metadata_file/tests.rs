@@ -1,6 +1,6 @@
 //! Laws of the metadata file, and what an edit by hand does.
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm, V2Record, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm, Visibility, v2};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -180,7 +180,7 @@ fn names_that_v1_takes_for_one_are_kept_apart() {
 fn a_field_is_read_again_however_deep_it_was_nested() {
     let field = format!("{}{}", "[".repeat(126), "]".repeat(126));
     let record = format!(r#"{{"id": "{ID}", "status": "queued", "odd": {field}}}"#);
-    let V2Record(image) = serde_json::from_str(&record).unwrap();
+    let v2::Record(image) = serde_json::from_str(&record).unwrap();
     assert_eq!(
         metadata_from_json(&metadata_to_json(&image)).unwrap(),
         image

@@ -386,7 +386,7 @@ async fn a_status_that_has_changed_is_archived() {
     archive.create_record(&image).await.unwrap();
     let mut changed = image.clone();
     changed.status = ImageStatus::Deactivated;
-    let filter = glance_model::DoNotReplicate::default();
+    let filter = glance_model::Omit::default();
     let diff = glance_model::MetadataDiff::between(&changed, &image, &filter);
     archive.update_metadata(&image, &diff).await.unwrap();
     let found = archive.find_image(&image.id).await.unwrap().unwrap();

@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_client::{
     ApiChoice, ApiVersion, ClientConfig, Endpoint, ErrorKind, GlanceClient, GlanceEnd, Upload,
 };
-use glance_model::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
 use replicator_core::testing::contract::{self, BrokenWrite};
 use replicator_core::testing::{active_image, random_id};
 
@@ -107,7 +107,7 @@ fn assert_same(client: &GlanceClient, wanted: &ImageMetadata, found: &ImageMetad
         client.form().of(wanted.clone()),
         client.form().of(found.clone()),
     );
-    let diff = MetadataDiff::between(&wanted, &found, &DoNotReplicate::default());
+    let diff = MetadataDiff::between(&wanted, &found, &Omit::default());
     assert!(diff.is_empty(), "{diff:?}");
 }
 
@@ -156,7 +156,7 @@ async fn an_update_changes_what_it_names_and_nothing_else(client: &GlanceClient)
     image.visibility = Some(Visibility::Public);
     image.properties.insert("comes".into(), "\u{65e5}".into());
     let wanted = client.form().of(image);
-    let diff = MetadataDiff::between(&wanted, &current, &DoNotReplicate::default());
+    let diff = MetadataDiff::between(&wanted, &current, &Omit::default());
     let updated = client.update(&current.id, &diff).await.unwrap();
     assert_same(client, &wanted, &updated);
     assert_eq!(updated.properties.len(), 2, "{:?}", updated.properties);

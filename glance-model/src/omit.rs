@@ -15,7 +15,7 @@ const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "upd
 /// As in the Python tool, a name means a field of the record, and never one of the
 /// additional properties: these are a field together, `properties`.
 #[derive(Clone, Debug)]
-pub struct DoNotReplicate {
+pub struct Omit {
     names: BTreeSet<String>,
     dropped: GlobSet,
 }
@@ -23,7 +23,7 @@ pub struct DoNotReplicate {
 /// A list of names cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FilterError {
+pub enum OmitError {
     /// The list names `id`, without which no image is found again.
     #[error("the id of an image cannot be left out")]
     Id,
@@ -37,7 +37,7 @@ pub enum FilterError {
     },
 }
 
-impl Default for DoNotReplicate {
+impl Default for Omit {
     fn default() -> Self {
         Self {
             names: DEFAULT.map(str::to_owned).into(),
@@ -46,7 +46,7 @@ impl Default for DoNotReplicate {
     }
 }
 
-impl DoNotReplicate {
+impl Omit {
     /// Leaves nothing out.
     #[must_use]
     pub fn nothing() -> Self {
@@ -60,8 +60,8 @@ impl DoNotReplicate {
     ///
     /// # Errors
     ///
-    /// [`FilterError::Id`] if `id` is among them.
-    pub fn parse(names: &str) -> Result<Self, FilterError> {
+    /// [`OmitError::Id`] if `id` is among them.
+    pub fn parse(names: &str) -> Result<Self, OmitError> {
         let names: BTreeSet<String> = names
             .split(|c: char| c == ',' || c.is_whitespace())
             .filter(|name| !name.is_empty())
@@ -76,7 +76,7 @@ impl DoNotReplicate {
             .map(str::to_owned)
             .collect();
         if names.contains("id") {
-            return Err(FilterError::Id);
+            return Err(OmitError::Id);
         }
         let dropped = GlobSet::empty();
         Ok(Self { names, dropped })
@@ -87,20 +87,20 @@ impl DoNotReplicate {
     ///
     /// # Errors
     ///
-    /// [`FilterError::Pattern`] for one that cannot be read.
-    pub fn dropping<'a>(
+    /// [`OmitError::Pattern`] for one that cannot be read.
+    pub fn with_patterns<'a>(
         mut self,
         patterns: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, FilterError> {
+    ) -> Result<Self, OmitError> {
         let mut globs = GlobSet::builder();
         for pattern in patterns {
-            let glob = Glob::new(pattern).map_err(|source| FilterError::Pattern {
+            let glob = Glob::new(pattern).map_err(|source| OmitError::Pattern {
                 pattern: pattern.to_owned(),
                 source,
             })?;
             globs.add(glob);
         }
-        self.dropped = globs.build().map_err(|source| FilterError::Pattern {
+        self.dropped = globs.build().map_err(|source| OmitError::Pattern {
             pattern: source.glob().unwrap_or_default().to_owned(),
             source,
         })?;
@@ -146,18 +146,18 @@ mod tests {
 
     #[test]
     fn names_are_separated_by_blanks_or_commas() {
-        let filter = DoNotReplicate::parse(" created_at,owner  is_public, ").unwrap();
+        let filter = Omit::parse(" created_at,owner  is_public, ").unwrap();
         for name in ["created_at", "owner", "visibility"] {
             assert!(filter.contains(name), "{name}");
         }
         assert!(!filter.contains(""));
-        assert!(DoNotReplicate::default().contains("location"));
+        assert!(Omit::default().contains("location"));
     }
 
     #[test]
     fn the_id_cannot_be_left_out() {
-        let error = DoNotReplicate::parse("owner id").unwrap_err();
-        assert!(matches!(error, FilterError::Id));
+        let error = Omit::parse("owner id").unwrap_err();
+        assert!(matches!(error, OmitError::Id));
     }
 
     #[test]
@@ -171,14 +171,14 @@ mod tests {
         image.properties.insert("frog".into(), "1".into());
         image.properties.insert("duck".into(), "2".into());
         image.other.insert("dontrepl".into(), "banana".into());
-        let filter = DoNotReplicate::parse("owner tags frog dontrepl size").unwrap();
+        let filter = Omit::parse("owner tags frog dontrepl size").unwrap();
         let filtered = filter.apply(image.clone());
         assert_eq!(filtered.owner, None);
         assert_eq!(filtered.name.as_deref(), Some("one"));
         assert_eq!(filtered.size, Some(5), "a transfer needs the size");
         assert!(filtered.tags.is_empty() && filtered.other.is_empty());
         assert_eq!(filtered.properties, image.properties, "frog is no field");
-        let filter = DoNotReplicate::parse("properties").unwrap();
+        let filter = Omit::parse("properties").unwrap();
         assert!(filter.apply(image).properties.is_empty());
     }
 
@@ -190,12 +190,12 @@ mod tests {
         for name in ["hw_disk", "hw_net/x", "os_type", "trait:A"] {
             image.properties.insert(name.into(), "1".into());
         }
-        let filter = DoNotReplicate::default().dropping(["hw_*", "trait:?", "name"]);
+        let filter = Omit::default().with_patterns(["hw_*", "trait:?", "name"]);
         let filtered = filter.unwrap().apply(image);
         let left: Vec<_> = filtered.properties.keys().collect();
         assert_eq!(left, ["os_type"]);
         assert!(filtered.name.is_some(), "base properties stay");
-        let error = DoNotReplicate::default().dropping(["[a"]).unwrap_err();
-        assert!(matches!(error, FilterError::Pattern { .. }));
+        let error = Omit::default().with_patterns(["[a"]).unwrap_err();
+        assert!(matches!(error, OmitError::Pattern { .. }));
     }
 }

@@ -9,11 +9,13 @@ use crate::{BaseProperty, Field, FieldValue, MetadataDiff, Visibility};
 /// `PATCH /v2/images/{id}` in the media type
 /// `application/openstack-images-v2.1-json-patch`.
 ///
-/// An `add` sets a property whether it is there or not. What no client can write
+/// Tags are replaced as a whole, an additional property that is to be null is removed, and
+/// any other change is an `add`, which sets a property whether it is there or not. What no
+/// client can write
 /// (status, size, checksum) is left out, and so are properties whose names would lead
 /// the server to something else ([`TargetForm::can_update`](crate::TargetForm::can_update)).
 #[must_use]
-pub fn json_patch(diff: &MetadataDiff) -> Value {
+pub fn patch(diff: &MetadataDiff) -> Value {
     diff.changes()
         .iter()
         .filter(|change| match &change.field {
@@ -118,7 +120,7 @@ fn pointer(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DoNotReplicate, ImageId, ImageMetadata, ImageStatus};
+    use crate::{ImageId, ImageMetadata, ImageStatus, Omit};
 
     #[test]
     fn what_v1_calls_not_public_is_shared_in_v2() {
@@ -127,9 +129,9 @@ mod tests {
         target.visibility = Some(Visibility::Public);
         let mut source = target.clone();
         source.visibility = Some(Visibility::NotPublic);
-        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
+        let diff = MetadataDiff::between(&source, &target, &Omit::default());
         assert_eq!(
-            json_patch(&diff),
+            patch(&diff),
             json!([{"op": "add", "path": "/visibility", "value": "shared"}])
         );
     }
@@ -157,8 +159,8 @@ mod tests {
         for name in ["", "a b", "/", "~", "visibility\u{200b}", "_own", "Owner"] {
             source.properties.insert(name.into(), "x".into());
         }
-        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
-        let patch = json_patch(&diff);
+        let diff = MetadataDiff::between(&source, &target, &Omit::default());
+        let patch = patch(&diff);
         let paths = patch.as_array().unwrap().iter();
         let paths: Vec<_> = paths.filter_map(|change| change["path"].as_str()).collect();
         let harmless = [
@@ -184,9 +186,9 @@ mod tests {
         source.min_ram = Some(64);
         source.tags.insert("t".into());
         source.properties.insert("a/b~c".into(), "1".into());
-        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
+        let diff = MetadataDiff::between(&source, &target, &Omit::default());
         assert_eq!(
-            json_patch(&diff),
+            patch(&diff),
             json!([
                 {"op": "add", "path": "/name", "value": "one"},
                 {"op": "add", "path": "/protected", "value": true},

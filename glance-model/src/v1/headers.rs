@@ -17,7 +17,7 @@ const PROPERTY: &str = "x-image-meta-property-";
 /// UTF-8. A name or value that no header can hold is written all the same: put
 /// the metadata into [`TargetForm::V1`](crate::TargetForm::V1) first.
 #[must_use]
-pub fn to_headers(metadata: &ImageMetadata) -> Vec<(String, String)> {
+pub fn headers(metadata: &ImageMetadata) -> Vec<(String, String)> {
     let mut headers = vec![(format!("{META}id"), metadata.id.to_string())];
     if metadata.is_active() {
         headers.push((format!("{META}status"), metadata.status.to_string()));
@@ -114,7 +114,7 @@ pub fn from_headers<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DoNotReplicate, ImageId, ImageStatus, Visibility};
+    use crate::{ImageId, ImageStatus, Omit, Visibility};
 
     const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
 
@@ -149,7 +149,7 @@ mod tests {
         image.other.insert("gerkin".into(), 12.into());
         image.properties.insert("frog".into(), "1".into());
         image.properties.insert("kernel_id".into(), String::new());
-        let headers: BTreeMap<_, _> = to_headers(&image).into_iter().collect();
+        let headers: BTreeMap<_, _> = headers(&image).into_iter().collect();
         let value = |name: &str| headers.get(name).map(String::as_str);
         assert_eq!(value("x-image-meta-banana"), Some("42"));
         assert_eq!(value("x-image-meta-gerkin"), Some("12"));
@@ -164,7 +164,7 @@ mod tests {
         image.created_at = Some("2012-06-25T02:10:36Z".into());
         image.size = Some(0);
         image.visibility = Some(Visibility::Shared);
-        let names: Vec<_> = to_headers(&image);
+        let names: Vec<_> = headers(&image);
         assert_eq!(
             names,
             [
@@ -186,7 +186,7 @@ mod tests {
         source.min_disk = Some(3);
         source.status = ImageStatus::Queued;
         source.properties.insert("frog".into(), "1".into());
-        let diff = MetadataDiff::between(&source, &target, &DoNotReplicate::default());
+        let diff = MetadataDiff::between(&source, &target, &Omit::default());
         assert_eq!(
             update_headers(&diff),
             [
