@@ -101,7 +101,7 @@ impl Listing {
                     query.pop();
                 }
                 let has_capitals = image.id.has_capitals();
-                if has_capitals && !self.given_with_capitals.insert(image.id.clone()) {
+                if has_capitals && !self.given_with_capitals.insert(image.id) {
                     continue;
                 }
             }

@@ -44,10 +44,7 @@ pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSiz
             }
             Err(PortError::Damaged { id, source }) => {
                 total.failed += 1;
-                let error = PortError::Damaged {
-                    id: id.clone(),
-                    source,
-                };
+                let error = PortError::Damaged { id, source };
                 let failure = Failure::new(&id, None, ImageError::Source(error));
                 ctx.emit(Event::Failed(failure));
             }

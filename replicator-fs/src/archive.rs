@@ -179,8 +179,8 @@ impl ImageSource for ImageArchive {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
-        let operation = Operation::ReadData(id.clone());
-        let wanted = id.clone();
+        let operation = Operation::ReadData(*id);
+        let wanted = *id;
         let opened = self
             .run(&operation, move |directory| {
                 let (layout, folder) = (directory.layout(), directory.folder());
@@ -193,7 +193,7 @@ impl ImageSource for ImageArchive {
                 reader.transpose().map(Some)
             })
             .await?;
-        let reader = opened.ok_or_else(|| PortError::NotFound { id: id.clone() })?;
+        let reader = opened.ok_or_else(|| PortError::NotFound { id: *id })?;
         Ok(reader.map(|reader| reader.into_data(operation)))
     }
 }
@@ -205,19 +205,19 @@ impl ImageTarget for ImageArchive {
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
-        let operation = Operation::FindImage(id.clone());
-        let wanted = id.clone();
+        let operation = Operation::FindImage(*id);
+        let wanted = *id;
         let found = self.run(&operation, move |directory| Ok(directory.shown(&wanted)));
         match found.await? {
             Ok(found) => Ok(found.map(|found| found.image)),
-            Err(error) => Err(error.damages(id.clone())),
+            Err(error) => Err(error.damages(*id)),
         }
     }
 
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
         // A write whose future was dropped may still be at it.
         drop(self.0.turn(&image.id).await);
-        let operation = Operation::ReadData(image.id.clone());
+        let operation = Operation::ReadData(image.id);
         let image = image.clone();
         let reader = self
             .run(&operation, move |directory| {
@@ -235,16 +235,15 @@ impl ImageTarget for ImageArchive {
         existing: Option<&ImageMetadata>,
         mut data: ImageData,
     ) -> Result<ImageMetadata, PortError> {
-        let id = metadata.id.clone();
-        let operation = Operation::WriteData(id.clone());
+        let id = metadata.id;
+        let operation = Operation::WriteData(id);
         let data_path = self.0.layout().data(&id);
         let offset_bytes = data.offset_bytes;
         let is_replaced = existing.is_some_and(ImageMetadata::is_active);
         let turn = self.0.turn(&id).await;
         let opened = self
-            .run(&operation, {
-                let id = id.clone();
-                move |directory| Opened::of(directory, &id, offset_bytes, is_replaced, turn)
+            .run(&operation, move |directory| {
+                Opened::of(directory, &id, offset_bytes, is_replaced, turn)
             })
             .await?;
         let mut whole = metadata.clone();
@@ -313,8 +312,8 @@ impl ImageTarget for ImageArchive {
     }
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
-        let id = metadata.id.clone();
-        let operation = Operation::CreateImage(id.clone());
+        let id = metadata.id;
+        let operation = Operation::CreateImage(id);
         let turn = self.0.turn(&id).await;
         let metadata = metadata.clone();
         let created = self
@@ -342,8 +341,8 @@ impl ImageTarget for ImageArchive {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
-        let id = current.id.clone();
-        let operation = Operation::UpdateMetadata(id.clone());
+        let id = current.id;
+        let operation = Operation::UpdateMetadata(id);
         let turn = self.0.turn(&id).await;
         // An archive keeps what it is told, also what a server would not let set.
         let diff = diff.clone();
@@ -358,9 +357,7 @@ impl ImageTarget for ImageArchive {
                 directory.write(&diff.apply_to(metadata)).map(Some)
             })
             .await?;
-        updated.ok_or_else(|| PortError::NotFound {
-            id: current.id.clone(),
-        })
+        updated.ok_or_else(|| PortError::NotFound { id: current.id })
     }
 }
 
@@ -412,9 +409,9 @@ impl Stage for ImageArchive {
     }
 
     async fn remove_image(&self, id: &ImageId) -> Result<(), PortError> {
-        let operation = Operation::RemoveImage(id.clone());
+        let operation = Operation::RemoveImage(*id);
         let turn = self.0.turn(id).await;
-        let id = id.clone();
+        let id = *id;
         self.run(&operation, move |directory| {
             let _turn = turn;
             directory.remove(&id)

@@ -194,7 +194,7 @@ impl Directory {
             };
             if len_bytes > 0 && is_kept {
                 let kept = Kept { identity, is_whole };
-                lock(&self.kept).insert(id.clone(), kept);
+                lock(&self.kept).insert(*id, kept);
                 return Ok(Some((file, path)));
             }
         }
@@ -277,7 +277,7 @@ impl Directory {
         let turn = {
             let mut turns = lock(&self.turns);
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(id.clone()).or_default())
+            Arc::clone(turns.entry(*id).or_default())
         };
         turn.lock_owned().await
     }
@@ -315,7 +315,7 @@ impl Directory {
                 Entry::Partial(id) => scan.partial.push(id),
                 Entry::Unlocked(id) => {
                     let path = self.folder.path().join(name);
-                    left.entry(id.clone()).or_default().push(path);
+                    left.entry(id).or_default().push(path);
                     scan.partial.push(id);
                 }
                 Entry::Other => {}

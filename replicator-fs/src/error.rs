@@ -110,7 +110,7 @@ impl ArchiveError {
             | Operation::RemoveImage(id),
         ) = (&self, &operation)
         {
-            let (id, since) = (id.clone(), None);
+            let (id, since) = (*id, None);
             return PortError::Busy { id, since };
         }
         let kind = match &self {
@@ -164,7 +164,7 @@ mod tests {
             (Errno::IO, FailureKind::Refused),
         ] {
             let error = ArchiveError::write(Path::new("x"))(errno.into());
-            let error = error.during(Operation::WriteData(id.clone()));
+            let error = error.during(Operation::WriteData(id));
             assert_eq!(error.kind(), kind, "{errno}");
         }
     }

@@ -95,8 +95,8 @@ impl IdMap for IdMapFile {
     }
 
     async fn assign(&self, source: &ImageId) -> Result<ImageId, PortError> {
-        let operation = Operation::AssignId(source.clone());
-        let (inner, source) = (Arc::clone(&self.0), source.clone());
+        let operation = Operation::AssignId(*source);
+        let (inner, source) = (Arc::clone(&self.0), *source);
         finish(
             tokio::task::spawn_blocking(move || inner.assign(source)),
             &operation,
@@ -139,14 +139,14 @@ impl Inner {
         if let Some(chosen) = contents.ids.get(&source)
             && ids.get(&source) != Some(chosen)
         {
-            ids.insert(source, chosen.clone());
-            return Ok(chosen.clone());
+            ids.insert(source, *chosen);
+            return Ok(*chosen);
         }
         let chosen = random_id();
         let mut line = serde_json::to_vec(&Line {
             target: self.target.as_str().into(),
-            image: source.clone(),
-            target_image: chosen.clone(),
+            image: source,
+            target_image: chosen,
         })
         .map_err(|e| failed()(e.into()))?;
         line.push(b'\n');
@@ -154,7 +154,7 @@ impl Inner {
             .and_then(|_| file.write_all(&line))
             .and_then(|()| file.sync_all())
             .map_err(failed())?;
-        ids.insert(source, chosen.clone());
+        ids.insert(source, chosen);
         Ok(chosen)
     }
 }

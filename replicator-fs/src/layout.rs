@@ -113,13 +113,10 @@ mod tests {
         let id = ImageId::parse("6D55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
         let layout = Layout::new("archive".into());
         for (path, entry) in [
-            (layout.metadata(&id), Entry::Metadata(id.clone())),
-            (layout.data(&id), Entry::Data(id.clone())),
-            (layout.partial(&id), Entry::Partial(id.clone())),
-            (
-                of_writer(&layout.partial(&id), "7-ab"),
-                Entry::Unlocked(id.clone()),
-            ),
+            (layout.metadata(&id), Entry::Metadata(id)),
+            (layout.data(&id), Entry::Data(id)),
+            (layout.partial(&id), Entry::Partial(id)),
+            (of_writer(&layout.partial(&id), "7-ab"), Entry::Unlocked(id)),
             (
                 of_writer(&layout.new_metadata(&id), "7-ab"),
                 Entry::Unlocked(id),

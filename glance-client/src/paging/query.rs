@@ -241,7 +241,7 @@ impl Drop for Query {
 
 fn image_id(listed: &Listed) -> Option<ImageId> {
     match listed {
-        Ok(image) => Some(image.id.clone()),
+        Ok(image) => Some(image.id),
         Err(bad) => bad.image_id(),
     }
 }
@@ -254,7 +254,7 @@ fn without_doubles(images: Vec<Listed>) -> Vec<Listed> {
     }
     let mut counts: HashMap<ImageId, u32> = HashMap::new();
     for image in images.iter().flatten() {
-        *counts.entry(image.id.clone()).or_default() += 1;
+        *counts.entry(image.id).or_default() += 1;
     }
     counts.retain(|_, count| *count > 1);
     if counts.is_empty() {

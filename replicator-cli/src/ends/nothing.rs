@@ -56,5 +56,5 @@ impl ImageTarget for Nothing {
 }
 
 fn not_there(id: &ImageId) -> PortError {
-    PortError::NotFound { id: id.clone() }
+    PortError::NotFound { id: *id }
 }

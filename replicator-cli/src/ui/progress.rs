@@ -140,7 +140,7 @@ impl Progress {
             bytes: 0,
             bar,
         };
-        self.running.insert(image.id.clone(), transfer);
+        self.running.insert(image.id, transfer);
     }
 
     fn ended(&mut self, id: &ImageId) {
@@ -275,7 +275,7 @@ mod tests {
 
     fn transferred(image: &ImageMetadata, delta_bytes: u64) -> Event {
         Event::Transferred {
-            id: image.id.clone(),
+            id: image.id,
             delta_bytes,
         }
     }

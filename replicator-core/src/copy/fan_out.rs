@@ -139,7 +139,7 @@ async fn open(
         Err(error) if error.is_transient() => return (0..readers).map(|_| Ok(None)).collect(),
         Err(error) => return (0..readers).map(|_| Err(error.clone())).collect(),
     };
-    let operation = Operation::ReadData(planned.image.id.clone());
+    let operation = Operation::ReadData(planned.image.id);
     let (offset_bytes, len_bytes) = (data.offset_bytes, data.len_bytes);
     tee(data.chunks, readers, Some(PATIENCE), &operation)
         .into_iter()

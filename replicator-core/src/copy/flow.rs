@@ -190,7 +190,7 @@ impl Flow {
                 }
                 Err(error) => {
                     let broken = PortError::adapter(
-                        crate::Operation::ReadData(flow.image.id.clone()),
+                        crate::Operation::ReadData(flow.image.id),
                         FailureKind::Refused,
                         "the data from the source broke off or is wrong",
                     );
@@ -250,7 +250,7 @@ impl Flow {
         let delta_bytes = std::mem::take(&mut self.untold_bytes);
         self.told = Instant::now();
         if delta_bytes > 0 {
-            let id = self.image.id.clone();
+            let id = self.image.id;
             self.ctx.emit(Event::Transferred { id, delta_bytes });
         }
     }

@@ -86,7 +86,7 @@ impl Writer<'_> {
         let mut copy = image.clone();
         match &planned.target_id {
             TargetId::Same => {}
-            TargetId::Other(id) => copy.id = id.clone(),
+            TargetId::Other(id) => copy.id = *id,
             TargetId::New(problem) => {
                 return self.begin_anew(image, problem.clone().into(), waits).await;
             }
@@ -211,7 +211,7 @@ impl Writer<'_> {
         let mut planned = left.planned;
         let mut copy = planned.image.clone();
         if let TargetId::Other(id) = &planned.target_id {
-            copy.id = id.clone();
+            copy.id = *id;
         }
         let transfer = self.transfer(&planned.image, &copy);
         match transfer.settled().await? {
@@ -402,7 +402,7 @@ impl Writer<'_> {
         let target_id = target_id.map_err(ImageError::IdMap)?;
         self.ctx.emit(Event::IdAssigned {
             image: Box::new(image.clone()),
-            target_id: target_id.clone(),
+            target_id,
         });
         Ok(target_id)
     }

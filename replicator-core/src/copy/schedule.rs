@@ -116,7 +116,7 @@ impl Schedule {
             for planned in run.plan.images {
                 if planned.action == Action::Copy {
                     let of_image = copies
-                        .entry(planned.image.id.clone())
+                        .entry(planned.image.id)
                         .or_insert_with(|| Copies::of(&planned));
                     of_image.members.push((index, planned));
                 } else {
@@ -412,7 +412,7 @@ impl Name {
     fn of(target: usize, planned: &PlannedImage) -> Self {
         Self {
             target,
-            id: planned.image.id.clone(),
+            id: planned.image.id,
             name: planned.image.name.clone(),
             bytes: planned.bytes_to_copy(),
         }

@@ -29,7 +29,7 @@ pub(crate) async fn run(
     let outcome = match staged.run(record, None).await {
         // Another run, on the same stage, has sent and removed it.
         Err(ImageError::Source(PortError::NotFound { .. }) | ImageError::DataLost) => {
-            let id = id.clone();
+            let id = *id;
             return Err(ImageError::Target(PortError::Busy { id, since: None }));
         }
         sent => sent?,

@@ -211,7 +211,7 @@ impl Transfer<'_> {
 
     fn retrying(&self, attempts: u32, error: ImageError) {
         self.ctx.emit(Event::Retrying {
-            id: self.image.id.clone(),
+            id: self.image.id,
             attempts,
             error: Arc::new(error),
         });

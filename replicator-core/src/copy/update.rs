@@ -28,7 +28,7 @@ impl Update<'_> {
         let (diff, names) = self.diff(found);
         if !names.is_empty() {
             self.ctx.emit(Event::PropertiesLeftOut {
-                id: self.image.id.clone(),
+                id: self.image.id,
                 names,
                 reason: LeftOut::NotUpdated,
             });
@@ -98,7 +98,7 @@ impl Update<'_> {
                 found: found.visibility.unwrap_or(Visibility::Private),
             });
         }
-        let id = self.image.id.clone();
+        let id = self.image.id;
         self.ctx.emit(Event::MetadataNotKept { id, diff: left });
         Ok(())
     }

@@ -100,12 +100,12 @@ impl MergedListing {
             if self.other_ids.contains(&pair.id)
                 && let Some(listed) = pair.target.take()
             {
-                self.kept_of_target.insert(pair.id.clone(), listed);
+                self.kept_of_target.insert(pair.id, listed);
             }
             if self.target_ids.contains_key(&pair.id)
                 && let Some(listed) = pair.source.take()
             {
-                self.kept_of_source.insert(pair.id.clone(), listed);
+                self.kept_of_source.insert(pair.id, listed);
             }
             if pair.source.is_some() || pair.target.is_some() {
                 return Ok(Some(Next::Pair(pair)));
@@ -144,8 +144,8 @@ impl MergedListing {
             }
         }
         let id = match (&self.source.head, &self.target.head) {
-            (Some((source, _)), Some((target, _))) => source.min(target).clone(),
-            (Some((id, _)), None) | (None, Some((id, _))) => id.clone(),
+            (Some((source, _)), Some((target, _))) => *source.min(target),
+            (Some((id, _)), None) | (None, Some((id, _))) => *id,
             (None, None) => return Ok(None),
         };
         Ok(Some(Next::Pair(Box::new(Pair {
@@ -182,9 +182,9 @@ impl Listing {
                     self.is_done = true;
                     break;
                 }
-                Ok(Some(image)) => (image.id.clone(), Ok(image)),
+                Ok(Some(image)) => (image.id, Ok(image)),
                 Err(PortError::Damaged { id, source }) => {
-                    (id.clone(), Err(PortError::Damaged { id, source }))
+                    (id, Err(PortError::Damaged { id, source }))
                 }
                 Err(PortError::BadRecord(bad)) => match bad.image_id() {
                     Some(id) => (id, Err(PortError::BadRecord(bad))),
@@ -199,7 +199,7 @@ impl Listing {
                 self.with_capitals.insert(id, listed);
                 continue;
             }
-            if let Some(after) = self.last.replace(id.clone()).filter(|last| *last >= id) {
+            if let Some(after) = self.last.replace(id).filter(|last| *last >= id) {
                 return Err(ListingError::OutOfOrder { side, id, after });
             }
             self.head = Some((id, listed));

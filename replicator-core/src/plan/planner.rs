@@ -123,7 +123,7 @@ impl Plan {
         let decision = decider.decide(image, existing);
         let left_out = |names: BTreeSet<String>, reason| {
             if !names.is_empty() {
-                let id = skipped.id.clone();
+                let id = skipped.id;
                 ctx.emit(Event::PropertiesLeftOut { id, names, reason });
             }
         };

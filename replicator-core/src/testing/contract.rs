@@ -187,7 +187,7 @@ pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget, broken_write:
     let data = some_data();
     let image = target.form().of(active_image(&data));
     let kind = FailureKind::Refused;
-    let error = PortError::adapter(Operation::ReadData(image.id.clone()), kind, "on demand");
+    let error = PortError::adapter(Operation::ReadData(image.id), kind, "on demand");
     let half = data.slice(..data.len() / 2);
     let chunks = stream::iter([Ok(half), Err(error)]);
     let broken = ImageData::new(Some(data.len() as u64), chunks);

@@ -91,7 +91,7 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         let faults = self.with(|faults| faults.clone());
         if faults.unreadable.as_ref() == Some(id) {
-            return Err(transient(Operation::ReadData(id.clone())));
+            return Err(transient(Operation::ReadData(*id)));
         }
         let from = if faults.no_range { 0 } else { offset_bytes };
         let Some(mut data) = self.inner.image_data(id, from).await? else {
@@ -118,7 +118,7 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         }
         let (after_bytes, _) = faults.broken_reads;
         if self.with(|faults| count_down(&mut faults.broken_reads.1)) {
-            let error = transient(Operation::ReadData(id.clone()));
+            let error = transient(Operation::ReadData(*id));
             let mut left = after_bytes;
             data.chunks = data
                 .chunks
@@ -147,7 +147,7 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         if self.with(|faults| count_down(&mut faults.still_saving)) {
-            return Ok(Some(ImageMetadata::new(id.clone(), ImageStatus::Saving)));
+            return Ok(Some(ImageMetadata::new(*id, ImageStatus::Saving)));
         }
         self.inner.find_image(id).await
     }
@@ -173,7 +173,7 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         existing: Option<&ImageMetadata>,
         data: ImageData,
     ) -> Result<ImageMetadata, PortError> {
-        let failed = transient(Operation::WriteData(metadata.id.clone()));
+        let failed = transient(Operation::WriteData(metadata.id));
         if self.with(|faults| count_down(&mut faults.failed_writes)) {
             return Err(failed);
         }

@@ -41,7 +41,7 @@ impl MemoryImages {
 
     /// Puts an image there as it is.
     pub fn insert(&self, image: ImageMetadata, data: Option<Bytes>) {
-        self.lock().insert(image.id.clone(), (image, data));
+        self.lock().insert(image.id, (image, data));
     }
 
     /// The images that are there, in order of ids.
@@ -66,14 +66,14 @@ impl MemoryImages {
     fn create(&self, metadata: &ImageMetadata) -> Result<ImageMetadata, PortError> {
         let mut images = self.lock();
         if images.contains_key(&metadata.id) {
-            let id = metadata.id.clone();
+            let id = metadata.id;
             return Err(PortError::AlreadyExists { id });
         }
         let mut record = metadata.clone();
         record.status = ImageStatus::Queued;
         (record.size, record.checksum) = (None, None);
         (record.hash_algo, record.hash_value) = (None, None);
-        images.insert(record.id.clone(), (record.clone(), None));
+        images.insert(record.id, (record.clone(), None));
         Ok(record)
     }
 }
@@ -91,7 +91,7 @@ impl ImageSource for MemoryImages {
     ) -> Result<Option<ImageData>, PortError> {
         let images = self.lock();
         let Some((_, data)) = images.get(id) else {
-            return Err(PortError::NotFound { id: id.clone() });
+            return Err(PortError::NotFound { id: *id });
         };
         let from = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
         Ok(data.clone().map(|data| {
@@ -150,11 +150,11 @@ impl ImageTarget for MemoryImages {
         md5.update(&data);
         let mut images = self.lock();
         let Some((image, place)) = images.get_mut(&metadata.id) else {
-            let id = metadata.id.clone();
+            let id = metadata.id;
             return Err(PortError::NotFound { id });
         };
         if place.is_some() {
-            let id = metadata.id.clone();
+            let id = metadata.id;
             return Err(PortError::AlreadyExists { id });
         }
         image.status = ImageStatus::Active;
@@ -175,7 +175,7 @@ impl ImageTarget for MemoryImages {
     ) -> Result<ImageMetadata, PortError> {
         let mut images = self.lock();
         let Some((image, _)) = images.get_mut(&current.id) else {
-            let id = current.id.clone();
+            let id = current.id;
             return Err(PortError::NotFound { id });
         };
         *image = diff.clone().writable().apply_to(image.clone());

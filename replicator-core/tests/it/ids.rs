@@ -23,7 +23,7 @@ impl IdMap for MemoryIdMap {
 
     async fn assign(&self, source: &ImageId) -> Result<ImageId, PortError> {
         let id = random_id();
-        self.0.lock().unwrap().insert(source.clone(), id.clone());
+        self.0.lock().unwrap().insert(*source, id);
         Ok(id)
     }
 }
@@ -55,8 +55,8 @@ fn ends() -> (MemoryImages, MemoryImages, ImageId) {
         let data = Bytes::from(vec![n; 1000]);
         source.insert(active_image(&data), Some(data));
     }
-    let burnt = source.all()[2].id.clone();
-    target.insert(ImageMetadata::new(burnt.clone(), ImageStatus::Killed), None);
+    let burnt = source.all()[2].id;
+    target.insert(ImageMetadata::new(burnt, ImageStatus::Killed), None);
     (source, target, burnt)
 }
 
@@ -87,7 +87,7 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     let map = Arc::new(MemoryIdMap::default());
     let options = with(OnIdConflict::NewId, Some(&map));
     assert_eq!(livecopy(&source, &target, &options).await.copied(), 5);
-    let new = map.target_ids()[&burnt].clone();
+    let new = map.target_ids()[&burnt];
     assert_eq!(target.data(&new), source.data(&burnt));
 
     let again = livecopy(&source, &target, &with(OnIdConflict::Fail, Some(&map))).await;
@@ -136,10 +136,10 @@ async fn a_copy_whose_new_id_was_lost_as_well_gets_another_one() {
     let map = Arc::new(MemoryIdMap::default());
     let options = with(OnIdConflict::NewId, Some(&map));
     livecopy(&source, &target, &options).await;
-    let lost = map.target_ids()[&burnt].clone();
-    target.insert(ImageMetadata::new(lost.clone(), ImageStatus::Deleted), None);
+    let lost = map.target_ids()[&burnt];
+    target.insert(ImageMetadata::new(lost, ImageStatus::Deleted), None);
     assert_eq!(livecopy(&source, &target, &options).await.copied(), 1);
-    let new = map.target_ids()[&burnt].clone();
+    let new = map.target_ids()[&burnt];
     assert_ne!(new, lost);
     assert_eq!(target.data(&new), source.data(&burnt));
 }

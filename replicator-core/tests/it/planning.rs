@@ -377,7 +377,7 @@ async fn metadata_only_never_opens_image_data() {
     let (mut there, here) = (image(ImageStatus::Active), image(ImageStatus::Active));
     there.name = Some("new".into());
     let mut images = vec![there, active_image(b"missing")];
-    images.sort_by(|a, b| a.id.cmp(&b.id));
+    images.sort_by_key(|a| a.id);
     let source = listing(images);
     let mut target = listing(vec![here]);
     target
@@ -399,7 +399,7 @@ async fn a_run_with_nothing_to_do_only_lists() {
     let images: Vec<_> = (0..3).map(|_| active_image(b"x")).collect();
     let sorted = || {
         let mut images = images.clone();
-        images.sort_by(|a, b| a.id.cmp(&b.id));
+        images.sort_by_key(|a| a.id);
         listing(images)
     };
     let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
@@ -411,7 +411,7 @@ async fn a_run_with_nothing_to_do_only_lists() {
 #[tokio::test]
 async fn a_listing_out_of_order_is_an_error_never_a_plan() {
     let mut images = [active_image(b"x"), active_image(b"y")];
-    images.sort_by(|a, b| b.id.cmp(&a.id));
+    images.sort_by_key(|image| std::cmp::Reverse(image.id));
     let twice = [images[0].clone(), images[0].clone()];
     for bad in [images.to_vec(), twice.to_vec()] {
         for bad_source in [true, false] {
@@ -437,7 +437,7 @@ async fn a_damaged_image_fails_and_the_others_go_on() {
     }
     let good = ImageMetadata::new(last, ImageStatus::Active);
     let mut source = MockEnd::new();
-    let id = first.clone();
+    let id = first;
     source.expect_images().return_once(move || {
         let source = "not JSON".into();
         stream::iter([Err(PortError::Damaged { id, source }), Ok(good)]).boxed()

@@ -136,8 +136,8 @@ async fn data_of_another_length_than_stated_never_becomes_an_image() {
 async fn one_bad_image_does_not_stop_the_others() {
     let lens: Vec<usize> = (1..=20).map(|n| n * 100).collect();
     let (images, _) = source(&lens, Faults::default());
-    let bad = images.all()[7].id.clone();
-    let source = Faulty::new(images, faults(|f| f.unreadable = Some(bad.clone())));
+    let bad = images.all()[7].id;
+    let source = Faulty::new(images, faults(|f| f.unreadable = Some(bad)));
     let target = MemoryImages::default();
     let report = livecopy(source, target.clone()).await;
     assert_eq!(report.copied(), 19);
@@ -238,7 +238,7 @@ impl ImageTarget for Creations {
         // A server that is slower for one than for another.
         let millis = u64::from(image.id.as_str().as_bytes()[0] % 7);
         tokio::time::sleep(Duration::from_millis(millis)).await;
-        self.1.lock().unwrap().push(image.id.clone());
+        self.1.lock().unwrap().push(image.id);
         self.0.prepare_record(image, existing).await
     }
 

@@ -134,7 +134,7 @@ fn text(value: Value) -> Option<String> {
 }
 
 fn empty(id: &ImageId) -> ImageMetadata {
-    ImageMetadata::new(id.clone(), ImageStatus::Queued)
+    ImageMetadata::new(*id, ImageStatus::Queued)
 }
 
 /// Sorts additional properties and unknown fields by the name of the property

@@ -85,7 +85,7 @@ async fn the_contract(client: &GlanceClient) {
 async fn listed(client: &GlanceClient) -> BTreeMap<ImageId, ImageMetadata> {
     let images: Vec<ImageMetadata> = client.images().try_collect().await.unwrap();
     let count = images.len();
-    let images: BTreeMap<_, _> = images.into_iter().map(|i| (i.id.clone(), i)).collect();
+    let images: BTreeMap<_, _> = images.into_iter().map(|i| (i.id, i)).collect();
     assert_eq!(images.len(), count, "each image once");
     images
 }
@@ -271,7 +271,7 @@ async fn images_that_go_while_they_are_listed_do_no_harm(server: &Server) {
         // Each of ours goes as soon as it was listed, and so may be a marker.
         if ours.contains(&id) {
             server.delete(&client, &id).await;
-            deleted.push(id.clone());
+            deleted.push(id);
         }
         seen.push(id);
     }
