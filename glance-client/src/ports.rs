@@ -61,11 +61,11 @@ impl ImageSource for GlanceEnd {
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
         let failed = {
-            let id = id.clone();
-            move |error| port_error(error, Operation::ReadData(id.clone()))
+            let id = *id;
+            move |error| port_error(error, Operation::ReadData(id))
         };
         let download = self.0.download(id, offset_bytes).await;
-        let download = download.map_err(failed.clone())?;
+        let download = download.map_err(failed)?;
         Ok(download.map(|download| {
             ImageData::new(download.len_bytes, download.chunks.map_err(failed))
                 .with_offset(download.offset_bytes)
@@ -76,8 +76,7 @@ impl ImageSource for GlanceEnd {
     /// byte is read.
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
         let stored = self.0.session().is_in_named_store(&image.id).await;
-        let stored =
-            stored.map_err(|error| port_error(error, Operation::ReadData(image.id.clone())))?;
+        let stored = stored.map_err(|error| port_error(error, Operation::ReadData(image.id)))?;
         Ok(stored || gives_last_byte(self, image).await?)
     }
 }
@@ -97,7 +96,7 @@ impl ImageTarget for GlanceEnd {
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         let found = self.0.find_image(id).await;
-        found.map_err(|error| port_error(error, Operation::FindImage(id.clone())))
+        found.map_err(|error| port_error(error, Operation::FindImage(*id)))
     }
 
     /// Glance keeps nothing of a broken upload.
@@ -149,13 +148,13 @@ impl ImageTarget for GlanceEnd {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Gone) => {
                 return Err(self.conflict(id, error).await);
             }
-            Err(error) => return Err(port_error(error, Operation::WriteData(id.clone()))),
+            Err(error) => return Err(port_error(error, Operation::WriteData(*id))),
         };
         if written.is_active() {
             return Ok(written);
         }
         Err(PortError::adapter(
-            Operation::WriteData(id.clone()),
+            Operation::WriteData(*id),
             FailureKind::Transient { retry_after: None },
             NotActive(written.status),
         ))
@@ -163,7 +162,7 @@ impl ImageTarget for GlanceEnd {
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
         let created = self.0.create_record(metadata).await;
-        created.map_err(|error| port_error(error, Operation::CreateImage(metadata.id.clone())))?;
+        created.map_err(|error| port_error(error, Operation::CreateImage(metadata.id)))?;
         Ok(())
     }
 
@@ -177,7 +176,7 @@ impl ImageTarget for GlanceEnd {
             return Ok(current.clone());
         }
         let updated = self.0.update(&current.id, &diff).await;
-        updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id.clone())))
+        updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id)))
     }
 }
 
@@ -193,9 +192,9 @@ impl GlanceEnd {
 
     async fn store_for_leftovers(&self, id: &ImageId) -> Result<String, PortError> {
         let store = self.0.session().store_without(id).await;
-        let store = store.map_err(|error| port_error(error, Operation::WriteData(id.clone())))?;
+        let store = store.map_err(|error| port_error(error, Operation::WriteData(*id)))?;
         store.ok_or_else(|| PortError::Damaged {
-            id: id.clone(),
+            id: *id,
             source: NoOtherStore.into(),
         })
     }
@@ -217,7 +216,7 @@ impl GlanceEnd {
         if let Some(taken) = found.as_ref().and_then(taken) {
             return taken;
         }
-        let operation = Operation::WriteData(id.clone());
+        let operation = Operation::WriteData(*id);
         // An earlier upload, which broke off, was still there, and is gone by now.
         if found.is_some_and(|found| found.status == ImageStatus::Queued) {
             let kind = FailureKind::Transient { retry_after: None };
@@ -241,12 +240,12 @@ impl GlanceEnd {
                 Err(error) if error.kind() == ErrorKind::DuplicateId => {
                     let found = self.find_image(id).await?;
                     let Some(found) = found.filter(is_unwritten) else {
-                        return Err(PortError::AlreadyExists { id: id.clone() });
+                        return Err(PortError::AlreadyExists { id: *id });
                     };
                     Err(found)
                 }
                 Err(error) => {
-                    return Err(port_error(error, Operation::CreateImage(id.clone())));
+                    return Err(port_error(error, Operation::CreateImage(*id)));
                 }
             },
         };
@@ -263,7 +262,7 @@ impl GlanceEnd {
                 if wanted.visibility.is_some() =>
             {
                 Err(PortError::adapter(
-                    Operation::WriteData(id.clone()),
+                    Operation::WriteData(*id),
                     FailureKind::Refused,
                     Seen(visibility),
                 ))
@@ -305,7 +304,7 @@ const LONGEST_QUEUED: Duration = Duration::from_secs(3);
 
 /// Returns the error for another writer of an image that has data by now, or is being written.
 fn taken(image: &ImageMetadata) -> Option<PortError> {
-    let id = image.id.clone();
+    let id = image.id;
     match &image.status {
         ImageStatus::Active => Some(PortError::AlreadyExists { id }),
         status if status.is_being_written() => Some(PortError::Busy {
@@ -337,11 +336,11 @@ fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
 fn port_error(error: Error, operation: Operation) -> PortError {
     let kind = match error.kind() {
         ErrorKind::NotFound => match operation_id(&operation) {
-            Some(id) => return PortError::NotFound { id: id.clone() },
+            Some(id) => return PortError::NotFound { id: *id },
             None => FailureKind::Unusable,
         },
         ErrorKind::DuplicateId => match operation_id(&operation) {
-            Some(id) => return PortError::AlreadyExists { id: id.clone() },
+            Some(id) => return PortError::AlreadyExists { id: *id },
             None => FailureKind::Refused,
         },
         ErrorKind::UploadSource => return of_source(error, operation),
