@@ -12,6 +12,7 @@ mod selection;
 mod status;
 pub mod v1;
 pub mod v2;
+mod view;
 
 pub use content::{ContentProblem, DataFormat, Inspector};
 pub use diff::{Change, Field, FieldValue, MetadataDiff};
@@ -23,3 +24,4 @@ pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{BadRecord, RecordError, read_record, valid_unicode};
 pub use selection::{Selection, Test};
 pub use status::ImageStatus;
+pub use view::View;

@@ -114,13 +114,13 @@ impl ImageMetadata {
         }
     }
 
-    /// Says whether the image has its data and gives it out.
+    /// Returns whether the image has its data and gives it out.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.status == ImageStatus::Active
     }
 
-    /// Says whether the record has digests and no size: a server of today leaves
+    /// Returns whether the record has digests and no size: a server of today leaves
     /// it so where it has stored an upload and then refused it for its format.
     #[must_use]
     pub fn has_leftovers(&self) -> bool {

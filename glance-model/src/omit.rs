@@ -113,6 +113,12 @@ impl Omit {
         self.names.contains(name)
     }
 
+    /// Returns whether additional properties of that name are left out by a pattern.
+    #[must_use]
+    pub fn matches_property(&self, name: &str) -> bool {
+        self.dropped.is_match(name)
+    }
+
     /// Removes what is left out, save what describes the image's data (size and
     /// digests), which a transfer cannot do without.
     #[must_use]
@@ -129,7 +135,7 @@ impl Omit {
             metadata.properties.clear();
             metadata.null_properties.clear();
         }
-        let is_kept = |name: &String| !self.dropped.is_match(name);
+        let is_kept = |name: &String| !self.matches_property(name);
         metadata.properties.retain(|name, _| is_kept(name));
         metadata.null_properties.retain(is_kept);
         metadata

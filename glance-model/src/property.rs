@@ -162,7 +162,7 @@ base_properties! {
 }
 
 impl BaseProperty {
-    /// Says whether clients set it. The others are set by the server: "Image
+    /// Returns whether clients set it. The others are set by the server: "Image
     /// API v2 refuses writes to these" (`glance/api/v2/images.py`,
     /// `_readonly_properties`).
     #[must_use]
@@ -181,7 +181,7 @@ impl BaseProperty {
         )
     }
 
-    /// Says whether it belongs to the image's content, and so must agree
+    /// Returns whether it belongs to the image's content, and so must agree
     /// between two copies of one image, though it is never sent.
     #[must_use]
     pub fn is_content(self) -> bool {

@@ -70,7 +70,7 @@ impl ImageStatus {
         matches!(self, Self::Saving | Self::Uploading | Self::Importing)
     }
 
-    /// Says whether the id is used up: no data can ever be put under it again.
+    /// Returns whether the id is used up: no data can ever be put under it again.
     #[must_use]
     pub fn is_burnt(&self) -> bool {
         matches!(self, Self::Killed | Self::Deleted | Self::PendingDelete)
