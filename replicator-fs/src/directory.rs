@@ -15,11 +15,12 @@ use rustix::io::Errno;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
-use crate::atomic;
 use crate::folder::{Folder, For, Identity, identity};
 use crate::layout::{Entry, Layout, is_new_metadata, of_writer};
 use crate::locked_file::{self, Locked};
 use crate::metadata_file;
+
+mod atomic;
 
 /// How many metadata files are read at a time while listing.
 const BATCH: usize = 100;

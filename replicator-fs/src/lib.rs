@@ -2,7 +2,6 @@
 
 mod access;
 mod archive;
-mod atomic;
 mod direct;
 mod directory;
 mod error;

@@ -2,7 +2,6 @@
 //! until 2120 unless their name says otherwise.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use glance_client::{ClientConfig, Endpoint, GlanceClient, Tls};
@@ -13,8 +12,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 fn pem(name: &str) -> Vec<u8> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls");
-    std::fs::read(dir.join(format!("{name}.pem"))).unwrap()
+    std::fs::read(format!("tests/it/tls/{name}.pem")).unwrap()
 }
 
 /// Starts a server that shows a certificate, and says to whoever trusts it that it has Images v2.

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -15,7 +15,7 @@ use replicator_fs::{ArchiveError, ImageArchive};
 const ID: &str = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/python-15.0.2")
+    PathBuf::from("tests/fixtures/python-15.0.2")
 }
 
 fn id(text: &str) -> ImageId {

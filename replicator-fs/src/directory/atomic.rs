@@ -7,7 +7,7 @@ use glance_model::ImageId;
 
 use crate::ArchiveError;
 use crate::access;
-use crate::directory::{Directory, is_full};
+use super::{Directory, is_full};
 use crate::folder::For;
 use crate::hardening;
 
