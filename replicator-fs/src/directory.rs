@@ -11,10 +11,9 @@ use std::vec;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus};
 use replicator_core::PortError;
-use rustix::io::Errno;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::ArchiveError;
+use crate::error::{ArchiveError, is_out_of_handles};
 use crate::folder::{Folder, For, Identity, identity};
 use crate::layout::{Entry, Layout, is_new_metadata, of_writer};
 use crate::locked_file::{self, Locked};
@@ -413,21 +412,6 @@ impl Directory {
         self.clear_up(id);
         Ok(())
     }
-}
-
-/// Returns whether an error says that there is no room on the disk, or in a quota.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
-/// Returns whether an error says that this process, or the system, has no handle left.
-pub(crate) fn is_out_of_handles(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| Some(errno.raw_os_error()) == error.raw_os_error())
 }
 
 /// Returns whether a file may be written as our own: it has no other name, which may be that of a

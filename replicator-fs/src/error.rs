@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use glance_model::ImageId;
 use replicator_core::{FailureKind, Operation, PortError};
-
-use crate::directory::is_out_of_handles;
+use rustix::io::Errno;
 
 /// An archive, or a file in it, cannot be used. Each error names the path.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +136,21 @@ fn kind_of(error: &io::Error) -> FailureKind {
         _ if is_out_of_handles(error) => FailureKind::Transient { retry_after: None },
         _ => FailureKind::Refused,
     }
+}
+
+/// Returns whether an error says that there is no room on the disk, or in a quota.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Returns whether an error says that this process, or the system, has no handle left.
+pub(crate) fn is_out_of_handles(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| Some(errno.raw_os_error()) == error.raw_os_error())
 }
 
 #[cfg(test)]

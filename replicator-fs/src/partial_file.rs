@@ -11,7 +11,8 @@ use tokio::sync::OwnedMutexGuard;
 use crate::ArchiveError;
 use crate::access;
 use crate::direct::DirectFile;
-use crate::directory::{Directory, is_full};
+use crate::directory::Directory;
+use crate::error::is_full;
 use crate::folder::{For, identity};
 use crate::hardening;
 

@@ -5,9 +5,9 @@ use std::io::{self, Seek as _, Write as _};
 
 use glance_model::ImageId;
 
-use crate::ArchiveError;
+use super::Directory;
 use crate::access;
-use super::{Directory, is_full};
+use crate::error::{ArchiveError, is_full};
 use crate::folder::For;
 use crate::hardening;
 
