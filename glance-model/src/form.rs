@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::property::Names;
+use crate::property::{Names, can_be_patched};
 use crate::record::property_text;
-use crate::v2::can_be_patched;
 use crate::{BaseProperty, ImageMetadata, Scalar, Visibility, WrongType};
 
 /// The longest header line that Glance 15.0.2 takes, in bytes: `max_header_line` is

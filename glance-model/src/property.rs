@@ -239,6 +239,61 @@ impl Names {
     }
 }
 
+/// Returns whether a JSON pointer leads Glance to the additional property of that name.
+///
+/// Glance cuts off the blanks around a name (`glance/api/v2/images.py`,
+/// `_decode_json_pointer`), so that `"owner "` leads to the owner; and where the
+/// object that it changes has an attribute of that name, it sets the attribute
+/// (`_do_add`): `image_id` makes it write into another image. A creation has neither
+/// of these faults.
+pub(crate) fn can_be_patched(name: &str) -> bool {
+    let is_blank = |c: Option<char>| c.is_some_and(is_blank_to_python);
+    !is_blank(name.chars().next())
+        && !is_blank(name.chars().next_back())
+        && !is_attribute(name)
+        && !(Names::V2 { hidden: false }).is_reserved(name)
+        // Refused, though a creation takes it before v2.7.
+        && name != "location"
+}
+
+/// Returns whether `str.strip` of Python 2.7 or 3 cuts the character off.
+fn is_blank_to_python(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{180e}')
+}
+
+/// Returns whether the objects that stand for an image in Glance 15.0.2 or 33.0.0 have
+/// such an attribute, beside those that are base properties.
+fn is_attribute(name: &str) -> bool {
+    name.starts_with("__")
+        || name.starts_with("_abc_")
+        || matches!(
+            name,
+            "_format_image_send"
+                | "_format_import_properties"
+                | "_get_chunk_data_iterator"
+                | "base"
+                | "context"
+                | "deactivate"
+                | "delete"
+                | "extra_properties"
+                | "get_data"
+                | "get_payload"
+                | "get_super_class"
+                | "helper"
+                | "image"
+                | "image_id"
+                | "locations"
+                | "member"
+                | "notifier"
+                | "policy"
+                | "property_rules"
+                | "reactivate"
+                | "repo"
+                | "send_notification"
+                | "set_data"
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

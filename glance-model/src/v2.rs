@@ -3,6 +3,5 @@
 mod patch;
 mod record;
 
-pub(crate) use self::patch::can_be_patched;
 pub use self::patch::patch;
 pub use self::record::{EarlyRecord, Record, record};

@@ -24,11 +24,11 @@ pub(super) fn broken(root: &Path, packages: &[&str]) -> Result<Vec<String>, Box<
     let pictures = pictures(&document);
     let mut broken = Vec::new();
     for package in packages {
-        let Some(picture) = pictures.get(*package) else {
-            continue;
-        };
         let (modules, imports) = read(root, package)?;
-        let found = violations(picture, &modules, &imports);
+        let found = match pictures.get(*package) {
+            Some(picture) => violations(picture, &modules, &imports),
+            None => vec!["it has no picture in ARCHITECTURE.md".to_owned()],
+        };
         broken.extend(found.iter().map(|found| format!("{package}: {found}")));
     }
     Ok(broken)
