@@ -11,13 +11,14 @@ use crate::http::{Http, Request};
 use crate::{ApiChoice, Endpoint, Error, ErrorKind};
 
 mod dialect;
+mod filters;
 mod page;
 mod v1;
 mod v2;
 
 pub use self::dialect::ApiVersion;
 pub(crate) use self::dialect::{Dialect, UsedIds};
-pub(crate) use self::page::{Listed, Next, Page, as_marker};
+pub(crate) use self::page::{Listed, Next, Page, encoded};
 
 #[derive(Deserialize)]
 pub(crate) struct Versions {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm};
 
 use crate::api::UsedIds;
 use crate::paging::Listing;
@@ -62,7 +63,27 @@ impl GlanceClient {
     /// stands for that image. It needs a runtime of Tokio.
     #[must_use]
     pub fn images(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        self.listing(UsedIds::LeftOut)
+        self.listing(UsedIds::LeftOut, vec![String::new()])
+    }
+
+    /// Lists the images of a selection as [`images`](Self::images) does. The server is asked for
+    /// as few others as it can leave out; ids cost a page for each 500 through v2.
+    ///
+    /// A record that cannot be used is listed if its id may be one of the selection.
+    #[must_use]
+    pub fn selected_images(
+        &self,
+        wanted: &Selection,
+    ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        let listed = self.listing(UsedIds::LeftOut, self.0.dialect.parts(wanted));
+        let wanted = wanted.clone();
+        let is_wanted = move |listed: &Result<ImageMetadata, Error>| match listed {
+            Ok(image) => wanted.matches(image),
+            Err(error) => error.bad_id().is_none_or(|id| wanted.matches_id(&id)),
+        };
+        listed
+            .filter(move |listed| future::ready(is_wanted(listed)))
+            .boxed()
     }
 
     /// Lists what [`images`](Self::images) lists, and through v1 also images that
@@ -70,11 +91,15 @@ impl GlanceClient {
     /// tell which these are.
     #[must_use]
     pub fn taken_ids(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        self.listing(UsedIds::Listed)
+        self.listing(UsedIds::Listed, vec![String::new()])
     }
 
-    fn listing(&self, used_ids: UsedIds) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        let listing = Listing::new(Arc::clone(&self.0), used_ids, vec![String::new()]);
+    fn listing(
+        &self,
+        used_ids: UsedIds,
+        parts: Vec<String>,
+    ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        let listing = Listing::new(Arc::clone(&self.0), used_ids, parts);
         let session = Arc::clone(&self.0);
         let listed = stream::unfold(Some(listing), |listing| async move {
             let mut listing = listing?;

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use glance_model::{BadRecord, ImageId};
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::Deserialize;
 
@@ -238,6 +239,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The image of a record that cannot be used.
+    pub(crate) fn bad_id(&self) -> Option<ImageId> {
+        let bad = self.0.source.as_ref()?.downcast_ref::<BadRecord>()?;
+        bad.image_id()
     }
 
     /// The method of the request.

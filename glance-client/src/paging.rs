@@ -23,6 +23,10 @@ pub(crate) struct Listing {
     /// The parts that have yet to be listed, one after the other: each is the end of a query.
     parts: VecDeque<String>,
     queries: Vec<Query>,
+    /// Whether the server is asked for a part alone.
+    is_narrow: bool,
+    /// Whether something was listed, so that the queries are ones that the server takes.
+    has_begun: bool,
     given_with_capitals: HashSet<ImageId>,
 }
 
@@ -34,6 +38,8 @@ impl Listing {
             used_ids,
             parts: parts.into(),
             queries: Vec::new(),
+            is_narrow: false,
+            has_begun: false,
             given_with_capitals: HashSet::new(),
         }
     }
@@ -41,12 +47,23 @@ impl Listing {
     /// Returns the next image of a part, or of the part behind it.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Error> {
         loop {
-            if let Some(found) = self.next_of_part().await? {
-                return Ok(Some(found));
+            match self.next_of_part().await {
+                Ok(Some(found)) => {
+                    self.has_begun = true;
+                    return Ok(Some(found));
+                }
+                Ok(None) => {}
+                Err(error) if self.is_narrow && !self.has_begun && is_refused(&error) => {
+                    tracing::info!(%error, "the filters are refused; all images are listed");
+                    self.parts = [String::new()].into();
+                    self.is_narrow = false;
+                }
+                Err(error) => return Err(error),
             }
             let Some(part) = self.parts.pop_front() else {
                 return Ok(None);
             };
+            self.is_narrow = !part.is_empty();
             self.queries = self.queries(&part).await?;
         }
     }
@@ -108,4 +125,10 @@ impl Listing {
             return Ok(Some(found));
         }
     }
+}
+
+/// Returns whether a server, or a proxy before it, does not take a query.
+fn is_refused(error: &Error) -> bool {
+    let status = error.status().map(|status| status.as_u16());
+    matches!(status, Some(400 | 414 | 431))
 }

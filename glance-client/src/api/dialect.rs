@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm};
 
 use super::page::Page;
 use crate::http::{Answer, Http, Request};
@@ -71,6 +71,10 @@ pub(crate) trait Dialect: Send + Sync {
     fn listing(&self) -> &'static str;
 
     fn views(&self, used_ids: UsedIds) -> Views;
+
+    /// Returns the ends of the queries that list a selection, one behind the other. What they
+    /// list may have other images in it, too.
+    fn parts(&self, wanted: &Selection) -> Vec<String>;
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error>;
 

@@ -72,11 +72,11 @@ fn marker(link: &str) -> Option<&str> {
     (!marker.is_empty() && marker.bytes().all(is_harmless)).then_some(marker)
 }
 
-/// Encodes the id of an image, which may be any text, for a query.
-pub(crate) fn as_marker(id: &str) -> String {
+/// Encodes a text for a query, such as the id of an image, which may be any text.
+pub(crate) fn encoded(text: &str) -> String {
     let as_written = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut marker = String::with_capacity(id.len());
-    for byte in id.bytes() {
+    let mut marker = String::with_capacity(text.len());
+    for byte in text.bytes() {
         if as_written(byte) {
             marker.push(char::from(byte));
         } else {

@@ -1,11 +1,12 @@
 //! Images v1.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, RecordError, TargetForm, v1};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, RecordError, Selection, TargetForm, v1};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
+use super::filters;
 use super::page::{Next, Page};
 use crate::http::{Answer, Http, Request};
 use crate::{Error, ErrorKind, Upload};
@@ -63,6 +64,10 @@ impl Dialect for V1 {
             queries: vec![query],
             fallback: Vec::new(),
         }
+    }
+
+    fn parts(&self, wanted: &Selection) -> Vec<String> {
+        filters::of_v1(wanted)
     }
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {

@@ -1,10 +1,11 @@
 //! Images v2.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm, v2};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm, v2};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
+use super::filters;
 use super::page::Page;
 use crate::http::{Answer, Http, Request};
 use crate::{Error, ErrorKind, Upload};
@@ -75,6 +76,15 @@ impl Dialect for V2 {
             fallback.extend(["&os_hidden=true", "&visibility=community&os_hidden=true"]);
         }
         Views { queries, fallback }
+    }
+
+    /// Servers before 2.7 were not seen to filter rightly.
+    fn parts(&self, wanted: &Selection) -> Vec<String> {
+        if self.has_hidden() {
+            filters::of_v2(wanted)
+        } else {
+            vec![String::new()]
+        }
     }
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {

@@ -7,7 +7,7 @@ use glance_model::{BadRecord, ImageId};
 use tokio::task::JoinHandle;
 
 use super::order::Order;
-use crate::api::{Listed, Next, Page, as_marker};
+use crate::api::{Listed, Next, Page, encoded};
 use crate::session::Session;
 use crate::{Error, ErrorKind};
 
@@ -128,8 +128,8 @@ impl Query {
         let asked = self.markers.last().cloned();
         let images = page.images;
         let id = |listed: &Listed| match listed {
-            Ok(image) => as_marker(image.id.as_str()),
-            Err(bad) => as_marker(&bad.id),
+            Ok(image) => encoded(image.id.as_str()),
+            Err(bad) => encoded(&bad.id),
         };
         let mut markers: Vec<String> = images.iter().map(id).collect();
         let is_at_an_id = markers.last().is_some_and(|marker| !marker.is_empty());

@@ -1,15 +1,17 @@
 //! Listings: how many requests they take, and images that come and go meanwhile.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_client::testing::{
-    EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageSpec, Profile, RequestKind,
+    EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec, Profile,
+    RequestKind,
 };
 use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient};
-use glance_model::ImageMetadata;
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection, Test};
 use serde_json::json;
 
 fn numbered(number: usize) -> String {
@@ -224,4 +226,70 @@ async fn of_a_page_that_is_too_long_half_is_asked_for() {
         let images: Vec<_> = client.images().try_collect().await.unwrap();
         assert_eq!(numbers(&images), [0, 1, 2, 3, 4], "{profile:?}");
     }
+}
+
+#[tokio::test]
+async fn ids_of_a_selection_cost_a_page_each_500_and_keep_their_order() {
+    let id = |number: usize| ImageId::parse(&numbered(number)).unwrap();
+    for (profile, requests) in [
+        // Visible and hidden images, by 500 ids.
+        (Profile::Today, 4),
+        // No filters: pages of all images, the refused query, community images; an empty page.
+        (Profile::Legacy, 4),
+        (Profile::V1Only, 3),
+    ] {
+        let builder = EmbeddedGlance::builder().profile(profile).page_size(1000);
+        let (glance, client) = start(builder, 1200).await;
+        let wanted = Selection::of_ids((0..2000).step_by(2).map(id));
+        let images: Vec<_> = client.selected_images(&wanted).try_collect().await.unwrap();
+        let even: Vec<_> = (0..1200).step_by(2).collect();
+        assert_eq!(numbers(&images), even, "{profile:?}");
+        assert_eq!(glance.total_requests(), requests, "{profile:?}");
+    }
+    let (glance, client) = start(EmbeddedGlance::builder(), 3).await;
+    let none = client.selected_images(&Selection::of_ids([]));
+    assert_eq!(none.try_collect::<Vec<_>>().await.unwrap(), []);
+    assert_eq!(glance.total_requests(), 0, "nothing is asked for");
+}
+
+#[tokio::test]
+async fn a_selection_is_asked_for_and_tested_again() {
+    let set = |text: &str| BTreeSet::from([text.to_owned()]);
+    for profile in [Profile::Today, Profile::Legacy, Profile::V1Only] {
+        let (glance, client) = start(EmbeddedGlance::builder().profile(profile), 4).await;
+        let spec = |number| {
+            let spec = ImageSpec::new(&numbered(number)).owner("alpha");
+            spec.name("a, b").property("os", "linux")
+        };
+        glance.add_image(spec(1).data(ImageContent::zeros(10)));
+        glance.add_image(spec(2).data(ImageContent::zeros(20)));
+        glance.add_image(spec(3).data(ImageContent::zeros(10)).hidden());
+        let wanted = Selection::default()
+            .with(Test::Name(set("a, b")))
+            .with(Test::Owner("alpha".to_owned()))
+            .with(Test::Property("os".to_owned(), "linux".to_owned()))
+            .with(Test::Status(vec![ImageStatus::Active, ImageStatus::Queued]))
+            .with(Test::SizeBytes(1..=10));
+        let images: Vec<_> = client.selected_images(&wanted).try_collect().await.unwrap();
+        assert_eq!(numbers(&images), [1, 3], "{profile:?}");
+        let asked = |text: &str| glance.requests().iter().any(|r| r.target.contains(text));
+        let (sizes, names) = (asked("size_max=10"), asked("owner=alpha"));
+        let expected = match profile {
+            Profile::Today => (true, true),
+            Profile::V1Only => (true, false),
+            _ => (false, false),
+        };
+        assert_eq!((sizes, names), expected, "{profile:?}");
+    }
+}
+
+/// A proxy may take no long URL.
+#[tokio::test]
+async fn where_filters_are_refused_all_images_are_listed_and_tested_here() {
+    let (glance, client) = start(EmbeddedGlance::builder(), 5).await;
+    let refused = FaultOn::kind(RequestKind::Listing).times(1);
+    glance.fault(refused, FaultAction::status(414));
+    let wanted = Selection::of_ids([ImageId::parse(&numbered(3)).unwrap()]);
+    let images: Vec<_> = client.selected_images(&wanted).try_collect().await.unwrap();
+    assert_eq!(numbers(&images), [3]);
 }
