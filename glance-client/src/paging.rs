@@ -44,21 +44,24 @@ impl Listing {
         }
     }
 
-    /// Returns the next image of a part, or of the part behind it.
+    /// Returns the next image. Where the parts are refused, all images are listed.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Error> {
+        match self.next_of_parts().await {
+            Err(error) if self.is_narrow && !self.has_begun && is_refused(&error) => {
+                tracing::info!(%error, "the filters are refused; all images are listed");
+                self.parts = [String::new()].into();
+                self.queries.clear();
+                self.next_of_parts().await
+            }
+            next => next,
+        }
+    }
+
+    async fn next_of_parts(&mut self) -> Result<Option<Listed>, Error> {
         loop {
-            match self.next_of_part().await {
-                Ok(Some(found)) => {
-                    self.has_begun = true;
-                    return Ok(Some(found));
-                }
-                Ok(None) => {}
-                Err(error) if self.is_narrow && !self.has_begun && is_refused(&error) => {
-                    tracing::info!(%error, "the filters are refused; all images are listed");
-                    self.parts = [String::new()].into();
-                    self.is_narrow = false;
-                }
-                Err(error) => return Err(error),
+            if let Some(found) = self.next_of_part().await? {
+                self.has_begun = true;
+                return Ok(Some(found));
             }
             let Some(part) = self.parts.pop_front() else {
                 return Ok(None);
