@@ -12,14 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::kit::background::{spawn, wait_until};
+use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
 
 const NOBODY: &str = "127.0.0.1:1";
 const LEN: u64 = 4000;
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn image(number: u64) -> ImageSpec {
     let data = ImageContent::pattern(number, LEN);

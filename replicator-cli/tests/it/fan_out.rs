@@ -8,13 +8,10 @@ use glance_client::testing::{
     RequestKind,
 };
 
+use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
 
 const LEN: u64 = 6_000_000;
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn content(number: u64) -> ImageContent {
     ImageContent::pattern(number, LEN)

@@ -11,6 +11,7 @@ use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 
+use crate::kit::images::glance;
 use crate::kit::program::{Ran, run};
 
 /// The image that the fault befalls, and one that must not notice.
@@ -266,11 +267,6 @@ fn content(id: &str) -> ImageContent {
         STRUCK => ImageContent::pattern(1, LEN),
         _ => ImageContent::pattern(2, 1000),
     }
-}
-
-fn glance(profile: Profile) -> EmbeddedGlance {
-    let builder = EmbeddedGlance::builder().profile(profile);
-    builder.start_blocking().unwrap()
 }
 
 fn filled(profile: Profile) -> EmbeddedGlance {

@@ -8,15 +8,11 @@ use glance_client::testing::{
     EmbeddedGlance, ImageContent, ImageSpec, ImageView, Profile, RequestKind,
 };
 
+use crate::kit::images::glance;
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 const TWO: &str = "00000000-0000-4000-8000-000000000002";
-
-fn glance(profile: Profile) -> EmbeddedGlance {
-    let builder = EmbeddedGlance::builder().profile(profile);
-    builder.start_blocking().unwrap()
-}
 
 fn source() -> EmbeddedGlance {
     let glance = glance(Profile::Today);

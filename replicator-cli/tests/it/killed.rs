@@ -16,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::kit::background::wait_until;
+use crate::kit::images::id;
 use crate::kit::killing::{Target, args, has_skipped, kill_and_finish};
 use crate::kit::program::{Ran, run};
 
@@ -23,10 +24,6 @@ const KILLS: u64 = 100;
 /// Makes a run last some hundred milliseconds.
 const BYTES_PER_SECOND: u64 = 5_000_000;
 const IMAGES: u64 = 6;
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn content(number: u64) -> ImageContent {
     match number {

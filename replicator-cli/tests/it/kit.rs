@@ -1,5 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod background;
+pub(crate) mod images;
 pub(crate) mod killing;
 pub(crate) mod program;
+pub(crate) mod runs;

@@ -1,8 +1,8 @@
 //! The program, run as users run it, against embedded Glances.
 
+mod archives;
 mod clouds;
 mod cuts;
-mod end_to_end;
 mod exit_codes;
 mod fan_out;
 mod faults;
@@ -12,6 +12,7 @@ mod ids;
 mod killed;
 mod kit;
 mod limits;
+mod livecopy;
 mod memory;
 mod odd_images;
 mod odd_records;
@@ -21,6 +22,7 @@ mod patience;
 mod places;
 mod records;
 mod settings;
+mod signals;
 mod together;
 mod usage;
 mod verify;

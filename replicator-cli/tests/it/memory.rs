@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, RequestKind};
 
+use crate::kit::images::id;
 use crate::kit::program::{Ran, program, run};
 
 const LIMIT_KIB: u64 = 64 * 1024;
@@ -16,10 +17,6 @@ const LIMIT_KIB: u64 = 64 * 1024;
 const MD5_OF_4_GIB: &str = "c9a5a6878d97b48cc965c1e41859f034";
 const SHA512_OF_4_GIB: &str = "43b5c6f434f71daae80a502212dc8c0e9e52d8b075d589afa430092eaf2d7f96\
     0cb097cb5ec656cdeaf87d5a9e61fa8e81665b07f40665fd8b09b6aeccb7f02f";
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 /// Runs the program, and returns the most memory that it was seen to take.
 fn watch(args: &[&str]) -> (Ran, u64) {

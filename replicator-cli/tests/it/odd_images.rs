@@ -1,5 +1,5 @@
 //! Images that few have: of no bytes, without formats, with data that is not what it should be.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
+#![expect(clippy::indexing_slicing, reason = "test helpers")]
 
 use std::fs;
 use std::thread;
@@ -9,15 +9,11 @@ use glance_client::testing::{
     Caller, EmbeddedGlance, ImageContent, ImageSpec, Profile, RequestKind,
 };
 
+use crate::kit::images::glance;
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
 const TWO: &str = "22222222-2222-4222-8222-222222222222";
-
-fn glance(profile: Profile) -> EmbeddedGlance {
-    let builder = EmbeddedGlance::builder().profile(profile);
-    builder.start_blocking().unwrap()
-}
 
 fn ended(code: i32, args: &[&str]) -> Ran {
     let ran = run(args);

@@ -8,16 +8,12 @@ use glance_client::testing::{
 };
 use serde_json::{Value, json};
 
+use crate::kit::images::glance;
 use crate::kit::program::run;
 
 const GOOD: &str = "20000000-0000-4000-8000-000000000001";
 const LAST: &str = "f0000000-0000-4000-8000-000000000001";
 const ODD: &str = "a0000000-0000-4000-8000-000000000001";
-
-fn glance(profile: Profile) -> EmbeddedGlance {
-    let glance = EmbeddedGlance::builder().profile(profile);
-    glance.start_blocking().unwrap()
-}
 
 fn content() -> ImageContent {
     ImageContent::bytes("12345")

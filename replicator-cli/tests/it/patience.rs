@@ -10,22 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use glance_client::testing::{
-    At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
+    At, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 
+use crate::kit::images::glance;
 use crate::kit::program::{Ran, program, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 const LEN: u64 = 100_000;
 /// Far less than what would be waited for, far more than what a busy machine takes.
 const SOON: Duration = Duration::from_secs(50);
-
-fn glance(profile: Profile) -> EmbeddedGlance {
-    EmbeddedGlance::builder()
-        .profile(profile)
-        .start_blocking()
-        .unwrap()
-}
 
 fn image() -> ImageSpec {
     ImageSpec::new(ONE)

@@ -12,11 +12,8 @@ use glance_client::testing::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::kit::background::{spawn, wait_until};
+use crate::kit::images::id;
 use crate::kit::program::{Ran, program, run};
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn glance(images: u64) -> EmbeddedGlance {
     let glance = EmbeddedGlance::builder().start_blocking().unwrap();

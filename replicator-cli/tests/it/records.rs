@@ -7,16 +7,13 @@ use glance_client::testing::{
 use serde_json::Value;
 
 use crate::kit::background::{spawn, wait_until};
+use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 
 fn glance() -> EmbeddedGlance {
     EmbeddedGlance::builder().start_blocking().unwrap()
-}
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
 }
 
 fn image(number: u64) -> ImageSpec {

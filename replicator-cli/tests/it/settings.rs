@@ -1,12 +1,13 @@
-//! What is set without effect is told: in files, in the environment, for a log that nobody takes.
+//! Settings: where they come from, and that those without effect are told.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use glance_client::testing::{Caller, EmbeddedGlance, Profile};
 use std::fs;
 use std::path::Path;
 
-use glance_client::testing::EmbeddedGlance;
-
+use crate::kit::images::{filled, glance, id};
 use crate::kit::program::{Ran, program, run};
+use crate::kit::runs::{path, succeeded};
 
 /// Runs `size` of a server without images, with these options and this file.
 fn size_with(text: &str, args: &[&str], variables: &[(&str, &str)]) -> Ran {
@@ -151,4 +152,127 @@ fn log_on_a_full_disk_is_told_once() {
         let told = "warning: the log is not whole: cannot write /dev/full: No space left on device";
         assert_eq!(ran.stderr.matches(told).count(), 1, "{ran:?}");
     }
+}
+
+#[test]
+fn tokens_come_from_the_command_line_the_environment_and_files_in_that_order() {
+    let server = EmbeddedGlance::builder().token("s3cret", Caller::admin());
+    let server = server.start_blocking().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let right = file(
+        "right.conf",
+        "[DEFAULT]\ntargettoken = s3cret\ndebug = False\n",
+    );
+    let wrong = file(
+        "wrong.conf",
+        "[DEFAULT]\nslavetoken = wr0ng\nlog_dirr = x\n",
+    );
+    let size = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = program();
+        command.args(["size", server.host_port()]).args(args);
+        command.envs(variables.iter().copied());
+        let ran = Ran::from(command.output().unwrap());
+        for token in ["s3cret", "wr0ng"] {
+            assert!(!ran.stderr.contains(token), "{ran:?}");
+        }
+        ran
+    };
+    let given = ("GLANCE_REPLICATOR_TARGETTOKEN", "s3cret");
+    let by_its_old_name = ("GLANCE_REPLICATOR_SLAVETOKEN", "s3cret");
+    for (args, variables, code) in [
+        (&[][..], &[][..], 4),
+        (&["-d", "-t", "wr0ng"], &[], 4),
+        (&["-t", "wr0ng", "-S", "s3cret"], &[], 0),
+        (&["-t", "s3cret", "-S", ""], &[], 0),
+        (&["-M", "s3cret"], &[], 4),
+        (&["--slavetoken", "wr0ng"], &[given], 4),
+        (
+            &["--slavetoken", "s3cret"],
+            &[("GLANCE_REPLICATOR_TARGETTOKEN", "wr0ng")],
+            0,
+        ),
+        (&["--config-file", &right], &[], 0),
+        (&["--config-file", &wrong], &[], 4),
+        (&["--config-file", &wrong], &[given], 0),
+        (&["--config-file", &wrong], &[by_its_old_name], 0),
+        (&["--config-file", &wrong, "-S", "s3cret"], &[], 0),
+        (&[], &[("GLANCE_REPLICATOR_CONFIG_FILE", &*right)], 0),
+    ] {
+        let ran = size(args, variables);
+        assert_eq!(ran.code, Some(code), "{args:?} {variables:?}: {ran:?}");
+        let warned = ran
+            .stderr
+            .contains("warning: every user of this machine can read");
+        let on_command_line = ["-t", "-S", "-M", "--slavetoken"];
+        let expected = args.iter().any(|arg| on_command_line.contains(arg));
+        assert_eq!(warned, expected, "{args:?}: {ran:?}");
+        if code == 4 {
+            assert!(ran.stderr.contains("hint: give a valid token"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn flags_and_values_come_from_the_environment_and_files() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("replicator.conf");
+    fs::write(
+        &config,
+        "[DEFAULT]\ndry_run = true\nprogress: none\n[other]\nmetaonly = true\n",
+    )
+    .unwrap();
+    let ends = ["livecopy", source.host_port(), target.host_port()];
+    let mut command = program();
+    command.args(ends).arg("--config-file").arg(&config);
+    let ran = Ran::from(command.output().unwrap());
+    assert!(ran.stdout.contains("would copy 5"), "{ran:?}");
+    assert_eq!(ran.stderr, "nothing was changed (--dry-run)\n");
+    let mut command = program();
+    command.args(ends).env("GLANCE_REPLICATOR_METAONLY", "yes");
+    let ran = Ran::from(command.output().unwrap());
+    assert!(
+        ran.stderr.contains("only metadata was asked for"),
+        "{ran:?}"
+    );
+    let mut command = program();
+    command
+        .args(ends)
+        .env("GLANCE_REPLICATOR_TRANSFERS", "many");
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(target.images().is_empty());
+}
+
+#[test]
+fn the_log_is_a_file_that_holds_what_was_done_and_no_token() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let dir = tempfile::tempdir().unwrap();
+    let options = [
+        "--log-dir",
+        path(dir.path()),
+        "-d",
+        "-t",
+        "s3cret",
+        "--progress",
+        "none",
+    ];
+    let ends = ["livecopy", source.host_port(), target.host_port()];
+    let ran = succeeded(&[&options[..], &ends].concat());
+    assert_eq!(
+        ran.stderr.lines().count(),
+        2,
+        "a warning and the summary: {ran:?}"
+    );
+    let log = fs::read_to_string(dir.path().join("glance-replicator.log")).unwrap();
+    let line = format!("Image {} (image 3) (3000000 bytes) is being synced", id(3));
+    assert!(log.contains(&line), "{log}");
+    assert!(log.contains("DEBUG glance_client"), "{log}");
+    assert!(log.contains("livecopy: 5 copied"), "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
 }

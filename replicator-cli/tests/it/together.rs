@@ -11,16 +11,13 @@ use glance_client::testing::{
 use serde_json::Value;
 
 use crate::kit::background::{spawn, wait_until};
+use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
 
 const IMAGES: u64 = 12;
 /// How many images the first run has begun when the second one begins.
 const BEGUN: [u64; 3] = [0, 3, 8];
 const BYTES_PER_SECOND: u64 = 4_000_000;
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn content(number: u64) -> ImageContent {
     ImageContent::pattern(number, (number % 5) * 100_000)

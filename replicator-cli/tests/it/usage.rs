@@ -14,11 +14,8 @@ use glance_client::testing::{
 };
 use serde_json::{Value, json};
 
+use crate::kit::images::id;
 use crate::kit::program::{Ran, program, run};
-
-fn id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012}")
-}
 
 fn glance(images: u64) -> EmbeddedGlance {
     let glance = EmbeddedGlance::builder().start_blocking().unwrap();

@@ -1,0 +1,116 @@
+//! The program between embedded Glance servers and temporary archives.
+
+use glance_client::testing::{Profile, RequestKind};
+use std::fs;
+
+use crate::kit::images::{contents, filled, glance, id};
+use crate::kit::program::{Ran, run};
+use crate::kit::runs::{path, succeeded};
+
+#[test]
+fn dump_and_load_carry_images_over_an_archive() {
+    for profile in [Profile::Today, Profile::V1Only] {
+        let (source, target) = (filled(profile), glance(profile));
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("new/archive");
+        // As an administrator, v2 would have given out the data of the deactivated one.
+        let (code, withheld) = match profile {
+            Profile::Today => (3, 1),
+            _ => (0, 0),
+        };
+        let dump = || {
+            let ran = run(&["dump", source.host_port(), path(&archive)]);
+            assert_eq!(ran.code, Some(code), "{ran:?}");
+            let words = "is deactivated at the source";
+            assert!(ran.stderr.contains(words), "{ran:?}");
+            ran
+        };
+        let summary = |ran: &Ran| {
+            let of_verb = |line: &&str| line.starts_with("dump: ") || line.starts_with("load: ");
+            ran.stderr.lines().find(of_verb).unwrap().to_owned()
+        };
+        let ran = dump();
+        assert!(ran.stderr.contains(&format!(
+            "Storing: {} (image 3) (3000000 bytes) in {}/{}.img\n",
+            id(3),
+            path(&archive),
+            id(3)
+        )));
+        assert!(
+            summary(&ran).ends_with(&format!(
+                ", 2 metadata only, 0 updated, 0 unchanged, 0 skipped, {withheld} failed"
+            )),
+            "{ran:?}"
+        );
+        let dir_end = format!("dir:{}", path(&archive));
+        let checked = succeeded(&["compare", "--exit-code", source.host_port(), &dir_end]);
+        assert_eq!(checked.stdout, "");
+        let size = succeeded(&["size", &dir_end]).stdout;
+        assert_eq!(
+            size,
+            "Total size is 3070006 bytes (2.9 MiB) across 5 images\n"
+        );
+        assert_eq!(size, succeeded(&["size", source.host_port()]).stdout);
+
+        succeeded(&["load", target.host_port(), path(&archive)]);
+        if profile == Profile::Today {
+            assert_eq!(contents(&target), contents(&source));
+        }
+
+        source.clear_requests();
+        let again = dump();
+        assert_eq!(
+            summary(&again),
+            format!("dump: 0 copied, 0 updated, 7 unchanged, 0 skipped, {withheld} failed")
+        );
+        assert_eq!(
+            source.count(RequestKind::Download),
+            1,
+            "of the deactivated one"
+        );
+        let again = succeeded(&["load", target.host_port(), path(&archive)]);
+        assert_eq!(
+            summary(&again),
+            "load: 0 copied, 0 updated, 5 unchanged, 2 skipped, 0 failed"
+        );
+    }
+}
+
+#[test]
+fn damaged_images_of_an_archive_fail_and_the_others_are_loaded() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path();
+    let dumped = run(&["dump", source.host_port(), path(archive)]);
+    assert_eq!(dumped.code, Some(3), "of the deactivated one: {dumped:?}");
+    fs::write(archive.join(id(1)), "{\"id\": ").unwrap();
+    fs::write(archive.join(id(2)), "[1, 2]").unwrap();
+    let data = archive.join(format!("{}.img", id(3)));
+    fs::File::options()
+        .write(true)
+        .open(data)
+        .unwrap()
+        .set_len(2_000_000)
+        .unwrap();
+    fs::remove_file(archive.join(id(4))).unwrap();
+    fs::write(archive.join("notes.txt"), "no image").unwrap();
+    let ran = run(&["load", target.host_port(), path(archive)]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let warning = format!(
+        "warning: image {} in {} is unfinished",
+        id(4),
+        path(archive)
+    );
+    assert!(ran.stderr.contains(&warning), "{ran:?}");
+    let failed: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("failed: "))
+        .collect();
+    assert_eq!(failed.len(), 3, "{ran:?}");
+    assert!(
+        ran.stderr.contains("hint: the archive is damaged there"),
+        "{ran:?}"
+    );
+    assert_eq!(contents(&target).len(), 1);
+}
