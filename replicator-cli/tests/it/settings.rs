@@ -1,9 +1,10 @@
 //! Settings: where they come from, and that those without effect are told.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use glance_client::testing::{Caller, EmbeddedGlance, Profile};
 use std::fs;
 use std::path::Path;
+
+use glance_client::testing::{Caller, EmbeddedGlance, Profile};
 
 use crate::kit::images::{filled, glance, id};
 use crate::kit::program::{Ran, program, run};
