@@ -221,6 +221,7 @@ impl GlanceClient {
     /// # Errors
     ///
     /// [`Error`] if images cannot be listed. Other questions that it does not answer are left out.
+    #[doc(hidden)]
     pub async fn survey(&self) -> Result<Survey, Error> {
         survey(&self.0).await
     }

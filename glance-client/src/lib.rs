@@ -34,5 +34,6 @@ pub use limit::{Limits, Rate};
 #[cfg(feature = "replicator")]
 pub use ports::GlanceEnd;
 pub use stores::Store;
+#[doc(hidden)]
 pub use survey::{Quota, Survey};
 pub use tls::{InvalidPem, Tls, TlsFailure};
