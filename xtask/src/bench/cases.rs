@@ -239,11 +239,13 @@ fn nothing_10k(bench: &Bench) -> Prepared<'_> {
         contest.goal(&text, Wanted::AtLeast(100.0), SPEED, FULL, &[name]);
     }
     memory(&mut contest, FULL, 64.0);
-    contest.remarks.push(
-        "The tool of 15.0.2 finds every image changed and writes its metadata again; today's \
-         finds none on the target and sends all of them, to be refused."
-            .to_owned(),
-    );
+    if bench.products.len() < 2 {
+        contest.remarks.push(
+            "The tool of 15.0.2 finds every image changed and writes its metadata again; today's \
+             finds none on the target and sends all of them, to be refused."
+                .to_owned(),
+        );
+    }
     Ok(contest)
 }
 
