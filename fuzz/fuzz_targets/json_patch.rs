@@ -2,7 +2,7 @@
 //! them, made by an applier that shares no code with it.
 #![no_main]
 
-use glance_model::{Omit, ImageMetadata, MetadataDiff, TargetForm, Visibility, v2};
+use glance_model::{ImageMetadata, MetadataDiff, Omit, TargetForm, Visibility, v2};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
 

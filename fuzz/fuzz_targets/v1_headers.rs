@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use glance_model::{Omit, ImageMetadata, MetadataDiff, TargetForm, v1};
+use glance_model::{ImageMetadata, MetadataDiff, Omit, TargetForm, v1};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
