@@ -177,5 +177,8 @@ async fn what_no_header_can_hold_is_not_sent() {
             .to_string()
             .contains("x-image-meta-name")
     );
+    let error = client.upload(&image, Upload::from_bytes("x")).await;
+    let path = format!("/v1/images/{ONE}");
+    assert!(error.unwrap_err().url().ends_with(&path), "it is blamed");
     assert_eq!(glance.total_requests(), 0);
 }
