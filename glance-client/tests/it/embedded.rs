@@ -7,21 +7,19 @@ mod listings;
 mod v1;
 mod v2;
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
 use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, ImageContent, ImageSpec, Profile,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
-
 const TWO: &str = "22222222-2222-4222-8222-222222222222";
-
 const THREE: &str = "33333333-3333-4333-8333-333333333333";
-
 const PATCH_TYPE: &str = "application/openstack-images-v2.1-json-patch";
 
 /// A server and a client without any comfort.
@@ -64,6 +62,12 @@ impl Lab {
 
     async fn status(&self, method: &str, path: &str) -> u16 {
         self.send(method, path).await.status().as_u16()
+    }
+
+    /// The status that the owner of a token gets.
+    async fn status_as(&self, token: &str, method: &str, path: &str) -> u16 {
+        let request = self.request(method, path).header("x-auth-token", token);
+        request.send().await.unwrap().status().as_u16()
     }
 
     async fn get_json(&self, path: &str) -> Value {

@@ -8,11 +8,12 @@ mod statuses;
 mod tokens;
 mod uploads;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use glance_client::testing::{EmbeddedGlance, FaultAction, Profile};
 use glance_client::{ClientConfig, Endpoint, GlanceClient};
 use glance_model::{ImageId, ImageMetadata, ImageStatus};
-use std::time::Duration;
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
 

@@ -1,7 +1,8 @@
 //! The program between embedded Glance servers and temporary archives.
 
-use glance_client::testing::{Profile, RequestKind};
 use std::fs;
+
+use glance_client::testing::{Profile, RequestKind};
 
 use crate::kit::images::{contents, filled, glance, id};
 use crate::kit::program::{Ran, run};

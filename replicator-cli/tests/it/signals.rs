@@ -1,12 +1,13 @@
 //! Signals in the middle of a run.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use std::fs;
+use std::process::Child;
+
 use glance_client::testing::{
     At, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs;
-use std::process::Child;
 
 use crate::kit::background::{spawn, wait_until};
 use crate::kit::images::{contents, filled, glance, id};

@@ -1,9 +1,10 @@
 //! Faults on demand, rates and latency.
 
+use std::time::{Duration, Instant};
+
 use glance_client::testing::{At, EmbeddedGlance, FaultAction, FaultOn, ImageSpec, RequestKind};
 use reqwest::Client;
 use serde_json::json;
-use std::time::{Duration, Instant};
 
 use super::{Lab, ONE, TWO, active, bytes_of};
 

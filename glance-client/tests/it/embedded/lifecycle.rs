@@ -1,11 +1,12 @@
 //! The server itself: its versions, its data of any size, its going away and its end.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use serde_json::{Value, json};
-use std::io::Write as _;
-use std::net::TcpStream;
 
 use super::{Lab, ONE, TWO, active, json_of};
 

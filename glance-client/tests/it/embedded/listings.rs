@@ -1,7 +1,7 @@
 //! Listings: their order, and what each caller may see.
 
-use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec};
-use serde_json::json;
+use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec, Profile};
+use serde_json::{Value, json};
 
 use super::{Lab, ONE, THREE, TWO, active, json_of};
 
@@ -59,6 +59,39 @@ async fn pages_are_small_by_id_in_byte_order_and_end_without_next() {
 }
 
 #[tokio::test]
+async fn a_marker_that_was_deleted_serves_admins_and_v1() {
+    let admin = || EmbeddedGlance::builder().token("admin", Caller::admin());
+    let lab = Lab::new(
+        admin()
+            .token("member", Caller::member("alpha"))
+            .profile(Profile::Legacy),
+    );
+    for id in [ONE, TWO, THREE] {
+        lab.glance.add_image(active(id).owner("alpha"));
+    }
+    lab.glance.burn(TWO);
+    let unknown = "44444444-1111-4111-8111-111111111111";
+    for (token, path, status) in [
+        ("member", format!("/v2/images?marker={TWO}"), 400),
+        ("admin", format!("/v2/images?marker={TWO}"), 200),
+        ("admin", format!("/v2/images?marker={unknown}"), 400),
+        ("member", format!("/v1/images/detail?marker={TWO}"), 200),
+        ("admin", format!("/v1/images/detail?marker={unknown}"), 400),
+        ("admin", "/v1/images/detail?marker=".to_owned(), 400),
+    ] {
+        let found = lab.status_as(token, "GET", &path).await;
+        assert_eq!(found, status, "{token} {path}");
+    }
+    let path = format!("/v1/images/detail?is_public=None&sort_key=id&sort_dir=asc&marker={TWO}");
+    let request = lab.request("GET", &path).header("x-auth-token", "admin");
+    let page = json_of(request.send().await.unwrap()).await;
+    assert_eq!(
+        (&page["images"][0]["id"], &page["images"][1]),
+        (&json!(THREE), &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn listings_show_what_the_caller_may_see() {
     let builder = EmbeddedGlance::builder().page_size(1000);
     let builder = builder
@@ -110,10 +143,7 @@ async fn listings_show_what_the_caller_may_see() {
             .collect();
         assert_eq!(letters, expected, "{token} {query}");
     }
-    let alice = async |method, path: String| {
-        let request = lab.request(method, &path).header("x-auth-token", "alice");
-        request.send().await.unwrap().status().as_u16()
-    };
+    let alice = async |method, path: String| lab.status_as("alice", method, &path).await;
     assert_eq!(alice("GET", format!("/v2/images/{}", id("3"))).await, 404);
     assert_eq!(
         alice("GET", format!("/v2/images/{}", id("7"))).await,

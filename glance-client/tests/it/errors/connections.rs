@@ -1,13 +1,14 @@
 //! Connections that fail, close or stall.
 
+use std::error::Error as _;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use glance_client::{ErrorKind, GlanceClient};
-use std::error::Error as _;
-use std::time::{Duration, Instant};
 
 use super::{ONE, config, id, image, start};
 

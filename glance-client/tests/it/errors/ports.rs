@@ -1,16 +1,16 @@
 //! Failures as the ports of the replicator tell them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use glance_client::GlanceEnd;
-use glance_client::Upload;
 use glance_client::testing::{
     At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
+use glance_client::{GlanceEnd, Upload};
 use glance_model::Omit;
 use replicator_core::{FailureKind, ImageData, ImageSource as _, ImageTarget as _, PortError};
 use serde_json::json;
-use std::time::Duration;
 
 use super::{ONE, id, image, start};
 

@@ -1,6 +1,8 @@
 //! Answers that are refusals, or not what was asked for.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_client::testing::{
@@ -9,7 +11,6 @@ use glance_client::testing::{
 use glance_client::{ApiChoice, Error, ErrorKind, GlanceClient, Upload};
 use glance_model::ImageStatus;
 use serde_json::json;
-use std::time::Duration;
 
 use super::{ONE, TWO, answer, config, id, image, start};
 

@@ -1,12 +1,13 @@
 //! Tokens that are rejected or cannot be had, and the log, which holds none.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec};
-use glance_client::{AuthToken, ErrorKind, GlanceClient, TokenError, TokenSource, Upload};
 use std::error::Error as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec};
+use glance_client::{AuthToken, ErrorKind, GlanceClient, TokenError, TokenSource, Upload};
 
 use super::{ONE, config, id, image};
 

@@ -1,5 +1,8 @@
 //! Uploads that are refused, stall or end badly.
 
+use std::error::Error as _;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_client::testing::{
@@ -7,8 +10,6 @@ use glance_client::testing::{
 };
 use glance_client::{ErrorKind, GlanceClient, Upload};
 use glance_model::ImageStatus;
-use std::error::Error as _;
-use std::time::{Duration, Instant};
 
 use super::{ONE, TWO, config, id, image, start};
 

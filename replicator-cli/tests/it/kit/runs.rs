@@ -1,8 +1,9 @@
 //! Runs that have to succeed, and the last line of what they say.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use crate::kit::program::{Ran, run};
 use std::path::Path;
+
+use crate::kit::program::{Ran, run};
 
 /// The last line, which sums the run up, without its times.
 pub(crate) fn summary(ran: &Ran) -> String {
