@@ -6,7 +6,7 @@ use std::io;
 
 use glance_client::ErrorKind;
 use glance_model::ContentProblem;
-use replicator_core::{IdProblem, ImageError, PortError, Wrong};
+use replicator_core::{IdProblem, ImageError, ListingError, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
 use self::clouds::{hint_of_cloud, hint_of_connection};
@@ -14,122 +14,132 @@ use crate::error::CliError;
 
 mod clouds;
 
-/// What the user can do about an error, where we know.
-pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
-    if let Some(CliError::Auth(error)) = error.downcast_ref()
-        && let Some(hint) = hint_of_cloud(error)
-    {
-        return Some(hint.into());
+/// An error that is shown with advice on it.
+pub(crate) trait Advised: Error {
+    /// Returns what the user can do about it, where we know.
+    fn hint(&self) -> Option<Cow<'static, str>>;
+}
+
+impl Advised for CliError {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::Auth(error) => {
+                return hint_of_cloud(error)
+                    .map(Cow::Owned)
+                    .or_else(|| adapter(error).map(Cow::Borrowed));
+            }
+            Self::Listing(ListingError::Failed { source, .. }) | Self::Unfinished { source } => {
+                return source.hint();
+            }
+            Self::End { hint, .. } => *hint,
+            Self::Connect { source, .. } => adapter(source),
+            Self::Archive(error) => hint_of_archive(error),
+            Self::NoSyslog => {
+                Some("start a syslog, or use --logfile; in a container it has to be mounted")
+            }
+            _ => None,
+        };
+        hint.map(Cow::Borrowed)
     }
+}
+
+impl Advised for PortError {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::AlreadyExists { .. } => Some(
+                "either the image was deleted there, and Glance never gives a used id again, or it \
+                 is there and this token does not see it; look with an administrator's token: if it \
+                 was deleted, only its purge from Glance's database (glance-manage db purge, then \
+                 purge_images_table) frees the id; --on-id-conflict new-id copies it under another one",
+            ),
+            Self::Adapter { source, .. } | Self::Damaged { source, .. } => adapter(&**source),
+            _ => None,
+        };
+        hint.map(Cow::Borrowed)
+    }
+}
+
+impl Advised for ImageError {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Source(error) | Self::Target(error) | Self::Stage(error) | Self::IdMap(error) => {
+                return error.hint();
+            }
+            Self::Id(problem) => hint_of_id(problem),
+            Self::Refused(problem) => hint_of_content(problem),
+            Self::StillSaving => {
+                "run it again later; if the server was killed meanwhile, the record stays so, and a \
+                 later run says what can be done"
+            }
+            Self::LeftToAnother { .. } => {
+                "run it again later; if no other run is under way, the target's server was restarted \
+                 in the middle of an upload, and the record stays so: docs/stuck-images.md has the \
+                 ways out, and once it is taken for dead, --on-id-conflict new-id copies it under \
+                 another id"
+            }
+            Self::Content(Wrong::TargetDiffers { .. }) => {
+                "what came to the target is not what was sent: a network or a proxy on the way, or \
+                 the disks of its store, may be at fault; the copy cannot be written over, and is not \
+                 published; --on-id-conflict new-id copies the image under another id in the next run"
+            }
+            Self::DifferentContent(_) => {
+                "both have an image of that id, with other data, and neither is written over; \
+                 --on-id-conflict new-id copies the source's under another id (if the target's is the \
+                 wrong one and is deleted there, its id stays used up until it is purged)"
+            }
+            Self::Content(Wrong::ReadBack { .. } | Wrong::SourceDigest { .. }) => {
+                "in an archive, `dump --verify read-back` reads what is there and copies what is \
+                 wrong again; at a server, the data is damaged in its store or on the way from it"
+            }
+            Self::Withheld => {
+                "this token could read the data; to keep it, activate the image for the time of a \
+                 dump (`openstack image set --activate ID`)"
+            }
+            Self::Content(Wrong::Hollow) => {
+                "its data is gone from the store, or its record was brought back without it \
+                 (glance-scrubber --restore); whoever runs the target can put the data back; else \
+                 delete the image there, which uses up its id until it is purged, and copy it with \
+                 --on-id-conflict new-id"
+            }
+            Self::NoFormat { .. } => {
+                "Images v1 lets them be set at the source (`glance --os-image-api-version 1 \
+                 image-update --disk-format raw --container-format bare ID`); or create the record at \
+                 the target with the same id, name and formats (`openstack image create --id ID \
+                 --disk-format raw --container-format bare NAME`), and run it again"
+            }
+            _ => return None,
+        }))
+    }
+}
+
+/// Advice on the error of an adapter, whose type a port hides: the only place where it is
+/// looked for.
+fn adapter(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(hint) = hint_of_connection(error) {
-        return Some(hint.into());
+        return Some(hint);
     }
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(hint) = hint_of_one(error) {
-            return Some(hint.into());
+        let hint = match error.downcast_ref() {
+            Some(error) => hint_of_client(error),
+            None => error.downcast_ref().and_then(hint_of_archive),
+        };
+        if hint.is_some() {
+            return hint;
         }
         next = error.source();
     }
     None
 }
 
-fn hint_of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = error.downcast_ref::<glance_client::Error>() {
-        if is_of_fixed_format(error) {
-            return Some(
-                "v2 does not change the formats of an image that has its data, for nobody: create \
-                 the image anew at the end where they are wrong",
-            );
-        }
-        return hint_of_refusal(error).or_else(|| hint_of_request(error));
-    }
-    match error.downcast_ref() {
-        Some(CliError::End { hint, .. }) => return *hint,
-        Some(CliError::Archive(error)) => return hint_of_archive(error),
-        Some(CliError::NoSyslog) => {
-            return Some("start a syslog, or use --logfile; in a container it has to be mounted");
-        }
-        _ => {}
-    }
-    if let Some(PortError::AlreadyExists { .. }) = error.downcast_ref() {
+fn hint_of_client(error: &glance_client::Error) -> Option<&'static str> {
+    if is_of_fixed_format(error) {
         return Some(
-            "either the image was deleted there, and Glance never gives a used id again, or it \
-             is there and this token does not see it; look with an administrator's token: if it \
-             was deleted, only its purge from Glance's database (glance-manage db purge, then \
-             purge_images_table) frees the id; --on-id-conflict new-id copies it under another one",
+            "v2 does not change the formats of an image that has its data, for nobody: create \
+             the image anew at the end where they are wrong",
         );
     }
-    if let Some(ImageError::Id(problem)) = error.downcast_ref() {
-        return Some(hint_of_id(problem));
-    }
-    if let Some(ImageError::StillSaving) = error.downcast_ref() {
-        return Some(
-            "run it again later; if the server was killed meanwhile, the record stays so, and a \
-             later run says what can be done",
-        );
-    }
-    if let Some(ImageError::LeftToAnother { .. }) = error.downcast_ref() {
-        return Some(
-            "run it again later; if no other run is under way, the target's server was restarted \
-             in the middle of an upload, and the record stays so: docs/stuck-images.md has the \
-             ways out, and once it is taken for dead, --on-id-conflict new-id copies it under \
-             another id",
-        );
-    }
-    if let Some(ImageError::Content(Wrong::TargetDiffers { .. })) = error.downcast_ref() {
-        return Some(
-            "what came to the target is not what was sent: a network or a proxy on the way, or \
-             the disks of its store, may be at fault; the copy cannot be written over, and is not \
-             published; --on-id-conflict new-id copies the image under another id in the next run",
-        );
-    }
-    if let Some(ImageError::DifferentContent(_)) = error.downcast_ref() {
-        return Some(
-            "both have an image of that id, with other data, and neither is written over; \
-             --on-id-conflict new-id copies the source's under another id (if the target's is the \
-             wrong one and is deleted there, its id stays used up until it is purged)",
-        );
-    }
-    if let Some(
-        ImageError::Content(Wrong::ReadBack { .. })
-        | ImageError::Content(Wrong::SourceDigest { .. }),
-    ) = error.downcast_ref()
-    {
-        return Some(
-            "in an archive, `dump --verify read-back` reads what is there and copies what is \
-             wrong again; at a server, the data is damaged in its store or on the way from it",
-        );
-    }
-    if let Some(ImageError::Refused(problem)) = error.downcast_ref() {
-        return Some(hint_of_content(problem));
-    }
-    if let Some(ImageError::Withheld) = error.downcast_ref() {
-        return Some(
-            "this token could read the data; to keep it, activate the image for the time of a \
-             dump (`openstack image set --activate ID`)",
-        );
-    }
-    if let Some(ImageError::Content(Wrong::Hollow)) = error.downcast_ref() {
-        return Some(
-            "its data is gone from the store, or its record was brought back without it \
-             (glance-scrubber --restore); whoever runs the target can put the data back; else \
-             delete the image there, which uses up its id until it is purged, and copy it with \
-             --on-id-conflict new-id",
-        );
-    }
-    if let Some(ImageError::NoFormat { .. }) = error.downcast_ref() {
-        return Some(
-            "Images v1 lets them be set at the source (`glance --os-image-api-version 1 \
-             image-update --disk-format raw --container-format bare ID`); or create the record at \
-             the target with the same id, name and formats (`openstack image create --id ID \
-             --disk-format raw --container-format bare NAME`), and run it again",
-        );
-    }
-    if let Some(error) = error.downcast_ref::<ArchiveError>() {
-        return hint_of_archive(error);
-    }
-    None
+    hint_of_refusal(error).or_else(|| hint_of_request(error))
 }
 
 /// Returns whether an update was refused for a format (403, as if it were for the caller).
@@ -294,6 +304,6 @@ mod tests {
         };
         let error = PortError::adapter(Operation::ListImages, FailureKind::Unusable, full);
         let error = Arc::new(ImageError::Target(error));
-        assert!(hint(&*error).unwrap().starts_with("make room"));
+        assert!(error.hint().unwrap().starts_with("make room"));
     }
 }

@@ -1,6 +1,5 @@
 //! What goes to stderr: progress, problems, summaries, and the log if it goes nowhere else.
 
-use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -13,7 +12,7 @@ use replicator_core::{Event, EventSink, Report, Verb};
 use super::escape::escaped;
 use super::progress::{Look, Progress};
 use super::wording::{self, Lines, Weight, Wording};
-use crate::advice::hint;
+use crate::advice::Advised;
 use crate::error::CliError;
 
 /// Writes what ended the command, why, and what can be done about it.
@@ -28,7 +27,7 @@ pub(crate) fn failure(error: &CliError) {
             show("hint: the value is one of the environment or of the configuration file");
         }
         error => {
-            for line in wording::chain("error: ", error, hint(error).as_deref()).lines {
+            for line in wording::chain("error: ", error, error.hint().as_deref()).lines {
                 show(&line);
             }
         }
@@ -82,9 +81,9 @@ impl Console {
     }
 
     /// Says that an image, or an end, cannot be used.
-    pub(crate) fn failed(&self, place: &str, error: &(dyn Error + 'static)) {
+    pub(crate) fn failed(&self, place: &str, error: &impl Advised) {
         let head = format!("error: {place}");
-        let hint = hint(error);
+        let hint = error.hint();
         self.send(Message::Lines(wording::chain(
             &head,
             error,

@@ -13,7 +13,7 @@ use replicator_core::{
 
 use super::escape::escaped;
 use super::row::or_undefined;
-use crate::advice::hint;
+use crate::advice::Advised as _;
 
 /// The target of what is shown on the terminal, too. On stderr it would be there
 /// twice.
@@ -159,7 +159,10 @@ impl Wording {
 
     fn failed(&mut self, failure: &Failure) -> Lines {
         let head = format!("error: image {}: ", named_failure(failure));
-        let hint = hint(&*failure.error).filter(|hint| self.advised.insert(hint.to_string()));
+        let hint = failure
+            .error
+            .hint()
+            .filter(|hint| self.advised.insert(hint.to_string()));
         let mut lines = chain(&head, &*failure.error, hint.as_deref());
         if let Some(left) = &failure.left_behind {
             let line = format!("left at the target: {}", left_behind(left));
