@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::record::property_text;
 use crate::{BaseProperty, ImageMetadata, Omit, Scalar, TargetForm, Visibility};
 
 /// A part of an image's metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Field {
     /// The status.
@@ -32,7 +35,8 @@ impl fmt::Display for Field {
 }
 
 /// The value of a [`Field`], in its own type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 #[expect(missing_docs, reason = "the names of the types say it")]
 pub enum FieldValue {
     Null,
@@ -68,7 +72,7 @@ impl fmt::Display for FieldValue {
 }
 
 /// One field that the target lacks, or has differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
     /// Which field it is.
@@ -76,7 +80,17 @@ pub struct Change {
     /// What the source says.
     pub source: FieldValue,
     /// What the target says; `None` if it says nothing.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "said"
+    )]
     pub target: Option<FieldValue>,
+}
+
+/// Reads a value that is there: null is one, and not nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldValue>, D::Error> {
+    FieldValue::deserialize(deserializer).map(Some)
 }
 
 impl Change {
@@ -106,7 +120,8 @@ impl Change {
 /// What the source has of an image's metadata and the target lacks or has
 /// differently; as `_dict_diff` in `glance/cmd/replicator.py`, what only the
 /// target has does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MetadataDiff {
     changes: Vec<Change>,
 }

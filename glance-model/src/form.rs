@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::property::{Names, can_be_patched};
@@ -30,7 +31,8 @@ const CANNOT_BE_EMPTY: [&str; 3] = [
 
 /// The form in which a target holds metadata. Source and target are compared
 /// in it, so that what the target cannot say is no difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TargetForm {
     /// Everything, as an archive does.

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::property::Kind;
 use crate::{BaseProperty, ImageId, ImageStatus, Scalar, Visibility};
 
@@ -11,45 +14,79 @@ use crate::{BaseProperty, ImageId, ImageStatus, Scalar, Visibility};
 /// `None` means that nothing is known, which is also what a null, an empty text
 /// or v1's word `None` becomes. Times are UTC in whole seconds where they could
 /// be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its own form in serde keeps everything that is known, by the names of v2, for files of this
+/// project. What servers and archives say is read by [`v1`](crate::v1) and [`v2`](crate::v2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "`BaseProperty` says what each of them means")]
 pub struct ImageMetadata {
     pub id: ImageId,
     pub status: ImageStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
+    #[serde(rename = "os_hidden", default, skip_serializing_if = "Option::is_none")]
     pub hidden: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_disk: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ram: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    #[serde(
+        rename = "os_hash_algo",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub hash_algo: Option<String>,
+    #[serde(
+        rename = "os_hash_value",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub hash_value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<String>,
     /// Additional properties that have a text, be it an empty one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
     /// Additional properties that are null: they say no more than an empty text, and
     /// are no text all the same, which a schema of v2 may not take.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub null_properties: BTreeSet<String>,
     /// Fields that no version of the API has, kept as they are. They are
     /// compared and sent as additional properties.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, serde_json::Value>,
     /// Why an archive has no data for the image, where it is known. No server
     /// says it; it is neither compared nor sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoData>,
 }
 
 /// Why an archive has no data for an image that was active when it was dumped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoData {
     /// Only metadata was asked for.
@@ -125,6 +162,18 @@ impl ImageMetadata {
     #[must_use]
     pub fn has_leftovers(&self) -> bool {
         self.size.is_none() && (self.checksum.is_some() || self.hash_value.is_some())
+    }
+
+    /// Returns the time of the creation, where it is known and is one with a zone.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created_at.as_ref()?.parse().ok()
+    }
+
+    /// Returns the time of the last change, where it is known and is one with a zone.
+    #[must_use]
+    pub fn updated(&self) -> Option<Timestamp> {
+        self.updated_at.as_ref()?.parse().ok()
     }
 
     /// The value of a base property.

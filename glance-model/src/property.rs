@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A value of a base property, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of the types say it")]
@@ -24,7 +26,8 @@ impl fmt::Display for Scalar<'_> {
 }
 
 /// Who sees an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// Everybody, in every listing.
     Public,
@@ -36,6 +39,7 @@ pub enum Visibility {
     Private,
     /// Not public. Images v1 knows no more than this (`is_public: false`), so
     /// it equals each of the other three in a comparison.
+    #[serde(rename = "not public")]
     NotPublic,
 }
 
@@ -95,10 +99,12 @@ pub(crate) enum Kind {
 macro_rules! base_properties {
     ($($(#[$doc:meta])* $variant:ident $name:literal $kind:ident),+ $(,)?) => {
         /// A property that every image has, beside its id, status and tags.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         #[non_exhaustive]
         pub enum BaseProperty {
-            $($(#[$doc])* $variant,)+
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)+
         }
 
         impl BaseProperty {

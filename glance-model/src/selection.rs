@@ -3,20 +3,29 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use crate::{ImageId, ImageMetadata, ImageStatus, Visibility};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{ImageId, ImageMetadata, ImageStatus, Pattern, Visibility};
 
 /// The images that somebody means. The default is every image.
 ///
 /// A server may be asked for fewer images by it. That is a hint: [`matches`](Self::matches) is what
 /// counts, and is asked again of every image that comes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Selection {
+    #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<BTreeSet<ImageId>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     tests: Vec<Test>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excluded: Vec<Test>,
 }
 
 /// A test that the metadata of an image passes or not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Test {
     /// The name is one of these, letter by letter.
@@ -37,6 +46,24 @@ pub enum Test {
     DiskFormat(BTreeSet<String>),
     /// The container format is one of these.
     ContainerFormat(BTreeSet<String>),
+    /// The name is of this pattern.
+    NameLike(Pattern),
+    /// The property is there, whatever its value, and be it null.
+    HasProperty(String),
+    /// The property is there, and its value is of this pattern.
+    PropertyLike(String, Pattern),
+    /// Listings leave the image out, or not; one that says nothing of it is not hidden.
+    Hidden(bool),
+    /// Deleting the image is refused, or not; one that says nothing of it is not protected.
+    Protected(bool),
+    /// The time of the creation is known, and is this one or a later one.
+    CreatedSince(Timestamp),
+    /// The time of the creation is known, and is an earlier one.
+    CreatedBefore(Timestamp),
+    /// The time of the last change is known, and is this one or a later one.
+    UpdatedSince(Timestamp),
+    /// The time of the last change is known, and is an earlier one.
+    UpdatedBefore(Timestamp),
 }
 
 impl Selection {
@@ -44,7 +71,7 @@ impl Selection {
     pub fn of_ids(ids: impl IntoIterator<Item = ImageId>) -> Self {
         Self {
             ids: Some(ids.into_iter().collect()),
-            tests: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -52,6 +79,13 @@ impl Selection {
     #[must_use]
     pub fn with(mut self, test: Test) -> Self {
         self.tests.push(test);
+        self
+    }
+
+    /// Selects of these images those that do not pass a test.
+    #[must_use]
+    pub fn without(mut self, test: Test) -> Self {
+        self.excluded.push(test);
         self
     }
 
@@ -67,13 +101,19 @@ impl Selection {
         &self.tests
     }
 
+    /// Returns the tests that an image must not pass, none of them.
+    #[must_use]
+    pub fn excluded(&self) -> &[Test] {
+        &self.excluded
+    }
+
     /// Returns the same ids without the tests: an image may pass them at one end and not, before
     /// it is brought up to date, at the other.
     #[must_use]
     pub fn ids_only(&self) -> Self {
         Self {
             ids: self.ids.clone(),
-            tests: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -86,12 +126,16 @@ impl Selection {
     /// Returns whether an image is selected.
     #[must_use]
     pub fn matches(&self, image: &ImageMetadata) -> bool {
-        self.matches_id(&image.id) && self.tests.iter().all(|test| test.passes(image))
+        self.matches_id(&image.id)
+            && self.tests.iter().all(|test| test.passes(image))
+            && !self.excluded.iter().any(|test| test.passes(image))
     }
 }
 
 impl Test {
-    fn passes(&self, image: &ImageMetadata) -> bool {
+    /// Returns whether an image passes.
+    #[must_use]
+    pub fn passes(&self, image: &ImageMetadata) -> bool {
         let is_in = |set: &BTreeSet<String>, value: &Option<String>| {
             value.as_ref().is_some_and(|value| set.contains(value))
         };
@@ -109,6 +153,25 @@ impl Test {
             Self::SizeBytes(range) => image.size.is_some_and(|size| range.contains(&size)),
             Self::DiskFormat(formats) => is_in(formats, &image.disk_format),
             Self::ContainerFormat(formats) => is_in(formats, &image.container_format),
+            Self::NameLike(pattern) => {
+                let name = image.name.as_ref();
+                name.is_some_and(|name| pattern.matches(name))
+            }
+            Self::HasProperty(name) => {
+                image.properties.contains_key(name)
+                    || image.null_properties.contains(name)
+                    || image.other.contains_key(name)
+            }
+            Self::PropertyLike(name, pattern) => {
+                let value = image.properties.get(name);
+                value.is_some_and(|value| pattern.matches(value))
+            }
+            Self::Hidden(is) => image.hidden.unwrap_or(false) == *is,
+            Self::Protected(is) => image.protected.unwrap_or(false) == *is,
+            Self::CreatedSince(time) => image.created().is_some_and(|at| at >= *time),
+            Self::CreatedBefore(time) => image.created().is_some_and(|at| at < *time),
+            Self::UpdatedSince(time) => image.updated().is_some_and(|at| at >= *time),
+            Self::UpdatedBefore(time) => image.updated().is_some_and(|at| at < *time),
         }
     }
 }
@@ -117,6 +180,14 @@ impl Test {
 mod tests {
     use super::*;
 
+    fn pattern(text: &str) -> Pattern {
+        text.parse().unwrap()
+    }
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     fn image(last: char) -> ImageMetadata {
         let id = format!("00000000-0000-4000-8000-00000000000{last}");
         let mut image = ImageMetadata::new(ImageId::parse(&id).unwrap(), ImageStatus::Active);
@@ -124,6 +195,9 @@ mod tests {
         image.size = Some(10);
         image.visibility = Some(Visibility::NotPublic);
         image.tags.insert("gold".to_owned());
+        image.created_at = Some("2026-11-22T23:34:26Z".to_owned());
+        image.updated_at = Some("some day".to_owned());
+        image.null_properties.insert("null".to_owned());
         image.properties.insert("os".to_owned(), "linux".to_owned());
         image
     }
@@ -154,8 +228,29 @@ mod tests {
             (Test::SizeBytes(10..=20), true),
             (Test::SizeBytes(11..=20), false),
             (Test::DiskFormat(texts(&["raw"])), false),
+            (Test::NameLike(pattern("debian-*")), true),
+            (Test::NameLike(pattern("Debian-*")), false),
+            (Test::HasProperty("os".to_owned()), true),
+            (Test::HasProperty("null".to_owned()), true),
+            (Test::HasProperty("none".to_owned()), false),
+            (Test::PropertyLike("os".to_owned(), pattern("l*x")), true),
+            (Test::PropertyLike("os".to_owned(), pattern("b*")), false),
+            (Test::PropertyLike("null".to_owned(), pattern("*")), false),
+            (Test::Hidden(false), true),
+            (Test::Protected(true), false),
+            (Test::CreatedSince(time("2026-11-22T23:34:26Z")), true),
+            (Test::CreatedSince(time("2026-11-23T00:34:27+01:00")), false),
+            (Test::CreatedBefore(time("2026-11-22T23:34:26Z")), false),
+            (Test::CreatedBefore(time("2027-01-01T00:00:00Z")), true),
+            (Test::UpdatedSince(time("1970-01-01T00:00:00Z")), false),
+            (Test::UpdatedBefore(time("2027-01-01T00:00:00Z")), false),
         ] {
+            let excluded = one.clone().without(test.clone());
+            assert_eq!(excluded.matches(&image('1')), !passes, "{excluded:?}");
+            assert!(excluded.ids_only().matches(&image('1')));
             let selection = one.clone().with(test);
+            let json = serde_json::to_string(&selection).unwrap();
+            assert_eq!(serde_json::from_str::<Selection>(&json).unwrap(), selection);
             assert_eq!(selection.matches(&image('1')), passes, "{selection:?}");
             assert!(!selection.matches(&image('2')), "{selection:?}");
             assert!(selection.ids_only().matches(&image('1')));

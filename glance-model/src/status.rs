@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Where an image is in its life, as Glance states it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum ImageStatus {
     /// Has a record, and no data yet.
@@ -74,6 +77,18 @@ impl ImageStatus {
     #[must_use]
     pub fn is_burnt(&self) -> bool {
         matches!(self, Self::Killed | Self::Deleted | Self::PendingDelete)
+    }
+}
+
+impl From<String> for ImageStatus {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<ImageStatus> for String {
+    fn from(status: ImageStatus) -> Self {
+        status.as_str().to_owned()
     }
 }
 

@@ -143,6 +143,24 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_as_json_is_read_back(source in image(), target in image()) {
+        fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+            serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+        }
+        prop_assert_eq!(again(&source), source.clone());
+        for diff in [
+            between(&source, &target),
+            MetadataDiff::to_make_equal(&source, &target),
+            MetadataDiff::to_restore(&source, &target),
+        ] {
+            prop_assert_eq!(again(&diff), diff);
+        }
+        for form in FORMS {
+            prop_assert_eq!(again(&form), form);
+        }
+    }
+
+    #[test]
     fn what_is_restored_is_as_it_was(meant in image(), found in image()) {
         for form in FORMS {
             let (meant, found) = (form.of(meant.clone()), form.of(found.clone()));
