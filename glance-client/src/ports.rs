@@ -9,7 +9,7 @@ use glance_model::{
     Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
 };
 use replicator_core::{
-    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
+    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
     gives_last_byte,
 };
 
@@ -83,8 +83,8 @@ impl ImageSource for GlanceEnd {
 
 #[async_trait]
 impl ImageTarget for GlanceEnd {
-    fn form(&self) -> TargetForm {
-        self.0.form()
+    fn nature(&self) -> Nature {
+        Nature::glance(self.0.form())
     }
 
     fn taken_ids(&self) -> ImageStream {

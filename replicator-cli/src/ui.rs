@@ -12,4 +12,4 @@ pub(crate) use self::console::{Console, failure};
 pub(crate) use self::progress::Look;
 pub(crate) use self::row::{Row, Text, or_undefined};
 pub(crate) use self::sink::Sink;
-pub(crate) use self::wording::{human_size, named_as, verb};
+pub(crate) use self::wording::{human_size, named};

@@ -1,10 +1,11 @@
 //! What the copies at a target lack.
 
-use glance_model::{BadRecord, ImageMetadata, MetadataDiff, Omit};
+use glance_model::{ImageMetadata, MetadataDiff, Omit, View};
 
-use crate::list::pairs::{ListingError, MergedListing, Next};
+use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
+use crate::run::result::ImageRef;
 
 /// What is different about one image.
 #[derive(Debug)]
@@ -27,11 +28,9 @@ pub enum Difference {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Compared {
-    /// Its id, as it is written: that of a bad record may be any text.
-    pub id: String,
-    /// Its name at the source.
-    pub name: Option<String>,
-    /// What is different.
+    /// The image, as the source has it.
+    pub image: ImageRef,
+    /// The difference.
     pub difference: Difference,
 }
 
@@ -43,9 +42,8 @@ pub struct Compared {
 )]
 pub struct Comparison<'a> {
     ctx: &'a RunContext,
-    listing: MergedListing,
-    target: &'a dyn ImageTarget,
-    filter: &'a Omit,
+    pairs: Pairs,
+    view: View,
     compared: u64,
 }
 
@@ -56,15 +54,14 @@ pub struct Comparison<'a> {
 pub fn compare<'a>(
     ctx: &'a RunContext,
     source: &dyn ImageSource,
-    target: &'a dyn ImageTarget,
-    filter: &'a Omit,
+    target: &dyn ImageTarget,
+    omit: &Omit,
     target_ids: TargetIds,
 ) -> Comparison<'a> {
     Comparison {
         ctx,
-        listing: MergedListing::new(source.images(), target.images(), target_ids),
-        target,
-        filter,
+        pairs: Pairs::new(source.images(), target.images(), target_ids),
+        view: View::new(omit.clone(), target.nature().form),
         compared: 0,
     }
 }
@@ -82,62 +79,57 @@ impl Comparison<'_> {
     ///
     /// [`ListingError`] if one of the ends cannot be listed in whole and in order.
     pub async fn next(&mut self) -> Result<Option<Compared>, ListingError> {
-        while let Some(next) = self.listing.next(self.ctx).await? {
-            let pair = match next {
-                Next::Pair(pair) => *pair,
-                Next::NoImage(side, bad) => return Ok(Some(Compared::bad(side, bad))),
-            };
-            let Some(source) = pair.source else {
-                if let Some(Err(PortError::BadRecord(bad))) = pair.target {
-                    return Ok(Some(Compared::bad(Side::Target, bad)));
+        while let Some(pair) = self.pairs.next(self.ctx).await? {
+            let found = match pair {
+                Pair::Missing(listed) => {
+                    self.compared += 1;
+                    let is_missing = listed.image.is_active();
+                    is_missing.then(|| Compared::new(&listed.image, Difference::Missing))
                 }
-                continue;
-            };
-            self.compared += 1;
-            let (name, difference) = match (source, pair.target) {
-                (Err(PortError::BadRecord(bad)), _) => {
-                    return Ok(Some(Compared::bad(Side::Source, bad)));
+                Pair::Both(listed, found) => {
+                    self.compared += 1;
+                    self.diff(listed.image, *found)
                 }
-                (Err(error), _) => (None, Some(damaged(Side::Source, error))),
-                (Ok(source), Some(Err(error))) => (source.name, Some(damaged(Side::Target, error))),
-                (Ok(source), None) => {
-                    let missing = source.is_active().then_some(Difference::Missing);
-                    (source.name, missing)
-                }
-                (Ok(source), Some(Ok(target))) => {
-                    let name = source.name.clone();
-                    (name, self.diff(source, target))
+                Pair::Alone => None,
+                Pair::Damaged(damaged) => {
+                    let is_of_source = damaged.side == Side::Source || damaged.source.is_some();
+                    self.compared += u64::from(is_of_source);
+                    Some(Compared::damaged(*damaged))
                 }
             };
-            if let Some(difference) = difference {
-                return Ok(Some(Compared {
-                    id: pair.id.to_string(),
-                    name,
-                    difference,
-                }));
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
 
-    fn diff(&self, source: ImageMetadata, target: ImageMetadata) -> Option<Difference> {
-        let form = self.target.form();
-        let (source, _) = form.wanted(self.filter.apply(source));
-        let diff = MetadataDiff::between(&source, &form.of(target), self.filter);
-        (!diff.is_empty()).then_some(Difference::Diff(diff))
+    fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {
+        let of_image = ImageRef::from(&image);
+        let (wanted, _) = self.view.wanted(image);
+        let diff = self.view.diff(&wanted, &self.view.found(found));
+        (!diff.is_empty()).then(|| Compared {
+            image: of_image,
+            difference: Difference::Diff(diff),
+        })
     }
 }
 
 impl Compared {
-    fn bad(side: Side, mut bad: Box<BadRecord>) -> Self {
+    fn new(image: &ImageMetadata, difference: Difference) -> Self {
         Self {
-            id: bad.id.clone(),
-            name: bad.name.take(),
-            difference: damaged(side, PortError::BadRecord(bad)),
+            image: ImageRef::from(image),
+            difference,
         }
     }
-}
 
-fn damaged(side: Side, error: PortError) -> Difference {
-    Difference::Damaged { side, error }
+    fn damaged(damaged: Damaged) -> Self {
+        let Damaged {
+            side, image, error, ..
+        } = damaged;
+        Self {
+            image,
+            difference: Difference::Damaged { side, error },
+        }
+    }
 }

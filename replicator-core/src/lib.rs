@@ -14,25 +14,26 @@ pub mod testing;
 mod verify;
 
 pub use compare::{Compared, Comparison, Difference, compare};
-pub use content::digest::{DigestAlgorithm, Digester};
+pub use content::digest::{Digest, DigestAlgorithm, Digester};
 pub use content::proof::Proof;
 pub use content::wrong::Wrong;
 pub use copy::target::TargetRun;
 pub use list::pairs::ListingError;
-pub use plan::planner::{PlanTarget, plan, plan_for_all};
-pub use plan::verb::Verb;
+pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{
-    Cause, FailureKind, IdMap, ImageData, ImageDataStream, ImageSource, ImageStream, ImageTarget,
-    Operation, PortError, Side, Stage, TargetIds, gives_last_byte,
+    Cause, FailureKind, IdMap, IdUse, ImageData, ImageDataStream, ImageSource, ImageStream,
+    ImageTarget, Nature, Operation, PortError, Side, Stage, TargetIds, gives_last_byte,
 };
-pub use replicate::{replicate, replicate_to_all};
+pub use replicate::replicate;
 pub use run::context::RunContext;
-pub use run::error::{Failure, ImageError};
-pub use run::event::{Event, EventSink, LeftOut, NoEvents, SkipReason};
+pub use run::error::ImageError;
+pub use run::event::{Event, EventSink, LeftOut, NoEvents};
 pub use run::id_problem::{IdProblem, saving_limit};
-pub use run::options::{DataPolicy, FormatCheck, OnIdConflict, ReplicateOptions, Verify};
-pub use run::report::{Outcome, Report};
+pub use run::options::{DataPolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify};
+pub use run::report::Report;
+pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason};
 pub use run::retry::RetryPolicy;
+pub use run::target_end::TargetEnd;
 pub use size::{TotalSize, size};
 pub use verify::{VerifyBy, VerifyReport, verify};

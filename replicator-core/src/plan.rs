@@ -2,12 +2,14 @@
 
 pub(crate) mod decide;
 pub(crate) mod planner;
-pub(crate) mod verb;
+
+use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, MetadataDiff};
 
-use crate::run::error::{Failure, ImageError};
+use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
+use crate::run::result::{ImageRef, ImageResult};
 
 /// What is to be done, image by image. Memory grows with the work to be done
 /// only.
@@ -16,12 +18,11 @@ use crate::run::id_problem::IdProblem;
 pub struct Plan {
     /// The images that need work, in order of ids.
     pub images: Vec<PlannedImage>,
-    /// Images that cannot be replicated, which is known already.
-    pub failures: Vec<Failure>,
-    /// How many images need nothing.
+    /// Images of which it is known already what becomes of them: they are skipped, or
+    /// cannot be replicated.
+    pub settled: Vec<ImageResult>,
+    /// The number of images that need nothing.
     pub unchanged: u64,
-    /// How many images are left alone; an [`Event::Skipped`] said why.
-    pub skipped: u64,
     /// Deactivated images, of which an archive gets the metadata alone. Servers give out
     /// their data to administrators; whether to this caller is seen when the plan is run.
     pub withheld: Vec<ImageMetadata>,
@@ -48,13 +49,13 @@ pub struct LeftImage {
 pub struct PlannedImage {
     /// What the target is to say of it, in the target's form, under the id that
     /// it has at the source.
-    pub image: ImageMetadata,
+    pub wanted: ImageMetadata,
     /// When the source says that it was created.
     pub created_at: Option<String>,
     /// Its id at the target.
     pub target_id: TargetId,
     /// What the target has of it.
-    pub existing: Option<ImageMetadata>,
+    pub found: Option<ImageMetadata>,
     /// What is to be done.
     pub action: Action,
     /// Why.
@@ -102,7 +103,7 @@ pub enum Reason {
 }
 
 impl LeftImage {
-    /// What it comes to if it is not there when all else is done.
+    /// The error that it comes to if it is not there when all else is done.
     pub(crate) fn error(&self) -> ImageError {
         if self.is_ours {
             return ImageError::StillSaving;
@@ -121,11 +122,16 @@ impl Plan {
 }
 
 impl PlannedImage {
+    /// The image, as far as people have to know which one it is.
+    pub(crate) fn image_ref(&self) -> Arc<ImageRef> {
+        Arc::new(ImageRef::from(&self.wanted))
+    }
+
     /// How much image data is to be copied for it.
     #[must_use]
     pub fn bytes_to_copy(&self) -> u64 {
         match self.action {
-            Action::Copy => self.image.size.unwrap_or(0),
+            Action::Copy => self.wanted.size.unwrap_or(0),
             Action::Check | Action::CreateRecord | Action::UpdateMetadata(_) => 0,
         }
     }

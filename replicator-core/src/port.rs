@@ -3,6 +3,7 @@
 mod data;
 mod error;
 mod id_map;
+mod nature;
 mod side;
 mod source;
 mod stage;
@@ -11,6 +12,7 @@ mod target;
 pub use data::{ImageData, ImageDataStream};
 pub use error::{Cause, FailureKind, Operation, PortError};
 pub use id_map::{IdMap, TargetIds};
+pub use nature::{IdUse, Nature};
 pub use side::Side;
 pub use source::{ImageSource, ImageStream, gives_last_byte};
 pub use stage::Stage;

@@ -5,8 +5,8 @@ use futures_util::TryStreamExt as _;
 use crate::list::pairs::ListingError;
 use crate::port::{ImageSource, PortError, Side};
 use crate::run::context::RunContext;
-use crate::run::error::{Failure, ImageError};
 use crate::run::event::Event;
+use crate::run::result::{ImageRef, ImageResult};
 
 /// The sum over the active images of an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct TotalSize {
     /// How long their data is together.
     pub total_bytes: u64,
     /// How many images cannot be counted, since what the end says of them cannot be
-    /// used; an [`Event::Failed`] named each.
+    /// used; an [`Event::Finished`] named each.
     pub failed: u64,
 }
 
@@ -39,19 +39,25 @@ pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSiz
             }
             Ok(Some(_)) => {}
             Err(PortError::BadRecord(bad)) => {
-                total.failed += 1;
-                ctx.emit(Event::Failed(Failure::of_record(Side::Source, bad)));
+                let image = ImageRef::from(&*bad);
+                total.fail(ctx, image, PortError::BadRecord(bad));
             }
             Err(PortError::Damaged { id, source }) => {
-                total.failed += 1;
-                let error = PortError::Damaged { id, source };
-                let failure = Failure::new(&id, None, ImageError::Source(error));
-                ctx.emit(Event::Failed(failure));
+                let image = ImageRef::of_id(&id);
+                total.fail(ctx, image, PortError::Damaged { id, source });
             }
             Err(source) => {
                 let side = Side::Source;
                 return Err(ListingError::Failed { side, source });
             }
         }
+    }
+}
+
+impl TotalSize {
+    fn fail(&mut self, ctx: &RunContext, image: ImageRef, error: PortError) {
+        self.failed += 1;
+        let failed = ImageResult::of_damage(Side::Source, image, error);
+        ctx.emit(Event::Finished(failed));
     }
 }

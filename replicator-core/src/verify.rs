@@ -8,12 +8,13 @@ use tokio::task::JoinSet;
 
 use crate::content::proof::{Proof, compare_stated};
 use crate::content::wrong::Wrong;
-use crate::list::pairs::{ListingError, MergedListing, Next};
-use crate::port::{FailureKind, ImageSource, PortError, Side, TargetIds};
+use crate::list::pairs::{Listed, ListingError, Pair, Pairs};
+use crate::port::{FailureKind, ImageSource, TargetIds};
 use crate::run::context::RunContext;
-use crate::run::error::{Failure, ImageError};
+use crate::run::error::ImageError;
 use crate::run::event::Event;
 use crate::run::read_back::read_back;
+use crate::run::result::{ImageRef, ImageResult};
 
 /// How content is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct VerifyReport {
     /// Active images of the source that the target does not have with data.
     pub missing: Vec<ImageId>,
     /// Images whose content is wrong, or could not be read.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<ImageResult>,
 }
 
 /// Compares the content of the active images of the source with that of their
@@ -60,41 +61,28 @@ pub async fn verify(
     by: VerifyBy,
     transfers: NonZeroUsize,
 ) -> Result<VerifyReport, ListingError> {
-    let mut listing = MergedListing::new(source.images(), target.images(), target_ids);
+    let mut pairs = Pairs::new(source.images(), target.images(), target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
-    while let Some(next) = listing.next(ctx).await? {
-        let pair = match next {
-            Next::Pair(pair) => *pair,
-            Next::NoImage(side, bad) => {
-                report.fail(ctx, Failure::of_record(side, bad));
+    while let Some(pair) = pairs.next(ctx).await? {
+        let (image, copy) = match pair {
+            Pair::Missing(listed) if listed.image.is_active() => {
+                report.missing.push(listed.image.id);
                 continue;
             }
-        };
-        let (image, copy) = match (pair.source, pair.target) {
-            (Some(Ok(image)), copy) if image.is_active() => (image, copy),
-            (Some(Err(PortError::BadRecord(bad))), _) => {
-                report.fail(ctx, Failure::of_record(Side::Source, bad));
-                continue;
+            Pair::Both(listed, copy) if listed.image.is_active() => {
+                if !copy.is_active() {
+                    report.missing.push(listed.image.id);
+                    continue;
+                }
+                (listed.image, *copy)
             }
-            (Some(Err(error)), _) => {
-                report.add(ctx, pair.id, None, Err(ImageError::Source(error)));
-                continue;
-            }
-            (None, Some(Err(PortError::BadRecord(bad)))) => {
-                report.fail(ctx, Failure::of_record(Side::Target, bad));
-                continue;
-            }
-            _ => continue,
-        };
-        let copy = match copy {
-            Some(Ok(copy)) if copy.is_active() => copy,
-            Some(Err(error)) => {
-                report.add(ctx, pair.id, image.name, Err(ImageError::Target(error)));
-                continue;
-            }
-            _ => {
-                report.missing.push(pair.id);
+            Pair::Missing(_) | Pair::Both(..) | Pair::Alone => continue,
+            Pair::Damaged(damaged) => {
+                let is_active = |source: &Listed| source.image.is_active();
+                if damaged.source.as_ref().is_none_or(is_active) {
+                    report.fail(ctx, damaged.into());
+                }
                 continue;
             }
         };
@@ -139,32 +127,22 @@ type Read = (ImageMetadata, Result<Proof, ImageError>);
 impl VerifyReport {
     async fn join(&mut self, ctx: &RunContext, reading: &mut JoinSet<Read>) {
         match reading.join_next().await {
-            Some(Ok((image, result))) => self.add(ctx, image.id, image.name, result),
+            Some(Ok((image, Ok(Proof::Unverifiable)))) => self.unverifiable.push(image.id),
+            Some(Ok((_, Ok(_)))) => self.verified += 1,
+            Some(Ok((image, Err(error)))) => {
+                self.fail(ctx, ImageResult::failed(ImageRef::from(&image), error));
+            }
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             None => {}
         }
     }
 
-    fn add(
-        &mut self,
-        ctx: &RunContext,
-        id: ImageId,
-        name: Option<String>,
-        result: Result<Proof, ImageError>,
-    ) {
-        match result {
-            Ok(Proof::Verified) => self.verified += 1,
-            Ok(Proof::Unverifiable) => self.unverifiable.push(id),
-            Err(error) => self.fail(ctx, Failure::new(&id, name, error)),
-        }
-    }
-
-    fn fail(&mut self, ctx: &RunContext, failure: Failure) {
+    fn fail(&mut self, ctx: &RunContext, failed: ImageResult) {
         // What was broken off is no failure of its image.
         if ctx.is_cancelled() {
             return;
         }
-        ctx.emit(Event::Failed(failure.clone()));
-        self.failures.push(failure);
+        ctx.emit(Event::Finished(failed.clone()));
+        self.failures.push(failed);
     }
 }

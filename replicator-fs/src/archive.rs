@@ -8,9 +8,9 @@ use std::vec;
 use async_trait::async_trait;
 use futures_util::stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 use replicator_core::{
-    ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError, Stage,
+    ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError, Stage,
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -200,8 +200,8 @@ impl ImageSource for ImageArchive {
 
 #[async_trait]
 impl ImageTarget for ImageArchive {
-    fn form(&self) -> TargetForm {
-        TargetForm::Whole
+    fn nature(&self) -> Nature {
+        Nature::archive()
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

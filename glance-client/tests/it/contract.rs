@@ -3,7 +3,7 @@
 
 use glance_client::testing::{EmbeddedGlance, EmbeddedGlanceBuilder, Profile, RangeSupport};
 use glance_client::{ApiChoice, GlanceEnd};
-use replicator_core::testing::contract::{self, BrokenWrite};
+use replicator_core::testing::contract;
 
 use crate::kit::behaviour::{self, Server};
 
@@ -57,6 +57,6 @@ async fn a_store_that_cannot_start_in_the_middle() {
         let url = glance.url().to_owned();
         let api = ApiChoice::Auto;
         let client = Server { url, api }.client().await;
-        contract::target(&GlanceEnd::new(client), BrokenWrite::CanBeRepeated).await;
+        contract::target(&GlanceEnd::new(client)).await;
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use glance_client::cloud::{Details, Named};
 use glance_client::{ApiVersion, Survey};
 use jiff::{SignedDuration, Timestamp};
-use replicator_core::Side;
+use replicator_core::{ImageRef, Side};
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -13,7 +13,7 @@ use crate::ends::{self, Access, Connected, End};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text, named_as};
+use crate::ui::{Row, Text, named};
 
 /// How far two clocks may be apart before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -181,7 +181,7 @@ impl Facts {
         };
         self.line("listing", page);
         for bad in &survey.bad_records {
-            let image = named_as(&bad.id, bad.name.as_deref());
+            let image = named(&ImageRef::from(bad));
             self.warn(&format!("image {image} cannot be used: {bad}"));
             self.has_bad_records = true;
         }

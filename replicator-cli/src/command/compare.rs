@@ -11,7 +11,7 @@ use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text, named_as, or_undefined};
+use crate::ui::{Row, Text, named, or_undefined};
 
 /// Print what a target lacks of the images of a source
 ///
@@ -95,11 +95,11 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
 }
 
 fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliError> {
-    let id = &found.id;
+    let id = &found.image.id;
     match &found.difference {
         Difference::Missing => {
             counts.missing += 1;
-            let (id, name) = (id.to_string(), found.name.clone());
+            let (id, name) = (id.to_string(), found.image.name.clone());
             run.sink.row(&Lacking::Image { id, name })
         }
         Difference::Diff(diff) => {
@@ -118,7 +118,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
             counts.damaged += 1;
             let image = match error {
                 PortError::BadRecord(_) => {
-                    format!("image {}: ", named_as(id, found.name.as_deref()))
+                    format!("image {}: ", named(&found.image))
                 }
                 // It names the image.
                 _ => String::new(),

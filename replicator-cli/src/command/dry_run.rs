@@ -1,17 +1,17 @@
 //! `--dry-run`: prints a plan.
 
-use replicator_core::{Action, Plan, PlannedImage, Reason, TargetId, Verb};
+use replicator_core::{Action, ImageRef, Outcome, Plan, PlannedImage, Reason, TargetId};
 use serde::Serialize;
 
 use crate::error::CliError;
 use crate::run::Run;
-use crate::ui::{self, Row, Text, human_size, named_as, or_undefined};
+use crate::ui::{Row, Text, human_size, named, or_undefined};
 
 /// Prints what would be done, an image a line, and the totals; of one of several targets, its name
 /// before that.
 pub(super) fn print(
     run: &Run<'_>,
-    verb: Verb,
+    verb: &'static str,
     target: Option<&str>,
     plan: &Plan,
 ) -> Result<(), CliError> {
@@ -46,13 +46,12 @@ impl Row for OfTarget<'_> {
 struct Planned {
     action: &'static str,
     reason: &'static str,
-    id: String,
-    name: Option<String>,
+    #[serde(flatten)]
+    image: ImageRef,
     /// Its other id at the target, where it is known.
     target_id: Option<String>,
     /// Why it would get a new id there.
     new_id: Option<String>,
-    size: Option<u64>,
     changes: Vec<Change>,
 }
 
@@ -93,11 +92,9 @@ impl From<&PlannedImage> for Planned {
                 Reason::Unread => "to be proven",
                 _ => "metadata differs",
             },
-            id: planned.image.id.to_string(),
-            name: planned.image.name.clone(),
+            image: ImageRef::from(&planned.wanted),
             target_id,
             new_id,
-            size: planned.image.size,
             changes: changes.collect(),
         }
     }
@@ -112,7 +109,7 @@ impl Row for Planned {
             (None, Some(problem)) => format!(" under a new id, since {problem}"),
             (None, None) => String::new(),
         };
-        let size = match self.size {
+        let size = match self.image.size {
             _ if self.action != COPY => String::new(),
             Some(size) => format!(" {size} bytes"),
             None => " of unknown size".to_owned(),
@@ -126,7 +123,7 @@ impl Row for Planned {
             changes => format!(": {changes}"),
         };
         let (action, reason) = (self.action, self.reason);
-        let image = named_as(&self.id, self.name.as_deref());
+        let image = named(&self.image);
         out.line(format!("{action} ({reason}) {image}{id}{size}{changes}"));
     }
 }
@@ -140,26 +137,30 @@ struct Totals {
     recorded: usize,
     updated: usize,
     unchanged: u64,
-    skipped: u64,
+    skipped: usize,
     failed: usize,
     left: usize,
 }
 
 impl Totals {
-    fn new(verb: Verb, plan: &Plan) -> Self {
+    fn new(verb: &'static str, plan: &Plan) -> Self {
         let count = |is_it: fn(&Action) -> bool| {
             let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
             planned.count()
         };
+        let settled = |is_it: fn(&Outcome) -> bool| {
+            let results = plan.settled.iter();
+            results.filter(|result| is_it(&result.outcome)).count()
+        };
         Self {
-            verb: ui::verb(verb),
+            verb,
             copied: count(|action| matches!(action, Action::Copy)),
             bytes: plan.total_bytes(),
             recorded: count(|action| matches!(action, Action::CreateRecord)),
             updated: count(|action| matches!(action, Action::UpdateMetadata(_))),
             unchanged: plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
-            skipped: plan.skipped,
-            failed: plan.failures.len(),
+            skipped: settled(|outcome| matches!(outcome, Outcome::Skipped(_))),
+            failed: settled(|outcome| matches!(outcome, Outcome::Failed { .. })),
             left: plan.left.len(),
         }
     }

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use replicator_core::{Side, Verb};
+use replicator_core::Side;
 
-use super::replicate::{Job, replicate};
+use super::replicate::{Job, run_job};
 use crate::args::{CopyArgs, SideArgs, SourceArgs};
 use crate::ends::{Access, End, Taken};
 use crate::error::CliError;
@@ -41,7 +41,7 @@ impl DumpArgs {
 
 pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliError> {
     let job = Job {
-        verb: Verb::Dump,
+        verb: "dump",
         source_access: Access::new(run, Side::Source, &args.source)?,
         source: End::parse(&args.server)?,
         taken: Taken {
@@ -53,5 +53,5 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
         copies: &args.copies,
         uploads: None,
     };
-    replicate(run, &job).await
+    run_job(run, &job).await
 }

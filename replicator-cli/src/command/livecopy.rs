@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use replicator_core::{Side, Verb};
+use replicator_core::Side;
 
-use super::replicate::{Job, replicate};
+use super::replicate::{Job, run_job};
 use crate::args::{AllowEmpty, CopyArgs, SourceArgs, TargetArgs, UploadArgs};
 use crate::ends::{Access, End, Taken};
 use crate::error::CliError;
@@ -41,7 +41,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
     let source = End::parse(&args.source)?;
     let targets = args.targets.iter().map(|target| End::parse(target));
     let job = Job {
-        verb: Verb::Livecopy,
+        verb: "livecopy",
         source_access,
         source,
         taken: Taken {
@@ -53,5 +53,5 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };
-    replicate(run, &job).await
+    run_job(run, &job).await
 }

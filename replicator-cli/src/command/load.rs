@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use replicator_core::{Side, Verb};
+use replicator_core::Side;
 
-use super::replicate::{Job, replicate};
+use super::replicate::{Job, run_job};
 use crate::args::{AllowEmpty, CopyArgs, SideArgs, TargetArgs, UploadArgs};
 use crate::ends::{Access, End, Taken};
 use crate::error::CliError;
@@ -35,7 +35,7 @@ pub(crate) struct LoadArgs {
 pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliError> {
     let target_access = Access::new(run, Side::Target, &args.target)?;
     let job = Job {
-        verb: Verb::Load,
+        verb: "load",
         source_access: Access::new(run, Side::Source, SideArgs::default())?,
         target_access: target_access.answer_timeout(args.uploads.answer_timeout()),
         targets: vec![End::parse(&args.server)?],
@@ -47,5 +47,5 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };
-    replicate(run, &job).await
+    run_job(run, &job).await
 }

@@ -1,11 +1,10 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use replicator_core::{
-    DataPolicy, Failure, ImageError, ImageSource, ImageTarget, OnIdConflict, Plan, PlanTarget,
-    ReplicateOptions, Report, RunContext, TargetRun, Verb, plan_for_all, replicate_to_all,
+    DataPolicy, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan, RunOptions,
+    TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
 use super::dry_run;
@@ -18,7 +17,7 @@ use crate::run::Run;
 
 /// What is copied from where to where, and how.
 pub(super) struct Job<'a> {
-    pub(super) verb: Verb,
+    pub(super) verb: &'static str,
     pub(super) source_access: Access,
     pub(super) source: End,
     pub(super) taken: Taken,
@@ -29,55 +28,51 @@ pub(super) struct Job<'a> {
     pub(super) uploads: Option<&'a UploadArgs>,
 }
 
-pub(super) async fn replicate(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
+pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
     let verb = job.verb;
     limits::keep_to(&job.copies.transfers.bwlimit, &run.limits, &run.console);
-    let options = options(run, job)?;
+    let policy = policy(job)?;
+    let options = run_options(run, job);
     // The source first: if that fails, no directory has been created.
     let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
     let mut ends = Ends {
         run,
         job,
         are_several: job.targets.len() > 1,
+        policy,
         options,
         code: ExitCode::Done,
     };
     let targets = ends.open(&source).await?;
     let source = source.images;
     let started = Instant::now();
-    let planned = ends.plan(verb, &*source, targets).await?;
+    let planned = ends.plan(&*source, targets).await?;
     if job.copies.dry_run {
         for (target, plan) in &planned {
             let name = ends.are_several.then_some(&*target.name);
             dry_run::print(run, verb, name, plan)?;
         }
-        let failures = planned.iter().flat_map(|(_, plan)| &plan.failures);
-        return Ok(ends.exit_code(failures, 0));
+        let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
+        return Ok(ends.exit_code(settled));
     }
     let (names, runs): (Vec<String>, Vec<TargetRun>) = planned
         .into_iter()
-        .map(|(target, plan)| {
-            let run = TargetRun::new(&target.ctx, target.images, plan, &target.options);
-            (target.name, run)
-        })
+        .map(|(target, plan)| (target.name, TargetRun::new(target.end, plan)))
         .unzip();
-    let reports = replicate_to_all(&run.ctx, source, runs).await;
+    let reports = replicate(&run.ctx, source, runs, &ends.options).await;
     let elapsed = started.elapsed();
     for (name, report) in names.iter().zip(&reports) {
         let name = ends.are_several.then_some(&**name);
         run.console.report(name, verb, report, elapsed);
     }
-    let not_done = reports.iter().map(|report| report.not_done).sum();
-    let failures = reports.iter().flat_map(Report::all_failures);
-    Ok(ends.exit_code(failures, not_done))
+    let results = reports.iter().flat_map(|report| &report.results);
+    Ok(ends.exit_code(results))
 }
 
-/// A target that can be reached, and how it is written to.
+/// A target that can be reached.
 struct Target {
     name: String,
-    images: Arc<dyn ImageTarget>,
-    ctx: RunContext,
-    options: ReplicateOptions,
+    end: TargetEnd,
 }
 
 /// What goes for every target of a run.
@@ -85,7 +80,8 @@ struct Ends<'a> {
     run: &'a Run<'a>,
     job: &'a Job<'a>,
     are_several: bool,
-    options: ReplicateOptions,
+    policy: TargetPolicy,
+    options: RunOptions,
     /// What the targets that could not be used make of the run.
     code: ExitCode,
 }
@@ -120,37 +116,30 @@ impl Ends<'_> {
                 return Err(CliError::SameTarget { name });
             }
             places.push(target.place);
-            let mut options = self.options.clone();
-            options.id_map = target.id_map;
+            let ctx = if self.are_several {
+                let events = self.run.console.of_target(&name);
+                self.run.ctx.reporting_to(events)
+            } else {
+                self.run.ctx.clone()
+            };
+            let mut end = TargetEnd::new(&ctx, target.images);
+            end.policy = self.policy.clone();
+            end.id_map = target.id_map;
             if let (Some(path), Opening::Write) = (stage, opening) {
-                options.stage = Some(ends::stage(path, &name)?);
+                end.stage = Some(ends::stage(path, &name)?);
             }
-            let ctx = &self.run.ctx;
-            targets.push(Target {
-                ctx: if self.are_several {
-                    ctx.reporting_to(self.run.console.of_target(&name))
-                } else {
-                    ctx.clone()
-                },
-                images: target.images,
-                options,
-                name,
-            });
+            targets.push(Target { name, end });
         }
         Ok(targets)
     }
 
     async fn plan(
         &mut self,
-        verb: Verb,
         source: &dyn ImageSource,
         targets: Vec<Target>,
     ) -> Result<Vec<(Target, Plan)>, CliError> {
-        let to_plan: Vec<PlanTarget<'_>> = targets
-            .iter()
-            .map(|target| (&target.ctx, &*target.images, &target.options))
-            .collect();
-        let plans = plan_for_all(verb, source, &to_plan).await;
+        let ends: Vec<TargetEnd> = targets.iter().map(|target| target.end.clone()).collect();
+        let plans = plan(source, &ends, &self.options).await;
         let mut planned = Vec::new();
         for (target, plan) in targets.into_iter().zip(plans) {
             match plan {
@@ -174,16 +163,15 @@ impl Ends<'_> {
         Ok(())
     }
 
-    fn exit_code<'a>(
-        &self,
-        failures: impl Iterator<Item = &'a Failure>,
-        not_done: u64,
-    ) -> ExitCode {
-        let code = failures
-            .map(|failure| of_failure(&failure.error))
-            .fold(self.code, ExitCode::and);
+    fn exit_code<'a>(&self, results: impl Iterator<Item = &'a ImageResult>) -> ExitCode {
+        let mut code = self.code;
+        let mut is_all_done = true;
+        for result in results {
+            code = code.and(result.error().map_or(ExitCode::Done, of_failure));
+            is_all_done &= !matches!(result.outcome, Outcome::NotDone(_));
+        }
         match self.run.signal() {
-            Some(signal) if not_done > 0 => ExitCode::Interrupted(signal),
+            Some(signal) if !is_all_done => ExitCode::Interrupted(signal),
             _ => code,
         }
     }
@@ -197,30 +185,35 @@ fn of_failure(error: &ImageError) -> ExitCode {
     }
 }
 
-fn options(run: &Run<'_>, job: &Job<'_>) -> Result<ReplicateOptions, CliError> {
-    let copies = job.copies;
+fn run_options(run: &Run<'_>, job: &Job<'_>) -> RunOptions {
     let parallel = Parallel {
-        transfers: copies.transfers.transfers,
-        checkers: copies.checkers,
+        transfers: job.copies.transfers.transfers,
+        checkers: job.copies.checkers,
     };
     let parallel = parallel.within_limit(job.targets.len(), &run.console);
-    let mut options = ReplicateOptions::default();
+    let mut options = RunOptions::default();
     options.transfers = parallel.transfers;
     options.checkers = parallel.checkers;
     options.retry.retries = run.common.servers.retries;
     options.retry.max_time = run.common.servers.retry_max_time();
     options.now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    options.omit = copies.omit.filter()?;
-    options.verify = copies.verify;
+    options
+}
+
+fn policy(job: &Job<'_>) -> Result<TargetPolicy, CliError> {
+    let copies = job.copies;
+    let mut policy = TargetPolicy::default();
+    policy.omit = copies.omit.filter()?;
+    policy.verify = copies.verify;
     if copies.metaonly.metaonly {
-        options.data = DataPolicy::MetadataOnly;
+        policy.data = DataPolicy::MetadataOnly;
     }
     if let Some(uploads) = job.uploads {
         if uploads.on_id_conflict == OnIdConflict::NewId && uploads.id_map.id_map.is_none() {
             return Err(CliError::NoIdMap);
         }
-        options.on_id_conflict = uploads.on_id_conflict;
-        options.format_check = uploads.format_check;
+        policy.on_id_conflict = uploads.on_id_conflict;
+        policy.format_check = uploads.format_check;
     }
-    Ok(options)
+    Ok(policy)
 }

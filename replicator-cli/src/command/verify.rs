@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
-use replicator_core::{ImageError, Side, TargetIds, VerifyBy, verify};
+use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify};
 use serde::Serialize;
 
 use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs};
@@ -95,7 +95,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     let unverifiable = report.unverifiable.iter();
     let unverifiable = unverifiable.map(|id| (id.to_string(), Problem::Unverifiable));
     let failed = report.failures.iter();
-    let failed = failed.map(|failure| (failure.id.clone(), Problem::Failed));
+    let failed = failed.map(|failure| (failure.image.id.clone(), Problem::Failed));
     for (id, problem) in missing.chain(unverifiable).chain(failed) {
         run.sink.row(&NotVerified { id, problem })?;
     }
@@ -111,7 +111,8 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         report.failures.len()
     ));
     let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
-    let is_wrong = report.failures.iter().any(|f| is_wrong(&f.error));
+    let mut errors = report.failures.iter().filter_map(ImageResult::error);
+    let is_wrong = errors.any(is_wrong);
     Ok(if is_wrong || !report.missing.is_empty() {
         ExitCode::WrongContent
     } else if report.failures.is_empty() {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
-use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, PortError};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff};
+use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError};
 
 /// An archive with nothing in it, which takes nothing either.
 pub(super) struct Nothing;
@@ -21,8 +21,8 @@ impl ImageSource for Nothing {
 
 #[async_trait]
 impl ImageTarget for Nothing {
-    fn form(&self) -> TargetForm {
-        TargetForm::Whole
+    fn nature(&self) -> Nature {
+        Nature::archive()
     }
 
     async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

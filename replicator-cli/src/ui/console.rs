@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use replicator_core::{Event, EventSink, Report, Verb};
+use replicator_core::{Event, EventSink, Report};
 
 use super::escape::escaped;
 use super::progress::{Look, Progress};
@@ -95,7 +95,7 @@ impl Console {
     pub(crate) fn report(
         &self,
         target: Option<&str>,
-        verb: Verb,
+        verb: &str,
         report: &Report,
         elapsed: Duration,
     ) {

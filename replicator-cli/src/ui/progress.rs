@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use glance_model::{ImageId, ImageMetadata};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use replicator_core::Event;
+use replicator_core::{Event, ImageRef};
 
 use super::escape::escaped;
 use super::wording::{human_size, named, rate};
@@ -52,7 +51,7 @@ pub(super) struct Progress {
     total_bytes: u64,
     /// Of the images that have ended.
     ended_bytes: u64,
-    running: HashMap<ImageId, Transfer>,
+    running: HashMap<String, Transfer>,
     bars: Option<Bars>,
 }
 
@@ -90,31 +89,18 @@ impl Progress {
                 total_bytes,
             } => self.begin(*images, *total_bytes),
             Event::TransferStarted { image, total_bytes } => self.start(image, *total_bytes),
-            Event::Transferred { id, delta_bytes } => {
-                if let Some(transfer) = self.running.get_mut(id) {
+            Event::Transferred { image, delta_bytes } => {
+                if let Some(transfer) = self.running.get_mut(&image.id) {
                     // What is read again is not counted again.
                     transfer.bytes = (transfer.bytes + delta_bytes).min(transfer.total_bytes);
                 }
             }
-            Event::Retrying { id, .. } => {
-                if let Some(transfer) = self.running.get_mut(id) {
+            Event::Retrying { image, .. } => {
+                if let Some(transfer) = self.running.get_mut(&image.id) {
                     transfer.bytes = 0;
                 }
             }
-            Event::RecordCreated { id } => self.ended(id),
-            Event::Copied { image, .. }
-            | Event::AlreadyThere { image }
-            | Event::MetadataUpdated { image, .. } => {
-                self.ended(&image.id);
-            }
-            // Planned, and then left alone.
-            Event::Skipped { image, .. } if self.running.contains_key(&image.id) => {
-                self.ended(&image.id);
-            }
-            Event::Failed(failure) if self.images > 0 => match ImageId::parse(&failure.id) {
-                Ok(id) => self.ended(&id),
-                Err(_) => return,
-            },
+            Event::Finished(result) if self.images > 0 => self.ended(&result.image.id),
             _ => return,
         }
         self.draw();
@@ -133,17 +119,17 @@ impl Progress {
         }
     }
 
-    fn start(&mut self, image: &ImageMetadata, total_bytes: u64) {
+    fn start(&mut self, image: &ImageRef, total_bytes: u64) {
         let bar = self.bars.as_ref().map(|bars| bars.add(image, total_bytes));
         let transfer = Transfer {
             total_bytes,
             bytes: 0,
             bar,
         };
-        self.running.insert(image.id, transfer);
+        self.running.insert(image.id.clone(), transfer);
     }
 
-    fn ended(&mut self, id: &ImageId) {
+    fn ended(&mut self, id: &str) {
         self.images_ended += 1;
         let Some(transfer) = self.running.remove(id) else {
             return;
@@ -234,7 +220,7 @@ impl Bars {
         Self { all, total }
     }
 
-    fn add(&self, image: &ImageMetadata, total_bytes: u64) -> ProgressBar {
+    fn add(&self, image: &ImageRef, total_bytes: u64) -> ProgressBar {
         let bar = ProgressBar::new(total_bytes);
         let bar = self.all.insert_before(&self.total, bar);
         bar.set_style(style(
@@ -260,22 +246,23 @@ fn time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use glance_model::ImageStatus;
+    use std::sync::Arc;
 
-    use replicator_core::Proof;
+    use replicator_core::{ImageResult, Outcome, Proof};
 
     use super::*;
 
-    fn image(size: u64) -> ImageMetadata {
-        let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
-        let mut image = ImageMetadata::new(id, ImageStatus::Active);
-        image.size = Some(size);
-        image
+    fn image(size: u64) -> Arc<ImageRef> {
+        Arc::new(ImageRef {
+            id: "6d55dd55-053a-4765-b7bc-b30df0ea3861".into(),
+            name: None,
+            size: Some(size),
+        })
     }
 
-    fn transferred(image: &ImageMetadata, delta_bytes: u64) -> Event {
+    fn transferred(image: &Arc<ImageRef>, delta_bytes: u64) -> Event {
         Event::Transferred {
-            id: image.id,
+            image: Arc::clone(image),
             delta_bytes,
         }
     }
@@ -290,7 +277,7 @@ mod tests {
         });
         assert!(progress.until_next_line() <= PERIOD);
         progress.take(&Event::TransferStarted {
-            image: Box::new(image.clone()),
+            image: image.clone(),
             total_bytes: 1024,
         });
         progress.take(&transferred(&image, 512));
@@ -300,11 +287,11 @@ mod tests {
         );
         progress.take(&transferred(&image, 5000));
         assert_eq!(progress.bytes(), 1024, "data that is read again");
-        progress.take(&Event::Copied {
-            image: Box::new(image),
+        let copied = Outcome::Copied {
             total_bytes: 1024,
             proof: Proof::Verified,
-        });
+        };
+        progress.take(&Event::Finished(ImageResult::new(image, copied)));
         assert_eq!(
             progress.text(Duration::from_secs(1)),
             "1 of 2 images, 1.0 KiB of 4.0 KiB (25 %), 1.0 KiB/s, 3 s left"

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
-    Event, Failure, LeftOut, Outcome, Proof, Report, SkipReason, Verb, saving_limit,
+    Event, ImageError, ImageRef, ImageResult, LeftOut, Outcome, Proof, Report, SkipReason,
+    saving_limit,
 };
 
 use super::escape::escaped;
@@ -70,18 +71,11 @@ impl Wording {
         };
         Some(match event {
             Event::TransferStarted { image, .. } => info(self.started(image)),
-            Event::Copied { image, proof, .. } => info(format!(
-                "Image {} is copied: {}",
-                named(image),
-                match proof {
-                    Proof::Verified => "verified",
-                    _ => "unverifiable",
-                }
-            )),
-            Event::AlreadyThere { image } => info(format!(
-                "Image {} is already there: another run has stored it",
-                named(image)
-            )),
+            Event::Finished(result) => return self.finished(result),
+            Event::PutOff { image, since } => Lines {
+                weight: Weight::Problem,
+                lines: vec![skipped(image, &being_written(image, since.as_deref()))],
+            },
             Event::IdAssigned { image, target_id } => Lines {
                 weight: Weight::Problem,
                 lines: vec![format!(
@@ -97,10 +91,6 @@ impl Wording {
                     causes(&**error).join(": ")
                 )],
             },
-            Event::RecordCreated { id } => info(format!("Storing: {id} (metadata only)")),
-            Event::MetadataUpdated { image, .. } => {
-                info(format!("Image {} metadata has changed", named(image)))
-            }
             Event::Withheld { image } => Lines {
                 weight: Weight::Problem,
                 lines: vec![format!(
@@ -109,40 +99,41 @@ impl Wording {
                     named(image)
                 )],
             },
-            Event::Skipped { image, reason } => Lines {
-                weight: weight_of(reason),
-                lines: vec![format!(
-                    "Image {} is skipped: {}",
-                    named(image),
-                    why_skipped(image, reason)
-                )],
-            },
             Event::Retrying {
-                id,
+                image,
                 attempts,
                 error,
             } => info(format!(
-                "warning: image {id} failed and is tried again (attempt {}): {}",
+                "warning: image {} failed and is tried again (attempt {}): {}",
+                image.id,
                 attempts + 1,
                 causes(&**error).join(": ")
             )),
-            Event::MetadataNotKept { id, diff } => Lines {
+            Event::MetadataNotKept { image, diff } => Lines {
                 weight: Weight::Problem,
                 lines: vec![format!(
-                    "warning: image {id}: the target has not kept {}",
+                    "warning: image {}: the target has not kept {}",
+                    image.id,
                     not_kept(diff)
                 )],
             },
-            Event::PropertiesLeftOut { id, names, reason } => Lines {
+            Event::PropertiesLeftOut {
+                image,
+                names,
+                reason,
+            } => Lines {
                 weight: Weight::Problem,
-                lines: vec![format!("warning: image {id}: {}", left_out(names, *reason))],
+                lines: vec![format!(
+                    "warning: image {}: {}",
+                    image.id,
+                    left_out(names, *reason)
+                )],
             },
-            Event::Failed(failure) => self.failed(failure),
             _ => return None,
         })
     }
 
-    fn started(&self, image: &ImageMetadata) -> String {
+    fn started(&self, image: &ImageRef) -> String {
         let size = match image.size {
             Some(size) => format!("({size} bytes)"),
             None => "(unknown size)".to_owned(),
@@ -157,20 +148,63 @@ impl Wording {
         }
     }
 
-    fn failed(&mut self, failure: &Failure) -> Lines {
-        let head = format!("error: image {}: ", named_failure(failure));
-        let hint = failure
-            .error
+    /// The lines about the result of an image.
+    fn finished(&mut self, result: &ImageResult) -> Option<Lines> {
+        let image = &result.image;
+        let line = match &result.outcome {
+            Outcome::Copied { proof, .. } => format!(
+                "Image {} is copied: {}",
+                named(image),
+                match proof {
+                    Proof::Verified => "verified",
+                    _ => "unverifiable",
+                }
+            ),
+            Outcome::AlreadyThere => format!(
+                "Image {} is already there: another run has stored it",
+                named(image)
+            ),
+            Outcome::RecordCreated => format!("Storing: {} (metadata only)", image.id),
+            Outcome::MetadataUpdated(_) => format!("Image {} metadata has changed", named(image)),
+            Outcome::Skipped(reason) => {
+                return Some(Lines {
+                    weight: weight_of(reason),
+                    lines: vec![skipped(image, &why_skipped(image, reason))],
+                });
+            }
+            Outcome::Failed { error, left_behind } => {
+                return Some(self.failed(image, error, left_behind.as_deref()));
+            }
+            _ => return None,
+        };
+        Some(Lines {
+            weight: Weight::Info,
+            lines: vec![line],
+        })
+    }
+
+    fn failed(
+        &mut self,
+        image: &ImageRef,
+        error: &ImageError,
+        left_there: Option<&ImageMetadata>,
+    ) -> Lines {
+        let head = format!("error: image {}: ", named(image));
+        let hint = error
             .hint()
             .filter(|hint| self.advised.insert(hint.to_string()));
-        let mut lines = chain(&head, &*failure.error, hint.as_deref());
-        if let Some(left) = &failure.left_behind {
+        let mut lines = chain(&head, error, hint.as_deref());
+        if let Some(left) = left_there {
             let line = format!("left at the target: {}", left_behind(left));
             let place = lines.lines.len() - usize::from(hint.is_some());
             lines.lines.insert(place, line);
         }
         lines
     }
+}
+
+fn skipped(image: &ImageRef, why: &str) -> String {
+    format!("Image {} is skipped: {why}", named(image))
 }
 
 /// What a failure has left at the target.
@@ -209,8 +243,8 @@ pub(super) fn chain(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines 
 }
 
 /// The one line that sums up a run, and one for each image that failed.
-pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec<String> {
-    let mut line = format!("{}: {} copied", verb(verb_run), report.copied());
+pub(super) fn summary(verb: &str, report: &Report, elapsed: Duration) -> Vec<String> {
+    let mut line = format!("{verb}: {} copied", report.copied());
     if report.copied() > 0 {
         let (bytes, seconds) = (report.copied_bytes(), elapsed.as_secs_f64());
         let _ = write!(
@@ -220,18 +254,12 @@ pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec
             human_size(rate(bytes, elapsed)),
         );
     }
-    let unverified = report.done.iter().filter(|(_, outcome)| {
-        matches!(outcome, Outcome::Copied { proof, .. } if *proof != Proof::Verified)
-    });
     let optional = [
         (report.records_created(), "metadata only"),
-        (
-            unverified.count() as u64,
-            "not verified (no digest to compare)",
-        ),
+        (report.unverified(), "not verified (no digest to compare)"),
         (report.already_there(), "already there"),
-        (report.left.len() as u64, "left to another run"),
-        (report.not_done, "not done"),
+        (report.left().count() as u64, "left to another run"),
+        (report.not_done(), "not done"),
     ];
     let [records, unverified, there, left, not_done] =
         optional.map(|(count, what)| (count > 0).then(|| format!("{count} {what}")));
@@ -240,9 +268,9 @@ pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec
         unverified,
         there,
         Some(format!("{} updated", report.updated())),
-        Some(format!("{} unchanged", report.unchanged)),
-        Some(format!("{} skipped", report.skipped)),
-        Some(format!("{} failed", report.failures.len())),
+        Some(format!("{} unchanged", report.unchanged())),
+        Some(format!("{} skipped", report.skipped())),
+        Some(format!("{} failed", report.failures().count())),
         left,
         not_done,
     ];
@@ -250,15 +278,22 @@ pub(super) fn summary(verb_run: Verb, report: &Report, elapsed: Duration) -> Vec
         let _ = write!(line, ", {part}");
     }
     let mut lines = vec![line];
-    for (what, failures) in [
-        ("failed", &report.failures),
-        ("not at the target yet", &report.left),
-    ] {
-        let mut failed: Vec<&Failure> = failures.iter().collect();
-        failed.sort_by(|a, b| a.id.cmp(&b.id));
-        let named = failed.into_iter().map(named_failure);
+    let mut name = |what: &str, mut images: Vec<&ImageRef>| {
+        images.sort_by(|a, b| a.id.cmp(&b.id));
+        let named = images.into_iter().map(named);
         lines.extend(named.map(|image| format!("{what}: {image}")));
-    }
+    };
+    name(
+        "failed",
+        report
+            .failures()
+            .map(|(result, _)| &*result.image)
+            .collect(),
+    );
+    name(
+        "not at the target yet",
+        report.left().map(|(result, _)| &*result.image).collect(),
+    );
     lines
 }
 
@@ -268,32 +303,14 @@ pub(super) fn rate(bytes: u64, elapsed: Duration) -> u64 {
     bytes.saturating_mul(1000) / millis.max(1)
 }
 
-/// The name of the command.
-pub(crate) fn verb(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Livecopy => "livecopy",
-        Verb::Dump => "dump",
-        Verb::Load => "load",
-    }
-}
-
-/// An image's id and name.
-pub(super) fn named(image: &ImageMetadata) -> String {
-    format!("{} ({})", image.id, of_name(image.name.as_deref()))
-}
-
-fn named_failure(failure: &Failure) -> String {
-    named_as(&failure.id, failure.name.as_deref())
-}
-
-/// An image by an id as it is written, which may be none.
-pub(crate) fn named_as(id: &str, name: Option<&str>) -> String {
-    let id = if id.is_empty() { "without an id" } else { id };
-    format!("{id} ({})", of_name(name))
-}
-
-fn of_name(name: Option<&str>) -> &str {
-    name.unwrap_or("no name")
+/// An image's id, as it is written, which may be none, and its name.
+pub(crate) fn named(image: &ImageRef) -> String {
+    let id = if image.id.is_empty() {
+        "without an id"
+    } else {
+        &image.id
+    };
+    format!("{id} ({})", image.name.as_deref().unwrap_or("no name"))
 }
 
 /// What the target has no whole image of, though it should, everybody is told.
@@ -306,16 +323,9 @@ fn weight_of(reason: &SkipReason) -> Weight {
     }
 }
 
-fn why_skipped(image: &ImageMetadata, reason: &SkipReason) -> String {
+fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
     match reason {
-        SkipReason::BeingWritten { since: Some(since) } => format!(
-            "somebody else is uploading it to the target since {since}; what lasts longer than {} \
-             hours is taken for dead",
-            saving_limit(image.size).as_secs().div_ceil(3600)
-        ),
-        SkipReason::BeingWritten { since: None } => {
-            "somebody else is writing it to the target".to_owned()
-        }
+        SkipReason::BeingWritten { since } => being_written(image, since.as_deref()),
         SkipReason::Id(problem) => problem.to_string(),
         SkipReason::IdTaken => "its id is taken on the target, by an image that was deleted or \
              that this token does not see"
@@ -332,6 +342,17 @@ fn why_skipped(image: &ImageMetadata, reason: &SkipReason) -> String {
         }
         SkipReason::NoData => "there is no data for it".to_owned(),
         _ => "it needs nothing".to_owned(),
+    }
+}
+
+fn being_written(image: &ImageRef, since: Option<&str>) -> String {
+    match since {
+        Some(since) => format!(
+            "somebody else is uploading it to the target since {since}; what lasts longer than {} \
+             hours is taken for dead",
+            saving_limit(image.size).as_secs().div_ceil(3600)
+        ),
+        None => "somebody else is writing it to the target".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ::digest::Digest;
+use ::digest::Digest as Algorithm;
 
 /// An algorithm that a Glance may state digests in (`hashing_algorithm`, any of
 /// Python's `hashlib`; the default is `sha512`).
@@ -70,7 +70,7 @@ impl DigestAlgorithm {
     /// Starts a digest.
     #[must_use]
     pub fn digester(self) -> Digester {
-        Digester(match self {
+        let state: Box<dyn State> = match self {
             Self::Md5 => Box::<md5::Md5>::default(),
             Self::Sha1 => Box::<sha1::Sha1>::default(),
             Self::Sha224 => Box::<sha2::Sha224>::default(),
@@ -83,7 +83,11 @@ impl DigestAlgorithm {
             Self::Sha3_512 => Box::<sha3::Sha3_512>::default(),
             Self::Blake2b => Box::<blake2::Blake2b512>::default(),
             Self::Blake2s => Box::<blake2::Blake2s256>::default(),
-        })
+        };
+        Digester {
+            algorithm: self,
+            state,
+        }
     }
 }
 
@@ -93,8 +97,47 @@ impl fmt::Display for DigestAlgorithm {
     }
 }
 
+/// A digest of image data. Two are equal if they are of one algorithm and have the same
+/// value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    algorithm: DigestAlgorithm,
+    /// In lower-case hexadecimal.
+    hex: String,
+}
+
+impl Digest {
+    /// A digest that an end states, in hexadecimal of either case.
+    #[must_use]
+    pub fn new(algorithm: DigestAlgorithm, hex: &str) -> Self {
+        let hex = hex.to_ascii_lowercase();
+        Self { algorithm, hex }
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub fn algorithm(&self) -> DigestAlgorithm {
+        self.algorithm
+    }
+
+    /// The value, in lower-case hexadecimal.
+    #[must_use]
+    pub fn as_hex(&self) -> &str {
+        &self.hex
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.algorithm, self.hex)
+    }
+}
+
 /// A digest in the making.
-pub struct Digester(Box<dyn State>);
+pub struct Digester {
+    algorithm: DigestAlgorithm,
+    state: Box<dyn State>,
+}
 
 /// What `digest::DynDigest` is, save that clones can change threads.
 trait State: Send + Sync {
@@ -103,9 +146,9 @@ trait State: Send + Sync {
     fn finish(self: Box<Self>) -> Vec<u8>;
 }
 
-impl<D: Digest + Clone + Send + Sync + 'static> State for D {
+impl<D: Algorithm + Clone + Send + Sync + 'static> State for D {
     fn update(&mut self, data: &[u8]) {
-        Digest::update(self, data);
+        Algorithm::update(self, data);
     }
 
     fn copy(&self) -> Box<dyn State> {
@@ -120,23 +163,34 @@ impl<D: Digest + Clone + Send + Sync + 'static> State for D {
 impl Digester {
     /// Takes in more data.
     pub fn update(&mut self, data: &[u8]) {
-        self.0.update(data);
+        self.state.update(data);
     }
 
-    /// The digest of all that was taken in, in lower-case hexadecimal.
+    /// The digest of all that was taken in.
     #[must_use]
-    pub fn finish(self) -> String {
+    pub fn finish(self) -> Digest {
         use fmt::Write as _;
-        self.0.finish().iter().fold(String::new(), |mut hex, b| {
-            let _ = write!(hex, "{b:02x}");
-            hex
-        })
+        let hex = self
+            .state
+            .finish()
+            .iter()
+            .fold(String::new(), |mut hex, b| {
+                let _ = write!(hex, "{b:02x}");
+                hex
+            });
+        Digest {
+            algorithm: self.algorithm,
+            hex,
+        }
     }
 }
 
 impl Clone for Digester {
     fn clone(&self) -> Self {
-        Self(self.0.copy())
+        Self {
+            algorithm: self.algorithm,
+            state: self.state.copy(),
+        }
     }
 }
 
@@ -171,7 +225,7 @@ mod tests {
             let mut digester = DigestAlgorithm::from_name(name).unwrap().digester();
             digester.update(b"a");
             digester.update(b"bc");
-            assert_eq!(digester.finish(), of_abc, "{name}");
+            assert_eq!(digester.finish().as_hex(), of_abc, "{name}");
         }
         assert!(DigestAlgorithm::from_name("crc32").is_none());
     }

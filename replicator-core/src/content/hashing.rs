@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tokio::sync::oneshot;
 
-use crate::content::digest::{DigestAlgorithm, Digester};
+use crate::content::digest::{Digest, DigestAlgorithm, Digester};
 use crate::port::{ImageData, PortError};
 
 /// How many chunks may gather before reading waits for the hash.
@@ -84,8 +84,8 @@ impl Hashing {
         }
     }
 
-    /// The digest of everything so far.
-    pub(crate) async fn so_far(&mut self) -> String {
+    /// The digest of everything so far, or `None` if the thread that had it has died.
+    pub(crate) async fn so_far(&mut self) -> Option<Digest> {
         if let Place::Threads { running, gathered } = &mut self.place {
             let gathered = mem::take(gathered);
             self.place = match running.await {
@@ -98,15 +98,14 @@ impl Hashing {
                 Ok(digester) => {
                     let digest = digester.clone().finish();
                     self.place = Place::with_threads(digester, Vec::new());
-                    return digest;
+                    return Some(digest);
                 }
                 Err(_) => self.place = Place::Lost,
             }
         }
         match &self.place {
-            Place::Here(digester) => digester.clone().finish(),
-            // Equal to no digest.
-            _ => String::new(),
+            Place::Here(digester) => Some(digester.clone().finish()),
+            _ => None,
         }
     }
 }
@@ -206,8 +205,9 @@ mod tests {
         }
         let wanted = wanted.finish();
         for hashing in &mut all {
-            assert_eq!(hashing.so_far().await, wanted);
-            assert_eq!(hashing.so_far().await, wanted, "it can be asked again");
+            assert_eq!(hashing.so_far().await.as_ref(), Some(&wanted));
+            let again = hashing.so_far().await;
+            assert_eq!(again.as_ref(), Some(&wanted), "it can be asked again");
         }
     }
 }

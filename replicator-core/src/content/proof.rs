@@ -1,11 +1,11 @@
-//! Whether two ends have the same content, by what they state.
+//! The proof that two ends have the same content.
 
 use glance_model::{ImageId, ImageMetadata};
 
-use crate::content::digest::DigestAlgorithm;
+use crate::content::digest::{Digest, DigestAlgorithm};
 use crate::content::hashing::{Hashing, take_in};
 use crate::content::wrong::Wrong;
-use crate::port::{ImageSource, PortError};
+use crate::port::{FailureKind, ImageSource, Operation, PortError};
 
 /// How the content of a copy is known to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +19,13 @@ pub enum Proof {
 }
 
 /// The strongest digest that an end states of an image, if we can compute it.
-pub(crate) fn stated_digest(image: &ImageMetadata) -> Option<(DigestAlgorithm, &str, &str)> {
+pub(crate) fn stated_digest(image: &ImageMetadata) -> Option<Digest> {
     let strong = image.hash_algo.as_deref().zip(image.hash_value.as_deref());
     let md5 = image.checksum.as_deref().map(|md5| ("md5", md5));
-    [strong, md5]
-        .into_iter()
-        .flatten()
-        .find_map(|(name, value)| {
-            DigestAlgorithm::from_name(name).map(|algorithm| (algorithm, name, value))
-        })
+    let stated = [strong, md5].into_iter().flatten();
+    stated
+        .filter_map(|(name, hex)| Some(Digest::new(DigestAlgorithm::from_name(name)?, hex)))
+        .next()
 }
 
 /// Returns whether an image has no bytes at all, by what its end states of it.
@@ -35,16 +33,13 @@ pub(crate) fn is_empty(image: &ImageMetadata) -> bool {
     match (image.size, stated_digest(image)) {
         (Some(size), _) => size == 0,
         // Of a length that nobody knows, as an image may be that is kept elsewhere.
-        (None, Some((algorithm, _, value))) => {
-            let nothing = algorithm.digester().finish();
-            value.eq_ignore_ascii_case(&nothing)
-        }
+        (None, Some(stated)) => stated == stated.algorithm().digester().finish(),
         (None, None) => false,
     }
 }
 
 /// Compares what the target states of its copy with what the source states, and
-/// with the length of what was sent. Says whether a digest was compared.
+/// with the length of what was sent. Returns whether a digest was compared.
 pub(crate) fn compare_stated(
     source: &ImageMetadata,
     target: &ImageMetadata,
@@ -88,18 +83,18 @@ pub(crate) fn compare_stated(
     }
 }
 
-/// What an end holds of an image, by reading all of it.
-pub(crate) struct ReadDigest {
-    algorithm: DigestAlgorithm,
+/// The data that an end holds of an image, by reading all of it.
+pub(crate) struct ReadData {
     len_bytes: u64,
-    digest: String,
+    digest: Digest,
 }
 
-pub(crate) async fn read_digest<E: ImageSource + ?Sized>(
+/// Reads all of an image's data, and hashes it.
+pub(crate) async fn read_data<E: ImageSource + ?Sized>(
     end: &E,
     id: &ImageId,
     algorithm: DigestAlgorithm,
-) -> Result<ReadDigest, PortError> {
+) -> Result<ReadData, PortError> {
     let data = end.image_data(id, 0).await?;
     let len_bytes = data.as_ref().and_then(|data| data.len_bytes);
     let mut hashing = Hashing::start(algorithm, len_bytes);
@@ -107,26 +102,28 @@ pub(crate) async fn read_digest<E: ImageSource + ?Sized>(
         Some(data) => take_in(data, Some(&mut hashing)).await?,
         None => 0,
     };
-    Ok(ReadDigest {
-        algorithm,
-        len_bytes,
-        digest: hashing.so_far().await,
-    })
+    let digest = hashing.so_far().await.ok_or_else(|| hash_lost(id))?;
+    Ok(ReadData { len_bytes, digest })
 }
 
-impl ReadDigest {
+/// The error of an image whose hash was lost with its thread.
+pub(crate) fn hash_lost(id: &ImageId) -> PortError {
+    let operation = Operation::ReadData(*id);
+    PortError::adapter(operation, FailureKind::Refused, "its hash was lost")
+}
+
+impl ReadData {
     /// Returns whether there was nothing to read.
     pub(crate) fn is_nothing(&self) -> bool {
         self.len_bytes == 0
     }
 
-    pub(crate) fn check(&self, len_bytes: u64, digest: &str) -> Result<Proof, Wrong> {
-        if self.len_bytes == len_bytes && self.digest.eq_ignore_ascii_case(digest) {
+    pub(crate) fn check(&self, len_bytes: u64, wanted: &Digest) -> Result<Proof, Wrong> {
+        if self.len_bytes == len_bytes && self.digest == *wanted {
             return Ok(Proof::Verified);
         }
         Err(Wrong::ReadBack {
-            algorithm: self.algorithm,
-            wanted: digest.to_owned(),
+            wanted: wanted.clone(),
             found: self.digest.clone(),
             wanted_bytes: len_bytes,
             found_bytes: self.len_bytes,

@@ -1,6 +1,6 @@
 //! Why the content of an image is not right.
 
-use crate::content::digest::DigestAlgorithm;
+use super::digest::Digest;
 
 /// The content of an image is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,15 +15,16 @@ pub enum Wrong {
         found: u64,
     },
     /// The source's data does not have the digest that the source states.
-    #[error("the data from the source has the {algorithm} {found}, and its record says {stated}")]
+    #[error("the data from the source has the {found}, and its record says {}", .stated.as_hex())]
     SourceDigest {
-        /// The algorithm.
-        algorithm: String,
         /// The digest in the record.
-        stated: String,
-        /// The digest of what was read.
-        found: String,
+        stated: Digest,
+        /// The digest of what was read, of the same algorithm.
+        found: Digest,
     },
+    /// The source was opened again, and what it gave before is another data now.
+    #[error("the data from the source changed while it was read")]
+    SourceChanged,
     /// The target does not say of its copy what the source says.
     #[error("the target states the {property} {target}, and the source {source_value}")]
     TargetDiffers {
@@ -36,16 +37,14 @@ pub enum Wrong {
     },
     /// The data that was read from an end is not what it should be.
     #[error(
-        "{found_bytes} bytes with the {algorithm} {found} were read, \
-         and not {wanted_bytes} bytes with {wanted}"
+        "{found_bytes} bytes with the {found} were read, and not {wanted_bytes} bytes with {}",
+        .wanted.as_hex()
     )]
     ReadBack {
-        /// The algorithm of both digests.
-        algorithm: DigestAlgorithm,
         /// The digest that the data should have.
-        wanted: String,
-        /// The digest that the data has.
-        found: String,
+        wanted: Digest,
+        /// The digest that the data has, of the same algorithm.
+        found: Digest,
         /// The length that the data should have.
         wanted_bytes: u64,
         /// The length that the data has.

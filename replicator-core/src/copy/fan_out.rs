@@ -4,27 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use glance_model::TargetForm;
 
-use crate::copy::flow::{Ending, Flow};
-use crate::copy::one_image::{Begun, Done, WriteError, Writer};
-use crate::copy::target::Target;
-use crate::copy::transfer::{SharedData, flow_options};
+use super::flow::{Flow, Sent};
+use super::one_image::{Begun, Done, WriteError, Writer};
+use super::transfer::{SharedData, flow_options};
 use crate::list::tee::tee;
 use crate::plan::{Action, PlannedImage};
-use crate::port::{ImageData, ImageSource, Operation};
+use crate::port::{ImageData, ImageSource, Nature, Operation};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
+use crate::run::options::RunOptions;
+use crate::run::target_end::TargetEnd;
 
-/// How long one target may hold up the others. Their servers cut a connection on
+/// The longest time that one target may hold up the others. Their servers cut a connection on
 /// which nothing comes: the sample configuration of Glance does so after 10 s.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A target, and what is to be done there.
+/// A target of an image, and what is to be done there.
 pub(crate) struct Member {
-    pub(crate) target: Arc<Target>,
+    /// The number of the target in its run.
+    pub(crate) index: usize,
+    pub(crate) target: Arc<TargetEnd>,
     pub(crate) planned: PlannedImage,
-    /// What was made ready for it, if it was begun.
+    /// The record that was made ready for it, if it was begun.
     pub(crate) begun: Option<Result<Begun, ImageError>>,
 }
 
@@ -32,12 +34,13 @@ pub(crate) struct Member {
 /// What fails and may pass holds up the next image only where there is no other target
 /// that would wait.
 pub(crate) async fn begin_all(
+    run: &RunOptions,
     source: &Arc<dyn ImageSource>,
     members: Vec<Member>,
     waits: bool,
 ) -> Vec<Member> {
-    let begun = members.into_iter().map(|member| async {
-        let writer = writer(source, &member.target);
+    let begun = members.into_iter().map(|member| async move {
+        let writer = writer(run, source, &member.target);
         let begun = writer.begin(&member.planned, waits);
         let ctx = &member.target.ctx;
         let begun = ctx.until_cancelled(begun).await;
@@ -54,10 +57,13 @@ pub(crate) async fn begin_all(
 /// results come in the order of the members.
 pub(crate) async fn write_all(
     ctx: &RunContext,
+    run: &RunOptions,
     source: &Arc<dyn ImageSource>,
     members: Vec<Member>,
 ) -> Vec<Result<Done, WriteError>> {
-    let shares = ctx.until_cancelled(shares(ctx, source, &members)).await;
+    let shares = ctx
+        .until_cancelled(shares(ctx, run, source, &members))
+        .await;
     let shares = shares.unwrap_or_else(|cancelled| {
         let cancelled = ImageError::Target(cancelled);
         members.iter().map(|_| Err(cancelled.clone())).collect()
@@ -66,7 +72,7 @@ pub(crate) async fn write_all(
         .into_iter()
         .zip(shares)
         .map(|(member, share)| async move {
-            let writer = writer(source, &member.target);
+            let writer = writer(run, source, &member.target);
             let work = writer.write(member.planned, member.begun, share?);
             // Dropped on cancellation, which breaks off its requests.
             let written = ctx.until_cancelled(work).await;
@@ -75,12 +81,15 @@ pub(crate) async fn write_all(
     join_all(written).await
 }
 
-pub(crate) fn writer<'a>(source: &'a Arc<dyn ImageSource>, target: &'a Target) -> Writer<'a> {
+pub(crate) fn writer<'a>(
+    run: &'a RunOptions,
+    source: &'a Arc<dyn ImageSource>,
+    target: &'a TargetEnd,
+) -> Writer<'a> {
     Writer {
-        ctx: &target.ctx,
+        run,
         source,
-        target: &target.images,
-        options: &target.options,
+        target,
     }
 }
 
@@ -88,29 +97,31 @@ type Share = Result<Option<SharedData>, ImageError>;
 
 /// The data for each member that shares it with another one: those whose data has
 /// to pass the same checks.
-async fn shares(ctx: &RunContext, source: &Arc<dyn ImageSource>, members: &[Member]) -> Vec<Share> {
+async fn shares(
+    ctx: &RunContext,
+    run: &RunOptions,
+    source: &Arc<dyn ImageSource>,
+    members: &[Member],
+) -> Vec<Share> {
     let mut shares: Vec<Share> = members.iter().map(|_| Ok(None)).collect();
-    let forms: Vec<Option<TargetForm>> = members
+    let natures: Vec<Option<Nature>> = members
         .iter()
         .map(|member| {
-            let Target {
-                images, options, ..
-            } = &*member.target;
-            let is_staged = options.stage_for(&**images).is_some();
+            let is_staged = member.target.stage().is_some();
             let is_copy = member.planned.action == Action::Copy;
             let is_ready = matches!(&member.begun, Some(Ok(begun)) if begun.is_ready());
-            (is_copy && is_ready && !is_staged).then(|| images.form())
+            (is_copy && is_ready && !is_staged).then(|| member.target.nature())
         })
         .collect();
-    for (first, form) in forms.iter().enumerate() {
-        let same: Vec<usize> = (first..forms.len())
-            .filter(|index| form.is_some() && forms.get(*index) == Some(form))
+    for (first, nature) in natures.iter().enumerate() {
+        let same: Vec<usize> = (first..natures.len())
+            .filter(|index| nature.is_some() && natures.get(*index) == Some(nature))
             .collect();
-        let is_done = forms.iter().take(first).any(|before| before == form);
+        let is_done = natures.iter().take(first).any(|before| before == nature);
         let Some(member) = members.get(first).filter(|_| same.len() > 1 && !is_done) else {
             continue;
         };
-        let opened = open(ctx, source, member, same.len()).await;
+        let opened = open(ctx, run, source, member, same.len()).await;
         for (index, share) in same.into_iter().zip(opened) {
             if let Some(place) = shares.get_mut(index) {
                 *place = share;
@@ -120,9 +131,10 @@ async fn shares(ctx: &RunContext, source: &Arc<dyn ImageSource>, members: &[Memb
     shares
 }
 
-/// Opens the image once, for so many readers.
+/// Opens the image once, for a number of readers.
 async fn open(
     ctx: &RunContext,
+    run: &RunOptions,
     source: &Arc<dyn ImageSource>,
     member: &Member,
     readers: usize,
@@ -130,16 +142,16 @@ async fn open(
     let Member {
         target, planned, ..
     } = member;
-    let options = flow_options(&target.images, &target.options);
-    let ending = Ending::default();
-    let opened = Flow::open(ctx, source, &planned.image, None, &options, &ending).await;
+    let options = flow_options(run, target);
+    let sent = Sent::default();
+    let opened = Flow::open(ctx, source, &planned.wanted, None, &options, &sent).await;
     let data = match opened {
         Ok(data) => data,
         // Each of them tries again by itself.
         Err(error) if error.is_transient() => return (0..readers).map(|_| Ok(None)).collect(),
         Err(error) => return (0..readers).map(|_| Err(error.clone())).collect(),
     };
-    let operation = Operation::ReadData(planned.image.id);
+    let operation = Operation::ReadData(planned.wanted.id);
     let (offset_bytes, len_bytes) = (data.offset_bytes, data.len_bytes);
     tee(data.chunks, readers, Some(PATIENCE), &operation)
         .into_iter()
@@ -149,8 +161,8 @@ async fn open(
                 len_bytes,
                 chunks,
             };
-            let ending = ending.clone();
-            Ok(Some(SharedData { data, ending }))
+            let sent = sent.clone();
+            Ok(Some(SharedData { data, sent }))
         })
         .collect()
 }

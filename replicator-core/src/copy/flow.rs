@@ -9,14 +9,15 @@ use futures_util::{StreamExt as _, stream};
 use glance_model::{ContentProblem, ImageMetadata, Inspector};
 use tokio::time::Instant;
 
-use crate::content::digest::DigestAlgorithm;
+use crate::content::digest::{Digest, DigestAlgorithm};
 use crate::content::hashing::{Hashing, take_in};
-use crate::content::proof::{is_empty, stated_digest};
+use crate::content::proof::{hash_lost, is_empty, stated_digest};
 use crate::content::wrong::Wrong;
-use crate::port::{FailureKind, ImageData, ImageDataStream, ImageSource, PortError};
+use crate::port::{ImageData, ImageDataStream, ImageSource, PortError};
 use crate::run::context::RunContext;
-use crate::run::error::{ImageError, retry_after};
+use crate::run::error::ImageError;
 use crate::run::event::Event;
+use crate::run::result::ImageRef;
 use crate::run::retry::RetryPolicy;
 
 /// How much of an image's beginning is looked at before its upload begins, at most:
@@ -26,40 +27,33 @@ const MOST_AHEAD_BYTES: u64 = 3 << 20;
 /// How often it is said how much data has arrived.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
-/// How the data ended that was opened last, for whoever sees only that the
-/// target's request broke, or did not.
+/// What was sent of an image, as far as its data has been read.
 #[derive(Clone, Default)]
-pub(crate) struct Ending(Arc<Mutex<Ended>>);
+pub(crate) struct Sent(Arc<Mutex<Arrived>>);
 
 #[derive(Default)]
-struct Ended {
-    error: Option<ImageError>,
-    digest: Option<(DigestAlgorithm, String)>,
+struct Arrived {
+    digest: Option<Digest>,
     is_complete: bool,
 }
 
-impl Ending {
-    fn with<T>(&self, change: impl FnOnce(&mut Ended) -> T) -> T {
+impl Sent {
+    fn with<T>(&self, change: impl FnOnce(&mut Arrived) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Why the data broke off, if it did.
-    pub(crate) fn error(&self) -> Option<ImageError> {
-        self.with(|ended| ended.error.clone())
     }
 
     /// Returns whether all of the data was given out.
     pub(crate) fn is_complete(&self) -> bool {
-        self.with(|ended| ended.is_complete)
+        self.with(|arrived| arrived.is_complete)
     }
 
     /// The digest of all of the data, if it was hashed.
-    pub(crate) fn digest(&self) -> Option<(DigestAlgorithm, String)> {
-        self.with(|ended| ended.digest.clone())
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.with(|arrived| arrived.digest.clone())
     }
 }
 
-/// What the target asks for.
+/// What a target asks of the data that it is to get.
 pub(crate) struct FlowOptions<'a> {
     pub(crate) retry: &'a RetryPolicy,
     /// Whether to hash the data, and hold its end back until it is right.
@@ -69,15 +63,16 @@ pub(crate) struct FlowOptions<'a> {
     pub(crate) inspects: bool,
 }
 
-/// What was opened, and what is known of how it should end.
+/// The data of an image at its source, and how it should end.
 pub(crate) struct Flow {
     ctx: RunContext,
     source: Arc<dyn ImageSource>,
     image: ImageMetadata,
+    image_ref: Arc<ImageRef>,
     retry: RetryPolicy,
-    ending: Ending,
+    sent: Sent,
     /// The digest to be reached.
-    stated: Option<Stated>,
+    stated: Option<Digest>,
     hashing: Option<Hashing>,
     inspector: Option<Inspector>,
     len_bytes: Option<u64>,
@@ -91,11 +86,6 @@ pub(crate) struct Flow {
     told: Instant,
 }
 
-struct Stated {
-    algorithm: String,
-    value: String,
-}
-
 impl Flow {
     /// Opens an image at the source, behind what the target has kept of it.
     ///
@@ -107,19 +97,13 @@ impl Flow {
         image: &ImageMetadata,
         kept: Option<ImageData>,
         options: &FlowOptions<'_>,
-        ending: &Ending,
+        sent: &Sent,
     ) -> Result<ImageData, ImageError> {
-        ending.with(|ended| *ended = Ended::default());
-        let (algorithm, stated) = match stated_digest(image) {
-            Some((algorithm, name, value)) => (
-                algorithm,
-                Some(Stated {
-                    algorithm: name.to_owned(),
-                    value: value.to_owned(),
-                }),
-            ),
-            None => (DigestAlgorithm::Md5, None),
-        };
+        sent.with(|arrived| *arrived = Arrived::default());
+        let stated = stated_digest(image);
+        let algorithm = stated
+            .as_ref()
+            .map_or(DigestAlgorithm::Md5, Digest::algorithm);
         let start = || {
             let hash = || Hashing::start(algorithm, image.size);
             options.hashes.then(hash)
@@ -159,8 +143,9 @@ impl Flow {
             ctx: ctx.clone(),
             source: Arc::clone(source),
             image: image.clone(),
+            image_ref: Arc::new(ImageRef::from(image)),
             retry: options.retry.clone(),
-            ending: ending.clone(),
+            sent: sent.clone(),
             stated,
             hashing,
             inspector,
@@ -185,18 +170,10 @@ impl Flow {
                 Ok(Some(chunk)) => Ok(Some((chunk, Some(flow)))),
                 // The last chunk, or none at all: proven.
                 Ok(None) => {
-                    flow.ending.with(|ended| ended.is_complete = true);
+                    flow.sent.with(|arrived| arrived.is_complete = true);
                     Ok(flow.held.take().map(|last| (last, None)))
                 }
-                Err(error) => {
-                    let broken = PortError::adapter(
-                        crate::Operation::ReadData(flow.image.id),
-                        FailureKind::Refused,
-                        "the data from the source broke off or is wrong",
-                    );
-                    flow.ending.with(|ended| ended.error = Some(error));
-                    Err(broken)
-                }
+                Err(error) => Err(error.in_data()),
             }
         });
         ImageData::new(len.map(|len| len - offset), chunks.boxed()).with_offset(offset)
@@ -250,8 +227,8 @@ impl Flow {
         let delta_bytes = std::mem::take(&mut self.untold_bytes);
         self.told = Instant::now();
         if delta_bytes > 0 {
-            let id = self.image.id;
-            self.ctx.emit(Event::Transferred { id, delta_bytes });
+            let image = Arc::clone(&self.image_ref);
+            self.ctx.emit(Event::Transferred { image, delta_bytes });
         }
     }
 
@@ -276,14 +253,8 @@ impl Flow {
     async fn reopen(&mut self, error: PortError) -> Result<(), ImageError> {
         let mut error = ImageError::Source(error);
         loop {
-            if !error.is_transient() {
-                return Err(error);
-            }
             self.failures += 1;
-            let Some(delay) =
-                self.retry
-                    .delay(self.failures, retry_after(&error), self.ctx.run_time())
-            else {
+            let Some(delay) = self.retry.after(self.failures, &error, &self.ctx) else {
                 return Err(error);
             };
             let again = async {
@@ -337,13 +308,8 @@ impl Flow {
         }
         if let (Some(again), Some(before)) = (&mut again, &mut self.hashing) {
             let (found, stated) = (again.so_far().await, before.so_far().await);
-            if found != stated {
-                return Err(Wrong::SourceDigest {
-                    algorithm: "digest of the part read before".to_owned(),
-                    stated,
-                    found,
-                }
-                .into());
+            if found.is_none() || found != stated {
+                return Err(Wrong::SourceChanged.into());
             }
         }
         Ok(stream::iter((!rest.is_empty()).then_some(Ok(rest)))
@@ -366,21 +332,15 @@ impl Flow {
         let Some(hashing) = &mut self.hashing else {
             return Ok(());
         };
-        let found = hashing.so_far().await;
-        let digest = Some((hashing.algorithm(), found.clone()));
-        self.ending.with(|ended| ended.digest = digest);
-        let Some(stated) = &self.stated else {
-            return Ok(());
+        let Some(found) = hashing.so_far().await else {
+            return Err(ImageError::Source(hash_lost(&self.image.id)));
         };
-        if !found.eq_ignore_ascii_case(&stated.value) {
-            return Err(Wrong::SourceDigest {
-                algorithm: stated.algorithm.clone(),
-                stated: stated.value.clone(),
-                found,
-            }
-            .into());
+        let digest = Some(found.clone());
+        self.sent.with(|arrived| arrived.digest = digest);
+        match self.stated.clone() {
+            Some(stated) if stated != found => Err(Wrong::SourceDigest { stated, found }.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

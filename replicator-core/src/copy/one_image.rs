@@ -3,33 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData};
 
-use crate::copy::transfer::{Record, SharedData, Transfer};
-use crate::copy::update::Update;
+use super::staging;
+use super::transfer::{Record, SharedData, Transfer};
+use super::update::Update;
 use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
-use crate::port::{ImageSource, ImageTarget, PortError};
-use crate::run::context::RunContext;
+use crate::port::{ImageSource, PortError};
 use crate::run::error::ImageError;
-use crate::run::event::{Event, SkipReason};
+use crate::run::event::Event;
 use crate::run::id_problem::IdProblem;
-use crate::run::options::{OnIdConflict, ReplicateOptions};
+use crate::run::options::{OnIdConflict, RunOptions};
 use crate::run::read_back::read_back;
-use crate::run::report::Outcome;
+use crate::run::result::{ImageRef, Outcome, SkipReason};
+use crate::run::target_end::TargetEnd;
 
-/// How long the target may take to say what a failure has left there.
+/// The longest time that the target is waited for to say what a failure has left there.
 const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
-/// What became of an image that did not fail.
+/// The end of the work on an image.
 pub(crate) enum Done {
-    Written(Outcome),
-    Unchanged,
-    LeftAlone,
+    Finished {
+        outcome: Outcome,
+        /// Its id at the target, if that is another one.
+        target_id: Option<ImageId>,
+    },
     /// Somebody else is writing it.
     Left(Box<LeftImage>),
 }
 
-/// Why an image could not be written, and what stays of it at the target.
+/// The error of an image, and what stays of it at the target.
 pub(crate) struct WriteError {
     pub(crate) error: ImageError,
     pub(crate) left_behind: Option<Box<ImageMetadata>>,
@@ -44,8 +47,8 @@ impl From<ImageError> for WriteError {
     }
 }
 
-/// What is at the target before the data of an image is opened: its record, under the
-/// id that it gets there.
+/// An image whose data has yet to be opened, with its record at the target, under the id
+/// that it gets there.
 pub(crate) struct Begun {
     copy: ImageMetadata,
     is_new: bool,
@@ -59,7 +62,7 @@ impl Begun {
     }
 }
 
-/// What an image that was left to another run is by now.
+/// An image that was left to another run, as it is by now.
 pub(crate) enum Look {
     There(Outcome),
     /// Nobody writes it any more.
@@ -68,10 +71,9 @@ pub(crate) enum Look {
 
 /// Writes images to one target.
 pub(crate) struct Writer<'a> {
-    pub(crate) ctx: &'a RunContext,
+    pub(crate) run: &'a RunOptions,
     pub(crate) source: &'a Arc<dyn ImageSource>,
-    pub(crate) target: &'a Arc<dyn ImageTarget>,
-    pub(crate) options: &'a ReplicateOptions,
+    pub(crate) target: &'a TargetEnd,
 }
 
 impl Writer<'_> {
@@ -82,23 +84,23 @@ impl Writer<'_> {
         planned: &PlannedImage,
         waits: bool,
     ) -> Result<Begun, ImageError> {
-        let image = &planned.image;
-        let mut copy = image.clone();
+        let wanted = &planned.wanted;
+        let mut copy = wanted.clone();
         match &planned.target_id {
             TargetId::Same => {}
             TargetId::Other(id) => copy.id = *id,
             TargetId::New(problem) => {
-                return self.begin_anew(image, problem.clone().into(), waits).await;
+                return self.begin_anew(wanted, problem.clone().into(), waits).await;
             }
         }
-        let existing = planned.existing.clone();
-        match self.transfer(image, &copy).ready(existing, waits).await {
+        let found = planned.found.clone();
+        match self.transfer(wanted, &copy).ready(found, waits).await {
             Ok(record) => Ok(Begun {
                 copy,
                 is_new: false,
                 record,
             }),
-            Err(error) if self.gets_new_id(&error) => self.begin_anew(image, error, waits).await,
+            Err(error) if self.gets_new_id(&error) => self.begin_anew(wanted, error, waits).await,
             Err(error) => Err(error),
         }
     }
@@ -106,13 +108,13 @@ impl Writer<'_> {
     /// Begins under a new id, in place of one that cannot be used, as `problem` says.
     async fn begin_anew(
         &self,
-        image: &ImageMetadata,
+        wanted: &ImageMetadata,
         problem: ImageError,
         waits: bool,
     ) -> Result<Begun, ImageError> {
-        let mut copy = image.clone();
-        copy.id = self.assign_id(image, problem).await?;
-        let record = self.transfer(image, &copy).ready(None, waits).await?;
+        let mut copy = wanted.clone();
+        copy.id = self.assign_id(wanted, problem).await?;
+        let record = self.transfer(wanted, &copy).ready(None, waits).await?;
         Ok(Begun {
             copy,
             is_new: true,
@@ -129,24 +131,19 @@ impl Writer<'_> {
         begun: Option<Result<Begun, ImageError>>,
         shared: Option<SharedData>,
     ) -> Result<Done, WriteError> {
-        let (image, existing) = match &planned.action {
-            Action::Copy => return self.copy(planned, begun, shared).await,
-            Action::Check => return self.check(planned).await,
-            Action::CreateRecord | Action::UpdateMetadata(_) => (planned.image, planned.existing),
-        };
-        match planned.action {
+        let wanted = &planned.wanted;
+        match &planned.action {
+            Action::Copy => self.copy(planned, begun, shared).await,
+            Action::Check => self.check(planned).await,
             Action::UpdateMetadata(diff) => {
-                let current = existing.unwrap_or_else(|| image.clone());
-                Ok(self.update(image, &current, diff).await?)
+                let current = planned.found.as_ref().unwrap_or(wanted);
+                Ok(self.update(wanted, current, diff).await?)
             }
-            _ => match self.target.create_record(&image).await {
-                Ok(()) => {
-                    self.ctx.emit(Event::RecordCreated { id: image.id });
-                    Ok(Done::Written(Outcome::RecordCreated))
-                }
+            Action::CreateRecord => match self.target.images.create_record(wanted).await {
+                Ok(()) => Ok(finished(Outcome::RecordCreated)),
                 // It was not there a moment ago: somebody else is at it.
                 Err(PortError::AlreadyExists { .. } | PortError::Busy { .. }) => {
-                    Ok(self.leave_alone(image, SkipReason::BeingWritten { since: None }))
+                    Ok(skipped(SkipReason::BeingWritten { since: None }))
                 }
                 Err(error) => Err(ImageError::Target(error).into()),
             },
@@ -155,24 +152,19 @@ impl Writer<'_> {
 
     async fn update(
         &self,
-        image: ImageMetadata,
+        wanted: &ImageMetadata,
         current: &ImageMetadata,
-        diff: MetadataDiff,
+        diff: &MetadataDiff,
     ) -> Result<Done, ImageError> {
         let update = Update {
-            ctx: self.ctx,
+            run: self.run,
             target: self.target,
-            options: self.options,
-            image: &image,
+            wanted,
         };
-        match update.of_listed(current, &diff).await {
-            Ok(()) => {
-                let image = Box::new(image);
-                self.ctx.emit(Event::MetadataUpdated { image, diff });
-                Ok(Done::Written(Outcome::MetadataUpdated))
-            }
+        match update.of_listed(current, diff).await {
+            Ok(()) => Ok(finished(Outcome::MetadataUpdated(diff.clone()))),
             Err(ImageError::Target(PortError::Busy { since, .. })) => {
-                Ok(self.leave_alone(image, SkipReason::BeingWritten { since }))
+                Ok(skipped(SkipReason::BeingWritten { since }))
             }
             Err(error) => Err(error),
         }
@@ -180,24 +172,23 @@ impl Writer<'_> {
 
     /// Reads the data that the target has, and copies it again if it is not right.
     async fn check(&self, planned: PlannedImage) -> Result<Done, WriteError> {
-        let image = &planned.image;
-        let existing = planned.existing.clone().unwrap_or_else(|| image.clone());
-        match read_back(&**self.target, image, &existing).await {
+        let wanted = &planned.wanted;
+        let found = planned.found.clone().unwrap_or_else(|| wanted.clone());
+        match read_back(&*self.target.images, wanted, &found).await {
             Ok(_) => {
-                let filter = &self.options.omit;
-                let diff = MetadataDiff::between(image, &existing, filter).writable();
+                let diff = self.target.view().diff(wanted, &found).writable();
                 if diff.is_empty() {
-                    return Ok(Done::Unchanged);
+                    return Ok(finished(Outcome::Unchanged));
                 }
-                Ok(self.update(planned.image, &existing, diff).await?)
+                Ok(self.update(wanted, &found, &diff).await?)
             }
             Err(error) => {
-                self.ctx.emit(Event::Repairing {
-                    image: Box::new(image.clone()),
+                self.target.ctx.emit(Event::Repairing {
+                    image: planned.image_ref(),
                     error: Arc::new(error),
                 });
                 let planned = PlannedImage {
-                    existing: Some(existing),
+                    found: Some(found),
                     ..planned
                 };
                 self.copy(planned, None, None).await
@@ -209,19 +200,17 @@ impl Writer<'_> {
     pub(crate) async fn look(&self, left: LeftImage) -> Result<Look, ImageError> {
         let error = left.error();
         let mut planned = left.planned;
-        let mut copy = planned.image.clone();
+        let mut copy = planned.wanted.clone();
         if let TargetId::Other(id) = &planned.target_id {
             copy.id = *id;
         }
-        let transfer = self.transfer(&planned.image, &copy);
+        let transfer = self.transfer(&planned.wanted, &copy);
         match transfer.settled().await? {
             Some(found) if found.is_active() => {
-                let outcome = transfer.already_there(found).await?;
-                self.tell(&planned.image, &outcome);
-                Ok(Look::There(outcome))
+                Ok(Look::There(transfer.already_there(found).await?))
             }
             Some(found) if found.status == ImageStatus::Queued => {
-                planned.existing = Some(found);
+                planned.found = Some(found);
                 Ok(Look::Free(Box::new(planned)))
             }
             None => Ok(Look::Free(Box::new(planned))),
@@ -249,16 +238,19 @@ impl Writer<'_> {
                 Ok(begun) => begun,
                 Err(error) => return Ok(self.leave(planned, error)?),
             };
-            let image = &planned.image;
-            let error = match self.send(image, &copy, record, shared.take()).await {
-                Ok(outcome) => return Ok(Done::Written(outcome)),
+            let wanted = &planned.wanted;
+            let error = match self.send(wanted, &copy, record, shared.take()).await {
+                Ok(outcome) => {
+                    let target_id = (copy.id != wanted.id).then_some(copy.id);
+                    return Ok(Done::Finished { outcome, target_id });
+                }
                 Err(error) => error,
             };
             if matches!(error, ImageError::DataLost) {
                 self.keep_record(&copy).await;
             }
             if !is_new && self.gets_new_id(&error) {
-                begun = self.begin_anew(image, error, false).await;
+                begun = self.begin_anew(wanted, error, false).await;
                 continue;
             }
             return match self.leave(planned, error) {
@@ -274,23 +266,20 @@ impl Writer<'_> {
     /// Keeps what is known of an image whose data is lost, in an archive: anywhere else it would
     /// look like a record that waits for its data.
     async fn keep_record(&self, copy: &ImageMetadata) {
-        if self.target.form() != TargetForm::Whole {
+        if !self.target.nature().keeps_records {
             return;
         }
         let mut record = copy.clone();
         record.no_data = Some(NoData::Lost);
-        // The image has failed already, and does so again if there is a record.
-        if self.target.create_record(&record).await.is_ok() {
-            self.ctx.emit(Event::RecordCreated { id: record.id });
-        }
+        // The image has failed already, whether there is a record or not.
+        drop(self.target.images.create_record(&record).await);
     }
 
     fn on_conflict(&self) -> OnIdConflict {
-        // Every id can be used in an archive.
-        match self.target.form() {
-            TargetForm::Whole => OnIdConflict::Fail,
-            _ => self.options.on_id_conflict,
+        if self.target.nature().can_replace() {
+            return OnIdConflict::Fail;
         }
+        self.target.policy.on_id_conflict
     }
 
     fn gets_new_id(&self, error: &ImageError) -> bool {
@@ -310,19 +299,16 @@ impl Writer<'_> {
             ImageError::Target(PortError::Busy { since, .. }) => (since, false),
             ImageError::StillSaving => (None, true),
             ImageError::Target(PortError::AlreadyExists { .. }) if is_skipped => {
-                return Ok(self.leave_alone(planned.image, SkipReason::IdTaken));
+                return Ok(skipped(SkipReason::IdTaken));
             }
             ImageError::Target(PortError::Damaged { .. }) if is_skipped => {
-                let reason = SkipReason::Id(IdProblem::Spoiled);
-                return Ok(self.leave_alone(planned.image, reason));
+                return Ok(skipped(SkipReason::Id(IdProblem::Spoiled)));
             }
             error => return Err(error),
         };
-        self.ctx.emit(Event::Skipped {
-            image: Box::new(planned.image.clone()),
-            reason: SkipReason::BeingWritten {
-                since: since.clone(),
-            },
+        self.target.ctx.emit(Event::PutOff {
+            image: planned.image_ref(),
+            since: since.clone(),
         });
         Ok(Done::Left(Box::new(LeftImage {
             planned,
@@ -331,49 +317,27 @@ impl Writer<'_> {
         })))
     }
 
-    fn leave_alone(&self, image: ImageMetadata, reason: SkipReason) -> Done {
-        let image = Box::new(image);
-        self.ctx.emit(Event::Skipped { image, reason });
-        Done::LeftAlone
-    }
-
-    fn transfer<'a>(&'a self, image: &'a ImageMetadata, copy: &'a ImageMetadata) -> Transfer<'a> {
+    fn transfer<'a>(&'a self, wanted: &'a ImageMetadata, copy: &'a ImageMetadata) -> Transfer<'a> {
         Transfer {
-            ctx: self.ctx,
+            run: self.run,
             source: self.source,
             target: self.target,
-            options: self.options,
-            image,
+            wanted,
             copy,
         }
     }
 
     async fn send(
         &self,
-        image: &ImageMetadata,
+        wanted: &ImageMetadata,
         copy: &ImageMetadata,
         record: Record,
         shared: Option<SharedData>,
     ) -> Result<Outcome, ImageError> {
-        let transfer = self.transfer(image, copy);
-        let outcome = match self.options.stage_for(&**self.target) {
-            Some(stage) => super::staging::run(&transfer, stage, record).await?,
-            None => transfer.run(record, shared).await?,
-        };
-        self.tell(image, &outcome);
-        Ok(outcome)
-    }
-
-    fn tell(&self, image: &ImageMetadata, outcome: &Outcome) {
-        let image = Box::new(image.clone());
-        match *outcome {
-            Outcome::Copied { total_bytes, proof } => self.ctx.emit(Event::Copied {
-                image,
-                total_bytes,
-                proof,
-            }),
-            Outcome::AlreadyThere => self.ctx.emit(Event::AlreadyThere { image }),
-            _ => {}
+        let transfer = self.transfer(wanted, copy);
+        match self.target.stage() {
+            Some(stage) => staging::run(&transfer, stage, record).await,
+            None => transfer.send(record, shared).await,
         }
     }
 
@@ -381,10 +345,10 @@ impl Writer<'_> {
     /// tell: a record without data, or a copy that is not published.
     async fn left_behind(&self, id: &ImageId, error: &ImageError) -> Option<Box<ImageMetadata>> {
         let is_of_others = matches!(error, ImageError::DifferentContent(_) | ImageError::Id(_));
-        if self.target.form() == TargetForm::Whole || is_of_others || error.is_cancelled() {
+        if self.target.nature().can_replace() || is_of_others || error.is_cancelled() {
             return None;
         }
-        let found = tokio::time::timeout(LEFT_BEHIND, self.target.find_image(id)).await;
+        let found = tokio::time::timeout(LEFT_BEHIND, self.target.images.find_image(id)).await;
         found.ok()?.ok()?.map(Box::new)
     }
 
@@ -392,18 +356,29 @@ impl Writer<'_> {
     /// says.
     async fn assign_id(
         &self,
-        image: &ImageMetadata,
+        wanted: &ImageMetadata,
         problem: ImageError,
     ) -> Result<ImageId, ImageError> {
-        let Some(id_map) = &self.options.id_map else {
+        let Some(id_map) = &self.target.id_map else {
             return Err(problem);
         };
-        let target_id = id_map.assign(&image.id).await;
+        let target_id = id_map.assign(&wanted.id).await;
         let target_id = target_id.map_err(ImageError::IdMap)?;
-        self.ctx.emit(Event::IdAssigned {
-            image: Box::new(image.clone()),
+        self.target.ctx.emit(Event::IdAssigned {
+            image: Arc::new(ImageRef::from(wanted)),
             target_id,
         });
         Ok(target_id)
+    }
+}
+
+fn skipped(reason: SkipReason) -> Done {
+    finished(Outcome::Skipped(reason))
+}
+
+fn finished(outcome: Outcome) -> Done {
+    Done::Finished {
+        outcome,
+        target_id: None,
     }
 }

@@ -1,55 +1,60 @@
-//! Which image is worked on when. Records are made ready one after the other, in the
-//! source's order of creation, a few ahead of the data; of those that are ready, the
-//! largest goes first, so many at a time, each by itself.
+//! The order of the work. Records are made ready one after the other, in the source's
+//! order of creation, a few ahead of the data; of those that are ready, the largest goes
+//! first, as many at a time as there are transfers, each by itself.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
-use glance_model::{ImageId, TargetForm};
+use glance_model::ImageId;
 use tokio::task::JoinSet;
 
-use crate::copy::fan_out::{Member, begin_all, write_all, writer};
-use crate::copy::one_image::{Done, Look, WriteError};
-use crate::copy::target::{Target, TargetRun};
-use crate::plan::{Action, LeftImage, PlannedImage};
+use super::fan_out::{Member, begin_all, write_all, writer};
+use super::one_image::{Done, Look, WriteError};
+use super::target::TargetRun;
+use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
 use crate::port::ImageSource;
 use crate::run::context::RunContext;
-use crate::run::error::{Failure, ImageError};
+use crate::run::error::ImageError;
 use crate::run::event::Event;
+use crate::run::options::RunOptions;
 use crate::run::report::Report;
+use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome};
+use crate::run::target_end::TargetEnd;
 
-/// How many images have their records made ready ahead of their data. Whoever ends the
-/// run leaves so many records without data, beside those that are being written.
+/// The number of images that have their records made ready ahead of their data. Whoever
+/// ends the run leaves as many records without data, beside those that are being written.
 const AHEAD: usize = 8;
+
+/// A target, as far as its work has come.
+struct Progress {
+    end: Arc<TargetEnd>,
+    report: Report,
+    /// The least number of bytes that is too many for the target.
+    too_many: u64,
+    is_unusable: bool,
+}
 
 /// An image whose data is to be copied, and to which targets.
 struct Copies {
     bytes: u64,
     created_at: Option<String>,
-    members: Vec<(usize, PlannedImage)>,
+    planned: Vec<(usize, PlannedImage)>,
 }
 
 /// An image whose records are ready.
 struct Ready {
     bytes: u64,
-    names: Vec<Name>,
     members: Vec<Member>,
 }
 
 /// An image at a target.
-struct Name {
-    target: usize,
-    id: ImageId,
-    name: Option<String>,
+struct Place {
+    index: usize,
+    image: Arc<ImageRef>,
+    target_id: Option<ImageId>,
     bytes: u64,
-}
-
-/// What became of one image at one target.
-struct Finished {
-    name: Name,
-    result: Result<Done, WriteError>,
 }
 
 #[derive(Clone, Copy)]
@@ -62,26 +67,23 @@ enum Lane {
 
 enum Ended {
     Ready(Ready),
-    Written(Lane, Vec<Finished>),
+    Written(Lane, Vec<(Place, Result<Done, WriteError>)>),
 }
 
 /// All of a run, as it is worked off.
 pub(crate) struct Schedule {
     ctx: RunContext,
+    options: Arc<RunOptions>,
     source: Arc<dyn ImageSource>,
-    targets: Vec<Arc<Target>>,
-    reports: Vec<Report>,
-    /// How many bytes are too many for each target: none at first, and all once it
-    /// can take no more.
-    too_many: Vec<u64>,
-    /// What has yet to be made ready, in that order.
+    targets: Vec<Progress>,
+    /// The images that have yet to be made ready, in that order.
     copies: VecDeque<Copies>,
     is_preparing: bool,
     ready: Vec<Ready>,
     /// Whether there was a choice of what goes first.
     is_filled: bool,
     updates: VecDeque<(usize, PlannedImage)>,
-    /// What is looked at again when all else is done.
+    /// The images that are looked at again when all else is done.
     left: Vec<(usize, LeftImage)>,
     free_transfers: usize,
     free_checkers: usize,
@@ -93,16 +95,15 @@ impl Schedule {
         ctx: &RunContext,
         source: Arc<dyn ImageSource>,
         runs: Vec<TargetRun>,
+        options: &RunOptions,
     ) -> Self {
-        let first = runs.first().map(|run| &run.options);
         let mut schedule = Self {
             ctx: ctx.clone(),
+            options: Arc::new(options.clone()),
             source,
-            free_transfers: first.map_or(1, |options| options.transfers.get()),
-            free_checkers: first.map_or(1, |options| options.checkers.get()),
+            free_transfers: options.transfers.get(),
+            free_checkers: options.checkers.get(),
             targets: Vec::new(),
-            reports: Vec::new(),
-            too_many: vec![u64::MAX; runs.len()],
             copies: VecDeque::new(),
             is_preparing: false,
             ready: Vec::new(),
@@ -112,34 +113,32 @@ impl Schedule {
             running: JoinSet::new(),
         };
         let mut copies: BTreeMap<ImageId, Copies> = BTreeMap::new();
-        for (index, run) in runs.into_iter().enumerate() {
-            for planned in run.plan.images {
+        for (index, TargetRun { end, plan }) in runs.into_iter().enumerate() {
+            for planned in plan.images {
                 if planned.action == Action::Copy {
                     let of_image = copies
-                        .entry(planned.image.id)
+                        .entry(planned.wanted.id)
                         .or_insert_with(|| Copies::of(&planned));
-                    of_image.members.push((index, planned));
+                    of_image.planned.push((index, planned));
                 } else {
                     schedule.updates.push_back((index, planned));
                 }
             }
-            let left = run.plan.left.into_iter().map(|left| (index, left));
+            let left = plan.left.into_iter().map(|left| (index, left));
             schedule.left.extend(left);
-            schedule.reports.push(Report {
-                failures: run.plan.failures,
-                unchanged: run.plan.unchanged,
-                skipped: run.plan.skipped,
-                ..Report::default()
+            schedule.targets.push(Progress {
+                end: Arc::new(end),
+                report: Report {
+                    results: plan.settled,
+                    unchanged: plan.unchanged,
+                },
+                too_many: u64::MAX,
+                is_unusable: false,
             });
-            schedule.targets.push(Arc::new(Target {
-                ctx: run.ctx,
-                images: run.target,
-                options: run.options,
-            }));
         }
         let mut copies: Vec<Copies> = copies.into_values().collect();
-        let is_archive = |target: &Arc<Target>| target.images.form() == TargetForm::Whole;
-        if schedule.targets.iter().all(is_archive) {
+        let mut natures = schedule.targets.iter().map(|target| target.end.nature());
+        if natures.all(|nature| nature.keeps_records) {
             copies.sort_by_key(|copies| Reverse(copies.bytes));
         } else {
             // Whoever takes the newest image of a name goes by when its record was made.
@@ -154,9 +153,9 @@ impl Schedule {
     }
 
     pub(crate) async fn run(mut self) -> Vec<Report> {
-        let members: usize = self.copies.iter().map(|copies| copies.members.len()).sum();
+        let copies: usize = self.copies.iter().map(|copies| copies.planned.len()).sum();
         self.ctx.emit(Event::Planned {
-            images: (members + self.updates.len()) as u64,
+            images: (copies + self.updates.len()) as u64,
             total_bytes: self.copies.iter().map(|copies| copies.bytes).sum(),
         });
         self.work().await;
@@ -164,19 +163,21 @@ impl Schedule {
             self.look_at_left().await;
             self.work().await;
         }
-        for (target, left) in std::mem::take(&mut self.left) {
-            let name = Name::of(target, &left.planned);
-            self.fail_left(name, left.error().into());
+        for (index, left) in std::mem::take(&mut self.left) {
+            let place = Place::of(index, &left.planned);
+            self.fail(place, left.error().into());
         }
-        let ready = self.ready.into_iter().flat_map(|ready| ready.names);
-        let left = self.copies.into_iter().flat_map(|copies| copies.members);
-        let left = left.chain(self.updates).map(|(index, _)| index);
-        for index in ready.map(|name| name.target).chain(left) {
-            if let Some(report) = self.reports.get_mut(index) {
-                report.not_done += 1;
-            }
+        let ready = std::mem::take(&mut self.ready).into_iter();
+        let ready = ready.flat_map(|ready| ready.members);
+        let ready = ready.map(|member| (member.index, member.planned));
+        let copies = std::mem::take(&mut self.copies).into_iter();
+        let copies = copies.flat_map(|copies| copies.planned);
+        let left: Vec<_> = ready.chain(copies).chain(self.updates.drain(..)).collect();
+        for (index, planned) in left {
+            self.not_done(Place::of(index, &planned));
         }
-        self.reports
+        let targets = self.targets.into_iter();
+        targets.map(|target| target.report).collect()
     }
 
     async fn work(&mut self) {
@@ -190,13 +191,13 @@ impl Schedule {
                     self.is_preparing = false;
                     self.ready.push(ready);
                 }
-                Ok(Ended::Written(lane, finished)) => {
+                Ok(Ended::Written(lane, written)) => {
                     match lane {
                         Lane::Transfers => self.free_transfers += 1,
                         Lane::Checkers => self.free_checkers += 1,
                     }
-                    for finished in finished {
-                        self.take(finished);
+                    for (place, result) in written {
+                        self.take(place, result);
                     }
                 }
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -214,9 +215,13 @@ impl Schedule {
             && self.free_transfers > 0
             && let Some(ready) = self.largest_ready()
         {
-            if let Some(ready) = self.still_possible(ready) {
+            let members = ready.members.into_iter();
+            let members: Vec<Member> = members
+                .filter_map(|member| self.still_possible(member))
+                .collect();
+            if !members.is_empty() {
                 self.free_transfers -= 1;
-                self.write(Lane::Transfers, ready);
+                self.write(Lane::Transfers, members);
             }
         }
         while !self.is_preparing
@@ -226,11 +231,11 @@ impl Schedule {
             self.prepare(copies);
         }
         while self.free_checkers > 0
-            && let Some(update) = self.updates.pop_front()
+            && let Some((index, update)) = self.updates.pop_front()
         {
-            if let Some(ready) = self.members(0, vec![update]) {
+            if let Some(member) = self.member(index, update) {
                 self.free_checkers -= 1;
-                self.write(Lane::Checkers, ready);
+                self.write(Lane::Checkers, vec![member]);
             }
         }
     }
@@ -242,113 +247,110 @@ impl Schedule {
         Some(self.ready.remove(index))
     }
 
-    /// What is left of it without targets that can take no more by now.
-    fn still_possible(&mut self, ready: Ready) -> Option<Ready> {
-        let bytes = ready.bytes;
-        let (mut names, mut members) = (Vec::new(), Vec::new());
-        for (name, member) in ready.names.into_iter().zip(ready.members) {
-            let too_many = self.too_many.get(name.target);
-            if too_many.is_some_and(|too_many| name.bytes < *too_many) {
-                names.push(name);
-                members.push(member);
-            } else if let Some(report) = self.reports.get_mut(name.target) {
-                report.not_done += 1;
-            }
+    /// Makes the records of an image ready.
+    fn prepare(&mut self, copies: Copies) {
+        let planned = copies.planned.into_iter();
+        let members: Vec<Member> = planned
+            .filter_map(|(index, planned)| self.member(index, planned))
+            .collect();
+        if members.is_empty() {
+            return;
         }
-        (!members.is_empty()).then_some(Ready {
-            bytes,
-            names,
-            members,
+        self.is_preparing = true;
+        let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
+        let (bytes, waits) = (copies.bytes, self.targets.len() == 1);
+        self.running.spawn(async move {
+            let members = begin_all(&options, &source, members, waits).await;
+            Ended::Ready(Ready { bytes, members })
+        });
+    }
+
+    /// An image at a target, if that can take more.
+    fn member(&mut self, index: usize, planned: PlannedImage) -> Option<Member> {
+        let target = Arc::clone(&self.targets.get(index)?.end);
+        self.still_possible(Member {
+            index,
+            target,
+            planned,
+            begun: None,
         })
     }
 
-    /// Makes the records of an image ready.
-    fn prepare(&mut self, copies: Copies) {
-        let Some(ready) = self.members(copies.bytes, copies.members) else {
-            return;
-        };
-        self.is_preparing = true;
-        let source = Arc::clone(&self.source);
-        let waits = self.targets.len() == 1;
+    /// The same image, unless its target can take it no more by now.
+    fn still_possible(&mut self, member: Member) -> Option<Member> {
+        let too_many = self.targets.get(member.index)?.too_many;
+        if member.planned.bytes_to_copy() < too_many {
+            return Some(member);
+        }
+        self.not_done(Place::of(member.index, &member.planned));
+        None
+    }
+
+    fn write(&mut self, lane: Lane, members: Vec<Member>) {
+        let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.source));
+        let options = Arc::clone(&self.options);
+        let places = members.iter().map(Place::of_member);
+        let places: Vec<Place> = places.collect();
         self.running.spawn(async move {
-            let members = begin_all(&source, ready.members, waits).await;
-            Ended::Ready(Ready { members, ..ready })
+            let results = write_all(&ctx, &options, &source, members).await;
+            Ended::Written(lane, places.into_iter().zip(results).collect())
         });
     }
 
-    /// An image at those targets that can take more.
-    fn members(&mut self, bytes: u64, planned: Vec<(usize, PlannedImage)>) -> Option<Ready> {
-        let mut ready = Ready {
-            bytes,
-            names: Vec::new(),
-            members: Vec::new(),
-        };
-        for (index, planned) in planned {
-            let bytes = planned.bytes_to_copy();
-            match (self.targets.get(index), self.too_many.get(index)) {
-                (Some(target), Some(too_many)) if bytes < *too_many => {
-                    ready.names.push(Name::of(index, &planned));
-                    ready.members.push(Member {
-                        target: Arc::clone(target),
-                        planned,
-                        begun: None,
-                    });
-                }
-                _ => {
-                    if let Some(report) = self.reports.get_mut(index) {
-                        report.not_done += 1;
+    fn take(&mut self, mut place: Place, result: Result<Done, WriteError>) {
+        match result {
+            Ok(Done::Finished { outcome, target_id }) => {
+                place.target_id = target_id.or(place.target_id);
+                self.finish(place, outcome);
+            }
+            Ok(Done::Left(left)) => self.left.push((place.index, *left)),
+            Err(failed) => {
+                if let Some(target) = self.targets.get_mut(place.index) {
+                    if failed.error.is_of_the_end() {
+                        (target.too_many, target.is_unusable) = (0, true);
+                    } else if failed.error.is_of_room() {
+                        target.too_many = place.bytes.min(target.too_many);
                     }
                 }
+                self.fail(place, failed);
             }
         }
-        (!ready.members.is_empty()).then_some(ready)
     }
 
-    fn write(&mut self, lane: Lane, ready: Ready) {
-        let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.source));
-        self.running.spawn(async move {
-            let results = write_all(&ctx, &source, ready.members).await;
-            let finished = ready.names.into_iter().zip(results);
-            let finished = finished.map(|(name, result)| Finished { name, result });
-            Ended::Written(lane, finished.collect())
-        });
-    }
-
-    fn take(&mut self, finished: Finished) {
-        let Finished { name, result } = finished;
-        let (Some(report), Some(too_many)) = (
-            self.reports.get_mut(name.target),
-            self.too_many.get_mut(name.target),
-        ) else {
+    fn finish(&mut self, place: Place, outcome: Outcome) {
+        let Some(target) = self.targets.get_mut(place.index) else {
             return;
         };
-        match result {
-            Ok(Done::Written(outcome)) => report.done.push((name.id, outcome)),
-            Ok(Done::Unchanged) => report.unchanged += 1,
-            Ok(Done::LeftAlone) => report.skipped += 1,
-            Ok(Done::Left(left)) => self.left.push((name.target, *left)),
-            Err(failed) if failed.error.is_cancelled() => report.not_done += 1,
-            Err(failed) => {
-                if failed.error.is_of_the_end() {
-                    *too_many = 0;
-                } else if failed.error.is_of_room() {
-                    *too_many = name.bytes.min(*too_many);
-                }
-                let failure = self.failed(&name, failed);
-                if let Some(report) = self.reports.get_mut(name.target) {
-                    report.failures.push(failure);
-                }
-            }
-        }
+        let mut result = ImageResult::new(place.image, outcome);
+        result.target_id = place.target_id;
+        target.end.ctx.emit(Event::Finished(result.clone()));
+        target.report.results.push(result);
     }
 
-    fn failed(&self, name: &Name, failed: WriteError) -> Failure {
-        let mut failure = Failure::new(&name.id, name.name.clone(), failed.error);
-        failure.left_behind = failed.left_behind;
-        if let Some(target) = self.targets.get(name.target) {
-            target.ctx.emit(Event::Failed(failure.clone()));
+    /// An image that was broken off has not failed.
+    fn fail(&mut self, place: Place, failed: WriteError) {
+        let is_put_off = matches!(
+            failed.error,
+            ImageError::LeftToAnother { .. } | ImageError::StillSaving
+        );
+        if failed.error.is_cancelled() || (is_put_off && self.ctx.is_cancelled()) {
+            return self.not_done(place);
         }
-        failure
+        let outcome = Outcome::Failed {
+            error: Arc::new(failed.error),
+            left_behind: failed.left_behind,
+        };
+        self.finish(place, outcome);
+    }
+
+    fn not_done(&mut self, place: Place) {
+        let target = self.targets.get(place.index);
+        let why = match target {
+            _ if self.ctx.is_cancelled() => NotDone::Cancelled,
+            Some(target) if target.is_unusable => NotDone::TargetUnusable,
+            _ => NotDone::NoRoom,
+        };
+        self.finish(place, Outcome::NotDone(why));
     }
 
     /// Looks at what was left to other runs: what is there by now is right, and what
@@ -356,43 +358,28 @@ impl Schedule {
     async fn look_at_left(&mut self) {
         let left = std::mem::take(&mut self.left);
         let looks = left.into_iter().map(|(index, left)| {
-            let name = Name::of(index, &left.planned);
-            let target = self.targets.get(index).cloned();
-            let source = &self.source;
+            let place = Place::of(index, &left.planned);
+            let target = self.targets.get(index);
+            let target = target.map(|target| Arc::clone(&target.end));
+            let (options, source) = (&self.options, &self.source);
             async move {
                 let target = target?;
-                let writer = writer(source, &target);
+                let writer = writer(options, source, &target);
                 let look = target.ctx.until_cancelled(writer.look(left)).await;
-                Some((name, look.map_err(ImageError::Target).flatten()))
+                Some((place, look.map_err(ImageError::Target).flatten()))
             }
         });
         let looks: Vec<_> = stream::iter(looks).buffer_unordered(AHEAD).collect().await;
-        for (name, look) in looks.into_iter().flatten() {
+        for (place, look) in looks.into_iter().flatten() {
             match look {
-                Ok(Look::There(outcome)) => {
-                    if let Some(report) = self.reports.get_mut(name.target) {
-                        report.done.push((name.id, outcome));
-                    }
-                }
+                Ok(Look::There(outcome)) => self.finish(place, outcome),
                 Ok(Look::Free(planned)) => {
                     let mut copies = Copies::of(&planned);
-                    copies.members.push((name.target, *planned));
+                    copies.planned.push((place.index, *planned));
                     self.copies.push_back(copies);
                 }
-                Err(error) => self.fail_left(name, error.into()),
-            }
-        }
-    }
-
-    fn fail_left(&mut self, name: Name, failed: WriteError) {
-        let is_cancelled = failed.error.is_cancelled() || self.ctx.is_cancelled();
-        let is_left = matches!(failed.error, ImageError::LeftToAnother { .. });
-        let failure = (!is_cancelled).then(|| self.failed(&name, failed));
-        if let Some(report) = self.reports.get_mut(name.target) {
-            match failure {
-                None => report.not_done += 1,
-                Some(failure) if is_left => report.left.push(failure),
-                Some(failure) => report.failures.push(failure),
+                Err(_) if self.ctx.is_cancelled() => self.not_done(place),
+                Err(error) => self.fail(place, error.into()),
             }
         }
     }
@@ -403,18 +390,25 @@ impl Copies {
         Self {
             bytes: planned.bytes_to_copy(),
             created_at: planned.created_at.clone(),
-            members: Vec::new(),
+            planned: Vec::new(),
         }
     }
 }
 
-impl Name {
-    fn of(target: usize, planned: &PlannedImage) -> Self {
+impl Place {
+    fn of(index: usize, planned: &PlannedImage) -> Self {
         Self {
-            target,
-            id: planned.image.id,
-            name: planned.image.name.clone(),
+            index,
+            image: planned.image_ref(),
+            target_id: match &planned.target_id {
+                TargetId::Other(id) => Some(*id),
+                TargetId::Same | TargetId::New(_) => None,
+            },
             bytes: planned.bytes_to_copy(),
         }
+    }
+
+    fn of_member(member: &Member) -> Self {
+        Self::of(member.index, &member.planned)
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use glance_model::ImageMetadata;
 
+use super::transfer::{Record, Transfer};
 use crate::content::proof::compare_stated;
-use crate::copy::transfer::{Record, Transfer};
 use crate::plan::PlannedImage;
-use crate::port::{ImageSource, ImageTarget, PortError, Stage, TargetIds};
+use crate::port::{ImageSource, ImageTarget, PortError, Stage};
 use crate::run::error::ImageError;
 use crate::run::event::NoEvents;
-use crate::run::report::Outcome;
+use crate::run::result::Outcome;
+use crate::run::target_end::TargetEnd;
 
 /// Copies an image to the stage, and from there to the target. What is staged
 /// and not sent, or staged in part, is taken up by the next run.
@@ -19,14 +20,14 @@ pub(crate) async fn run(
     stage: &Arc<dyn Stage>,
     record: Record,
 ) -> Result<Outcome, ImageError> {
-    let id = &transfer.image.id;
+    let id = &transfer.wanted.id;
     fill(transfer, stage).await?;
     let source = Arc::clone(stage) as Arc<dyn ImageSource>;
     let staged = Transfer {
         source: &source,
         ..*transfer
     };
-    let outcome = match staged.run(record, None).await {
+    let outcome = match staged.send(record, None).await {
         // Another run, on the same stage, has sent and removed it.
         Err(ImageError::Source(PortError::NotFound { .. }) | ImageError::DataLost) => {
             let id = *id;
@@ -51,18 +52,17 @@ fn of_stage(error: PortError) -> ImageError {
 
 /// Removes what an earlier run has sent, and was killed before it could remove
 /// it. What cannot be removed now, the next run will find.
-pub(crate) async fn tidy(
-    stage: &dyn Stage,
-    target: &dyn ImageTarget,
-    planned: &[PlannedImage],
-    target_ids: &TargetIds,
-) {
+pub(crate) async fn tidy(stage: &dyn Stage, target: &TargetEnd, planned: &[PlannedImage]) {
     let Ok(mut left) = stage.staged_ids().await else {
         return;
     };
-    left.retain(|id| !planned.iter().any(|planned| planned.image.id == *id));
+    left.retain(|id| !planned.iter().any(|planned| planned.wanted.id == *id));
+    let target_ids = target.target_ids();
     for id in left {
-        let found = target.find_image(target_ids.get(&id).unwrap_or(&id)).await;
+        let found = target
+            .images
+            .find_image(target_ids.get(&id).unwrap_or(&id))
+            .await;
         if matches!(found, Ok(Some(image)) if image.is_active()) {
             let _ = stage.remove_image(&id).await;
         }
@@ -70,7 +70,7 @@ pub(crate) async fn tidy(
 }
 
 async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), ImageError> {
-    let image = transfer.image;
+    let image = transfer.wanted;
     let found = stage.find_image(&image.id).await;
     let found = found.map_err(ImageError::Stage)?;
     let size = image.size.unwrap_or(0);
@@ -83,15 +83,19 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         }
         None => {}
     }
-    let quiet = transfer.ctx.reporting_to(Arc::new(NoEvents));
-    let target = Arc::clone(stage) as Arc<dyn ImageTarget>;
+    let to_stage = TargetEnd {
+        ctx: transfer.target.ctx.reporting_to(Arc::new(NoEvents)),
+        images: Arc::clone(stage) as Arc<dyn ImageTarget>,
+        policy: transfer.target.policy.clone(),
+        stage: None,
+        id_map: None,
+    };
     let to_stage = Transfer {
-        ctx: &quiet,
-        target: &target,
+        target: &to_stage,
         copy: image,
         ..*transfer
     };
-    match to_stage.run(Record::Ready(None), None).await {
+    match to_stage.send(Record::Ready(None), None).await {
         Ok(_) => Ok(()),
         Err(ImageError::Target(error)) => Err(of_stage(error)),
         Err(error) => Err(error),

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use futures_util::TryFutureExt as _;
+use glance_model::{ImageMetadata, ImageStatus, TargetForm};
 use tokio::time::Instant;
 
-use crate::content::digest::DigestAlgorithm;
-use crate::content::proof::{Proof, compare_stated, read_digest, stated_digest};
-use crate::copy::flow::{Ending, Flow, FlowOptions, look_at_nothing};
-use crate::copy::update::Update;
-use crate::port::{ImageData, ImageSource, ImageTarget, PortError};
-use crate::run::context::RunContext;
-use crate::run::error::{ImageError, retry_after};
+use super::flow::{Flow, FlowOptions, Sent, look_at_nothing};
+use super::update::Update;
+use crate::content::digest::Digest;
+use crate::content::proof::{Proof, compare_stated, read_data, stated_digest};
+use crate::port::{ImageData, ImageSource, PortError};
+use crate::run::error::ImageError;
 use crate::run::event::Event;
 use crate::run::id_problem::{IdProblem, refused_before};
-use crate::run::options::{FormatCheck, ReplicateOptions, Verify};
-use crate::run::report::Outcome;
+use crate::run::options::{FormatCheck, RunOptions, Verify};
+use crate::run::result::{ImageRef, Outcome};
+use crate::run::target_end::TargetEnd;
 
 /// How often somebody else may be faster: with the record, and then with its data.
 const MOST_TAKEN: u32 = 2;
@@ -26,51 +27,51 @@ const MOST_TAKEN: u32 = 2;
 const LAST_LOOK: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Copies one image with its data, as often as it takes.
+/// One image on its way to one target, with as many attempts as it takes.
 pub(crate) struct Transfer<'a> {
-    pub(crate) ctx: &'a RunContext,
+    pub(crate) run: &'a RunOptions,
     pub(crate) source: &'a Arc<dyn ImageSource>,
-    pub(crate) target: &'a Arc<dyn ImageTarget>,
-    pub(crate) options: &'a ReplicateOptions,
-    pub(crate) image: &'a ImageMetadata,
-    /// What the target is to say of it: the same, but perhaps for the id.
+    pub(crate) target: &'a TargetEnd,
+    /// What the target is to say of the image, under its id at the source.
+    pub(crate) wanted: &'a ImageMetadata,
+    /// The same under its id at the target, which may be another one.
     pub(crate) copy: &'a ImageMetadata,
 }
 
 /// Data that is read once for several targets.
 pub(crate) struct SharedData {
     pub(crate) data: ImageData,
-    pub(crate) ending: Ending,
+    pub(crate) sent: Sent,
 }
 
-/// What the target has of an image before its data is sent.
+/// The state of an image at the target before its data is sent.
 pub(crate) enum Record {
-    /// What the data can be put into: a record, or nothing where the data comes with
-    /// it.
+    /// The record that the data can be put into, or none where the data comes with it.
     Ready(Option<ImageMetadata>),
     /// The image, which somebody else has stored.
     There(ImageMetadata),
-    /// It could not be made ready, so many times, which may pass.
+    /// It could not be made ready, which may pass.
     Failed { error: ImageError, attempts: u32 },
 }
 
 impl Transfer<'_> {
-    /// Makes the record ready; `existing` is what the target has of the image
-    /// already. What fails and may pass is tried again here only if that `waits`.
+    /// Makes the record ready; `found` is what the target has of the image already.
+    /// What fails and may pass is tried again here only if that `waits`.
     pub(crate) async fn ready(
         &self,
-        mut existing: Option<ImageMetadata>,
+        mut found: Option<ImageMetadata>,
         waits: bool,
     ) -> Result<Record, ImageError> {
-        if let Some(missing) = self.missing_format(existing.as_ref()) {
+        if let Some(missing) = self.missing_format(found.as_ref()) {
             return Err(ImageError::NoFormat { missing });
         }
-        if flow_options(self.target, self.options).inspects {
-            look_at_nothing(self.image)?;
+        if flow_options(self.run, self.target).inspects {
+            look_at_nothing(self.wanted)?;
         }
         let (mut attempts, mut taken) = (0, 0);
         loop {
-            let prepared = self.target.prepare_record(self.copy, existing.as_ref());
+            let images = &self.target.images;
+            let prepared = images.prepare_record(self.copy, found.as_ref());
             let error = match prepared.await {
                 Ok(record) => return Ok(Record::Ready(record)),
                 Err(error) => ImageError::Target(error),
@@ -80,8 +81,8 @@ impl Transfer<'_> {
             {
                 taken += 1;
                 match self.find_taken(error).await? {
-                    found if found.is_active() => return Ok(Record::There(found)),
-                    found => existing = Some(found),
+                    there if there.is_active() => return Ok(Record::There(there)),
+                    record => found = Some(record),
                 }
                 continue;
             }
@@ -89,8 +90,7 @@ impl Transfer<'_> {
                 return Err(error);
             }
             attempts += 1;
-            let retry = &self.options.retry;
-            let delay = retry.delay(attempts, retry_after(&error), self.ctx.run_time());
+            let delay = self.run.retry.after(attempts, &error, &self.target.ctx);
             let Some(delay) = delay.filter(|_| waits) else {
                 return Ok(Record::Failed { error, attempts });
             };
@@ -102,19 +102,20 @@ impl Transfer<'_> {
     /// Copies the image into what is [`ready`](Self::ready). The first attempt takes
     /// the data that is `shared`, if it is; whatever is tried again after that is read
     /// for this target alone.
-    pub(crate) async fn run(
+    pub(crate) async fn send(
         &self,
         mut record: Record,
         mut shared: Option<SharedData>,
     ) -> Result<Outcome, ImageError> {
-        self.ctx.emit(Event::TransferStarted {
-            image: Box::new(self.image.clone()),
-            total_bytes: self.image.size.unwrap_or(0),
+        let image = Arc::new(ImageRef::from(self.wanted));
+        self.target.ctx.emit(Event::TransferStarted {
+            image,
+            total_bytes: self.wanted.size.unwrap_or(0),
         });
         // What the target has is wrong, and to be replaced.
         let is_replaced = matches!(&record, Record::Ready(Some(found)) if found.is_active());
         let (mut attempts, mut taken) = (0, 0);
-        let mut ending = Ending::default();
+        let mut sent = Sent::default();
         let stated = loop {
             let error = match record {
                 Record::There(found) => return self.already_there(found).await,
@@ -128,16 +129,13 @@ impl Transfer<'_> {
                 }
                 Record::Ready(existing) => {
                     let written = match shared.take() {
-                        Some(SharedData {
-                            data,
-                            ending: of_all,
-                        }) => {
-                            ending = of_all;
-                            self.send(data, existing.as_ref(), &ending).await
+                        Some(shared) => {
+                            sent = shared.sent;
+                            self.write_data(shared.data, existing.as_ref()).await
                         }
                         None => {
-                            ending = Ending::default();
-                            self.write(existing.as_ref(), &ending).await
+                            sent = Sent::default();
+                            self.write(existing.as_ref(), &sent).await
                         }
                     };
                     match written {
@@ -157,14 +155,7 @@ impl Transfer<'_> {
                 };
                 continue;
             }
-            if !error.is_transient() {
-                return Err(error);
-            }
-            let Some(delay) =
-                self.options
-                    .retry
-                    .delay(attempts, retry_after(&error), self.ctx.run_time())
-            else {
+            let Some(delay) = self.run.retry.after(attempts, &error, &self.target.ctx) else {
                 return Err(error);
             };
             if error.is_unanswered() {
@@ -179,13 +170,13 @@ impl Transfer<'_> {
                 // It is the wrong one still.
                 Some(found) if found.is_active() && is_replaced => Record::Ready(Some(found)),
                 // The answer was lost, the image was not.
-                Some(found) if found.is_active() && ending.is_complete() => break found,
+                Some(found) if found.is_active() && sent.is_complete() => break found,
                 Some(found) if found.is_active() => Record::There(found),
                 found => self.ready(found, false).await?,
             };
         };
-        let total_bytes = self.image.size.or(stated.size).unwrap_or(0);
-        let proof = self.prove(&stated, total_bytes, ending.digest()).await?;
+        let total_bytes = self.wanted.size.or(stated.size).unwrap_or(0);
+        let proof = self.prove(&stated, total_bytes, sent.digest()).await?;
         self.publish(stated).await?;
         Ok(Outcome::Copied { total_bytes, proof })
     }
@@ -193,7 +184,7 @@ impl Transfer<'_> {
     /// What a record with v2 has to say before it takes data, and neither the image says nor
     /// the record that is there. An image from v1 may have no formats.
     fn missing_format(&self, existing: Option<&ImageMetadata>) -> Option<&'static str> {
-        if !matches!(self.target.form(), TargetForm::V2 { .. }) {
+        if !matches!(self.target.nature().form, TargetForm::V2 { .. }) {
             return None;
         }
         let has = |format: fn(&ImageMetadata) -> &Option<String>| {
@@ -210,8 +201,8 @@ impl Transfer<'_> {
     }
 
     fn retrying(&self, attempts: u32, error: ImageError) {
-        self.ctx.emit(Event::Retrying {
-            id: self.image.id,
+        self.target.ctx.emit(Event::Retrying {
+            image: Arc::new(ImageRef::from(self.wanted)),
             attempts,
             error: Arc::new(error),
         });
@@ -221,7 +212,7 @@ impl Transfer<'_> {
     /// come no further.
     pub(crate) async fn already_there(&self, found: ImageMetadata) -> Result<Outcome, ImageError> {
         self.check_content(&found)?;
-        let total_bytes = self.image.size.or(found.size).unwrap_or(0);
+        let total_bytes = self.wanted.size.or(found.size).unwrap_or(0);
         self.prove(&found, total_bytes, None).await?;
         self.publish(found).await?;
         Ok(Outcome::AlreadyThere)
@@ -231,19 +222,19 @@ impl Transfer<'_> {
     /// nothing that says how that ends, it is looked again for a while.
     pub(crate) async fn settled(&self) -> Result<Option<ImageMetadata>, ImageError> {
         let begun = Instant::now();
-        let retry = &self.options.retry;
+        let retry = &self.run.retry;
         let patience = match retry.retries {
             0 => Duration::ZERO,
             _ => LAST_LOOK.min(retry.notice_time),
         };
         // In an archive, what is being written looks as if nobody did.
-        let is_archive = self.target.form() == TargetForm::Whole;
+        let keeps_records = self.target.nature().keeps_records;
         loop {
             let found = self.find().await?;
             let is_settled = match found.as_ref().map(|found| &found.status) {
                 None => false,
                 Some(status) if status.is_being_written() => false,
-                Some(ImageStatus::Queued) => !is_archive,
+                Some(ImageStatus::Queued) => !keeps_records,
                 Some(_) => true,
             };
             if is_settled || begun.elapsed() >= patience {
@@ -265,13 +256,14 @@ impl Transfer<'_> {
                 }
                 // The server has yet to notice that the upload broke off.
                 Some(found) if found.status == ImageStatus::Saving => {
-                    let retry = &self.options.retry;
-                    delay = retry
-                        .until_noticed(broken.elapsed(), self.ctx.run_time())
+                    delay = self
+                        .run
+                        .retry
+                        .until_noticed(broken.elapsed(), self.target.ctx.run_time())
                         .ok_or(ImageError::StillSaving)?;
                 }
                 found => {
-                    let refused = found.as_ref().and_then(|f| refused_before(self.image, f));
+                    let refused = found.as_ref().and_then(|f| refused_before(self.wanted, f));
                     if let Some(problem) = refused {
                         return Err(ImageError::Refused(problem));
                     }
@@ -291,10 +283,10 @@ impl Transfer<'_> {
         let Some(found) = found.filter(|found| !found.status.is_burnt()) else {
             return Err(error);
         };
-        if let Some(problem) = IdProblem::find(self.image, &found, self.options.now) {
+        if let Some(problem) = IdProblem::find(self.wanted, &found, self.run.now) {
             return Err(problem.into());
         }
-        if let Some(problem) = refused_before(self.image, &found) {
+        if let Some(problem) = refused_before(self.wanted, &found) {
             return Err(ImageError::Refused(problem));
         }
         match found.status {
@@ -310,9 +302,8 @@ impl Transfer<'_> {
 
     /// An image that is there is the same one, as far as sizes and digests tell.
     fn check_content(&self, found: &ImageMetadata) -> Result<(), ImageError> {
-        let found = self.target.form().of(found.clone());
-        let filter = &self.options.omit;
-        let diff = MetadataDiff::between(self.image, &found, filter);
+        let view = self.target.view();
+        let diff = view.diff(self.wanted, &view.found(found.clone()));
         if diff.is_of_content() {
             return Err(ImageError::DifferentContent(diff));
         }
@@ -323,48 +314,46 @@ impl Transfer<'_> {
         &self,
         stated: &ImageMetadata,
         total_bytes: u64,
-        sent: Option<(DigestAlgorithm, String)>,
+        sent: Option<Digest>,
     ) -> Result<Proof, ImageError> {
-        let verify = self.options.verify;
+        let verify = self.target.policy.verify;
         if verify == Verify::None {
             return Ok(Proof::Unverifiable);
         }
-        let compared = compare_stated(self.image, stated, total_bytes)?;
+        let compared = compare_stated(self.wanted, stated, total_bytes)?;
         match verify {
             Verify::ReadBack => {
-                let digest = stated_digest(self.image);
-                let digest = digest.map(|(algorithm, _, value)| (algorithm, value.to_owned()));
-                let Some((algorithm, wanted)) = sent.or(digest) else {
+                let Some(wanted) = sent.or_else(|| stated_digest(self.wanted)) else {
                     return Ok(compared);
                 };
-                let target: &dyn ImageTarget = &**self.target;
-                let found = read_digest(target, &self.copy.id, algorithm).await;
+                let images = &*self.target.images;
+                let found = read_data(images, &self.copy.id, wanted.algorithm()).await;
                 let found = found.map_err(ImageError::Target)?;
                 Ok(found.check(total_bytes, &wanted)?)
             }
             // It was hashed on its way, and is what the source states.
-            Verify::Full if sent.is_some() && stated_digest(self.image).is_some() => {
+            Verify::Full if sent.is_some() && stated_digest(self.wanted).is_some() => {
                 Ok(Proof::Verified)
             }
             // An archive states only what it was told.
-            Verify::Target if self.target.form() == TargetForm::Whole => Ok(Proof::Unverifiable),
+            Verify::Target if self.target.nature().keeps_records => Ok(Proof::Unverifiable),
             _ => Ok(compared),
         }
     }
 
     async fn write(
         &self,
-        existing: Option<&ImageMetadata>,
-        ending: &Ending,
+        found: Option<&ImageMetadata>,
+        sent: &Sent,
     ) -> Result<ImageMetadata, ImageError> {
-        let kept = self.target.partial_data(self.copy).await;
+        let kept = self.target.images.partial_data(self.copy).await;
         let kept = kept.map_err(ImageError::Target)?;
         let is_continued = kept.is_some();
-        match self.write_behind(kept, existing, ending).await {
+        match self.write_behind(kept, found, sent).await {
             // What was kept may be what is wrong: a disk lost it, or the image
             // was another one then.
             Err(error) if is_continued && error.is_of_content() => {
-                self.write_behind(None, existing, ending).await
+                self.write_behind(None, found, sent).await
             }
             written => written,
         }
@@ -373,55 +362,40 @@ impl Transfer<'_> {
     async fn write_behind(
         &self,
         kept: Option<ImageData>,
-        existing: Option<&ImageMetadata>,
-        ending: &Ending,
+        found: Option<&ImageMetadata>,
+        sent: &Sent,
     ) -> Result<ImageMetadata, ImageError> {
-        let options = flow_options(self.target, self.options);
-        let data = Flow::open(self.ctx, self.source, self.image, kept, &options, ending).await?;
-        self.send(data, existing, ending).await
+        let options = flow_options(self.run, self.target);
+        let ctx = &self.target.ctx;
+        let data = Flow::open(ctx, self.source, self.wanted, kept, &options, sent).await?;
+        self.write_data(data, found).await
     }
 
-    async fn send(
+    async fn write_data(
         &self,
         data: ImageData,
-        existing: Option<&ImageMetadata>,
-        ending: &Ending,
+        found: Option<&ImageMetadata>,
     ) -> Result<ImageMetadata, ImageError> {
-        let written = self.target.write_image(self.copy, existing, data).await;
-        // If the data was at fault, the target's error only says that it broke.
-        written.map_err(|error| ending.error().unwrap_or(ImageError::Target(error)))
+        let written = self.target.images.write_image(self.copy, found, data).await;
+        written.map_err(ImageError::of_write)
     }
 
     /// Asks the target what it has; it may have been out of reach a moment ago.
     async fn find(&self) -> Result<Option<ImageMetadata>, ImageError> {
-        let mut failed = 0;
-        loop {
-            let error = match self.target.find_image(&self.copy.id).await {
-                Ok(found) => return Ok(found),
-                Err(error) => ImageError::Target(error),
-            };
-            failed += 1;
-            let delay = self
-                .options
-                .retry
-                .delay(failed, retry_after(&error), self.ctx.run_time());
-            match delay.filter(|_| error.is_transient()) {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Err(error),
-            }
-        }
+        let TargetEnd { ctx, images, .. } = self.target;
+        let find = || images.find_image(&self.copy.id).map_err(ImageError::Target);
+        self.run.retry.run(ctx, find).await
     }
 
     /// Sets what had to wait until the content was proven, and what else the
     /// target does not say yet.
     async fn publish(&self, stated: ImageMetadata) -> Result<(), ImageError> {
         let update = Update {
-            ctx: self.ctx,
+            run: self.run,
             target: self.target,
-            options: self.options,
-            image: self.image,
+            wanted: self.wanted,
         };
-        let diff = update.lacking(&self.target.form().of(stated.clone()));
+        let diff = update.lacking(&self.target.view().found(stated.clone()));
         if diff.is_empty() {
             return Ok(());
         }
@@ -430,15 +404,11 @@ impl Transfer<'_> {
 }
 
 /// What a target asks of the data that it is to get.
-pub(crate) fn flow_options<'a>(
-    target: &Arc<dyn ImageTarget>,
-    options: &'a ReplicateOptions,
-) -> FlowOptions<'a> {
-    let knows_hidden = TargetForm::V2 { hidden: true };
+pub(crate) fn flow_options<'a>(run: &'a RunOptions, target: &TargetEnd) -> FlowOptions<'a> {
+    let policy = &target.policy;
     FlowOptions {
-        retry: &options.retry,
-        hashes: options.verify.hashes(),
-        // A server that knows no hidden images is too old to look.
-        inspects: options.format_check == FormatCheck::Auto && target.form() == knows_hidden,
+        retry: &run.retry,
+        hashes: policy.verify.hashes(),
+        inspects: policy.format_check == FormatCheck::Auto && target.nature().inspects_data,
     }
 }

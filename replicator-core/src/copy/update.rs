@@ -4,21 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use glance_model::{BaseProperty, Field, ImageMetadata, MetadataDiff, TargetForm, Visibility};
 
-use crate::port::ImageTarget;
-use crate::run::context::RunContext;
-use crate::run::error::{ImageError, retry_after};
+use crate::run::error::ImageError;
 use crate::run::event::{Event, LeftOut};
-use crate::run::options::ReplicateOptions;
+use crate::run::options::RunOptions;
+use crate::run::result::ImageRef;
+use crate::run::target_end::TargetEnd;
 
 /// An update of one image at one target.
 pub(crate) struct Update<'a> {
-    pub(crate) ctx: &'a RunContext,
-    pub(crate) target: &'a Arc<dyn ImageTarget>,
-    pub(crate) options: &'a ReplicateOptions,
+    pub(crate) run: &'a RunOptions,
+    pub(crate) target: &'a TargetEnd,
     /// What the target is to say of the image, in its form.
-    pub(crate) image: &'a ImageMetadata,
+    pub(crate) wanted: &'a ImageMetadata,
 }
 
 impl Update<'_> {
@@ -26,13 +26,8 @@ impl Update<'_> {
     /// new record is named.
     pub(crate) fn lacking(&self, found: &ImageMetadata) -> MetadataDiff {
         let (diff, names) = self.diff(found);
-        if !names.is_empty() {
-            self.ctx.emit(Event::PropertiesLeftOut {
-                id: self.image.id,
-                names,
-                reason: LeftOut::NotUpdated,
-            });
-        }
+        let target = self.target;
+        target.tell_left_out(self.wanted, names, LeftOut::NotUpdated);
         diff
     }
 
@@ -44,8 +39,8 @@ impl Update<'_> {
     ) -> Result<(), ImageError> {
         // What it is by now, so that it can be told what the update changes. What v1
         // says of one image is not all that it lists, and an archive changes nothing else.
-        let before = match self.target.form() {
-            TargetForm::V2 { .. } => self.target.find_image(&listed.id).await,
+        let before = match self.target.nature().form {
+            TargetForm::V2 { .. } => self.target.images.find_image(&listed.id).await,
             TargetForm::Whole | TargetForm::V1 | _ => Ok(None),
         };
         let before = before.map_err(ImageError::Target)?;
@@ -68,7 +63,7 @@ impl Update<'_> {
         before: Option<&ImageMetadata>,
         diff: &MetadataDiff,
     ) -> Result<(), ImageError> {
-        let form = self.target.form();
+        let form = self.target.nature().form;
         let updated = self.send(current, diff).await?;
         let found = form.of(updated.clone());
         let meant = before.map(|before| diff.apply_to(form.of(before.clone())));
@@ -92,20 +87,21 @@ impl Update<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        if is_seen_by_more(&left, self.image, &found) {
+        if is_seen_by_more(&left, self.wanted, &found) {
             return Err(ImageError::SeenByMore {
-                wanted: self.image.visibility.unwrap_or(Visibility::Private),
+                wanted: self.wanted.visibility.unwrap_or(Visibility::Private),
                 found: found.visibility.unwrap_or(Visibility::Private),
             });
         }
-        let id = self.image.id;
-        self.ctx.emit(Event::MetadataNotKept { id, diff: left });
+        let image = Arc::new(ImageRef::from(self.wanted));
+        let event = Event::MetadataNotKept { image, diff: left };
+        self.target.ctx.emit(event);
         Ok(())
     }
 
     fn diff(&self, found: &ImageMetadata) -> (MetadataDiff, BTreeSet<String>) {
-        let form = self.target.form();
-        MetadataDiff::between(self.image, found, &self.options.omit).updatable(form)
+        let view = self.target.view();
+        view.updatable(view.diff(self.wanted, found))
     }
 
     /// Sends an update, again if the target is out of reach: it says the same however
@@ -115,20 +111,13 @@ impl Update<'_> {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, ImageError> {
-        let mut failed = 0;
-        loop {
-            let error = match self.target.update_metadata(current, diff).await {
-                Ok(updated) => return Ok(updated),
-                Err(error) => ImageError::Target(error),
-            };
-            failed += 1;
-            let retry = &self.options.retry;
-            let delay = retry.delay(failed, retry_after(&error), self.ctx.run_time());
-            match delay.filter(|_| error.is_transient()) {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Err(error),
-            }
-        }
+        let TargetEnd { ctx, images, .. } = self.target;
+        let send = || {
+            images
+                .update_metadata(current, diff)
+                .map_err(ImageError::Target)
+        };
+        self.run.retry.run(ctx, send).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two ordered listings, side by side.
+//! The images of two ends, side by side.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,6 +7,7 @@ use glance_model::{BadRecord, ImageId, ImageMetadata};
 
 use crate::port::{ImageStream, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
+use crate::run::result::{ImageRef, ImageResult};
 
 /// The images of an end could not be listed, so nothing was planned.
 #[derive(Debug, thiserror::Error)]
@@ -33,53 +34,87 @@ pub enum ListingError {
     },
 }
 
-/// What the two ends have of one image.
+/// An image, as two ends have it.
 #[derive(Debug)]
-pub(crate) struct Pair {
-    pub(crate) id: ImageId,
+pub(crate) enum Pair {
+    /// The source has it, and the target does not.
+    Missing(Box<Listed>),
+    /// Both have it.
+    Both(Box<Listed>, Box<ImageMetadata>),
+    /// The target alone has it.
+    Alone,
+    /// One side has something of it that cannot be used.
+    Damaged(Box<Damaged>),
+}
+
+/// An image of the source.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) image: ImageMetadata,
     /// Its id at the target, if it is another one.
     pub(crate) target_id: Option<ImageId>,
+}
+
+/// An image that one side has, and that cannot be used there.
+#[derive(Debug)]
+pub(crate) struct Damaged {
+    pub(crate) side: Side,
+    pub(crate) image: ImageRef,
+    pub(crate) error: PortError,
+    /// The image of the source, if the damage is at the target.
     pub(crate) source: Option<Listed>,
-    pub(crate) target: Option<Listed>,
+}
+
+impl From<Box<Damaged>> for ImageResult {
+    fn from(damaged: Box<Damaged>) -> Self {
+        Self::of_damage(damaged.side, damaged.image, damaged.error)
+    }
 }
 
 /// An image, or the error that stands for a damaged one.
-pub(crate) type Listed = Result<ImageMetadata, PortError>;
+type Entry = Result<ImageMetadata, PortError>;
 
-/// What comes next in two listings.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Pair(Box<Pair>),
+/// The entries of one id.
+struct Entries {
+    id: ImageId,
+    target_id: Option<ImageId>,
+    source: Option<Entry>,
+    target: Option<Entry>,
+}
+
+/// The next of two listings.
+enum Next {
+    Entries(Box<Entries>),
     /// A record whose id is none, so that there is nothing to pair it with.
     NoImage(Side, Box<BadRecord>),
 }
 
-/// Merges two listings like a sorted merge join: constant memory for any number
-/// of images. Both are read at the same time.
+/// The images of two ends, side by side, as a sorted merge join has them: constant memory
+/// for any number of images. Both are read at the same time.
 ///
 /// Images that go by another id at the target, and those whose ids have capitals,
 /// are kept until both listings have ended, and come last.
-pub(crate) struct MergedListing {
+pub(crate) struct Pairs {
     source: Listing,
     target: Listing,
     target_ids: TargetIds,
     other_ids: HashSet<ImageId>,
-    kept_of_source: BTreeMap<ImageId, Listed>,
-    kept_of_target: BTreeMap<ImageId, Listed>,
+    kept_of_source: BTreeMap<ImageId, Entry>,
+    kept_of_target: BTreeMap<ImageId, Entry>,
 }
 
 struct Listing {
     side: Side,
     stream: ImageStream,
-    head: Option<(ImageId, Listed)>,
+    head: Option<(ImageId, Entry)>,
     no_image: Option<Box<BadRecord>>,
     /// Servers differ in where they list them.
-    with_capitals: BTreeMap<ImageId, Listed>,
+    with_capitals: BTreeMap<ImageId, Entry>,
     last: Option<ImageId>,
     is_done: bool,
 }
 
-impl MergedListing {
+impl Pairs {
     pub(crate) fn new(source: ImageStream, target: ImageStream, target_ids: TargetIds) -> Self {
         Self {
             source: Listing::new(Side::Source, source),
@@ -92,9 +127,17 @@ impl MergedListing {
     }
 
     /// The next image that either end has.
-    pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Next>, ListingError> {
+    pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
+        let next = self.next_entries(ctx).await?;
+        Ok(next.map(|next| match next {
+            Next::Entries(entries) => Pair::of(*entries),
+            Next::NoImage(side, bad) => Pair::bad(side, bad),
+        }))
+    }
+
+    async fn next_entries(&mut self, ctx: &RunContext) -> Result<Option<Next>, ListingError> {
         while let Some(next) = self.next_id(ctx).await? {
-            let Next::Pair(mut pair) = next else {
+            let Next::Entries(mut pair) = next else {
                 return Ok(Some(next));
             };
             if self.other_ids.contains(&pair.id)
@@ -108,7 +151,7 @@ impl MergedListing {
                 self.kept_of_source.insert(pair.id, listed);
             }
             if pair.source.is_some() || pair.target.is_some() {
-                return Ok(Some(Next::Pair(pair)));
+                return Ok(Some(Next::Entries(pair)));
             }
         }
         let kept = self.kept_of_source.pop_first();
@@ -117,7 +160,7 @@ impl MergedListing {
             let target = target_id
                 .as_ref()
                 .and_then(|id| self.kept_of_target.remove(id));
-            Next::Pair(Box::new(Pair {
+            Next::Entries(Box::new(Entries {
                 id,
                 target_id,
                 source: Some(source),
@@ -148,12 +191,61 @@ impl MergedListing {
             (Some((id, _)), None) | (None, Some((id, _))) => *id,
             (None, None) => return Ok(None),
         };
-        Ok(Some(Next::Pair(Box::new(Pair {
+        Ok(Some(Next::Entries(Box::new(Entries {
             source: self.source.take(&id),
             target: self.target.take(&id),
             target_id: None,
             id,
         }))))
+    }
+}
+
+impl Pair {
+    fn of(entries: Entries) -> Self {
+        let Entries {
+            id,
+            target_id,
+            source,
+            target,
+        } = entries;
+        let source = match source {
+            Some(Ok(image)) => Listed { image, target_id },
+            Some(Err(error)) => return Self::damaged(Side::Source, &id, error, None),
+            None => {
+                return match target {
+                    Some(Err(PortError::BadRecord(bad))) => Self::bad(Side::Target, bad),
+                    _ => Self::Alone,
+                };
+            }
+        };
+        match target {
+            None => Self::Missing(Box::new(source)),
+            Some(Ok(found)) => Self::Both(Box::new(source), Box::new(found)),
+            Some(Err(error)) => Self::damaged(Side::Target, &id, error, Some(source)),
+        }
+    }
+
+    fn damaged(side: Side, id: &ImageId, error: PortError, source: Option<Listed>) -> Self {
+        let (image, error) = match (error, &source) {
+            (PortError::BadRecord(bad), None) => return Self::bad(side, bad),
+            (error, Some(source)) => (ImageRef::from(&source.image), error),
+            (error, None) => (ImageRef::of_id(id), error),
+        };
+        Self::Damaged(Box::new(Damaged {
+            side,
+            image,
+            error,
+            source,
+        }))
+    }
+
+    fn bad(side: Side, bad: Box<BadRecord>) -> Self {
+        Self::Damaged(Box::new(Damaged {
+            side,
+            image: ImageRef::from(&*bad),
+            error: PortError::BadRecord(bad),
+            source: None,
+        }))
     }
 }
 
@@ -207,7 +299,7 @@ impl Listing {
         Ok(())
     }
 
-    fn take(&mut self, id: &ImageId) -> Option<Listed> {
+    fn take(&mut self, id: &ImageId) -> Option<Entry> {
         self.head
             .take_if(|(head, _)| head == id)
             .map(|(_, listed)| listed)

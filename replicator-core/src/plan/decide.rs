@@ -1,165 +1,184 @@
 //! The decision about one image.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm};
+use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, View};
 
-use crate::plan::verb::Verb;
-use crate::plan::{Action, PlannedImage, Reason, TargetId};
+use super::{Action, PlannedImage, Reason, TargetId};
+use crate::port::Nature;
 use crate::run::error::ImageError;
-use crate::run::event::SkipReason;
+use crate::run::event::LeftOut;
 use crate::run::id_problem::{IdProblem, refused_before};
-use crate::run::options::{DataPolicy, OnIdConflict, ReplicateOptions, Verify};
+use crate::run::options::{DataPolicy, OnIdConflict, Verify};
+use crate::run::result::{ImageRef, ImageResult, Outcome, SkipReason};
+use crate::run::target_end::TargetEnd;
 
 pub(crate) enum Decision {
     Do(Box<PlannedImage>),
     /// Somebody else is writing it, since then.
     Leave(Box<PlannedImage>, Option<String>),
     Unchanged,
-    Skip(SkipReason),
-    Fail(ImageError),
+    Settled(ImageResult),
 }
 
 pub(crate) struct Decider<'a> {
-    pub(crate) verb: Verb,
-    pub(crate) form: TargetForm,
-    pub(crate) options: &'a ReplicateOptions,
-    /// The properties that an active image lacks and no update can give it.
-    pub(crate) not_updated: BTreeSet<String>,
+    pub(crate) target: &'a TargetEnd,
+    pub(crate) nature: Nature,
+    pub(crate) view: View,
+    pub(crate) now: Option<Duration>,
 }
 
 impl Decider<'_> {
+    /// Decides about an image that the target is to have as `wanted`, and has as `found`.
     pub(crate) fn decide(
-        &mut self,
-        mut image: ImageMetadata,
-        existing: Option<ImageMetadata>,
+        &self,
+        mut wanted: ImageMetadata,
+        found: Option<ImageMetadata>,
     ) -> Decision {
-        let verb = self.verb;
-        let has_data = image.is_active();
-        let verify = self.options.verify;
-        let is_to_copy = has_data && self.options.data == DataPolicy::Copy;
-        let Some(existing) = existing else {
+        let (nature, policy) = (self.nature, &self.target.policy);
+        let has_data = wanted.is_active();
+        let is_to_copy = has_data && policy.data == DataPolicy::Copy;
+        let Some(found) = found else {
             return if is_to_copy {
-                write(image, None, Action::Copy, Reason::Missing)
-            } else if verb.keeps_records() {
+                write(wanted, None, Action::Copy, Reason::Missing)
+            } else if nature.keeps_records {
                 if has_data {
-                    image.no_data = Some(NoData::NotAsked);
+                    wanted.no_data = Some(NoData::NotAsked);
                 }
-                write(image, None, Action::CreateRecord, Reason::Missing)
+                write(wanted, None, Action::CreateRecord, Reason::Missing)
             } else if has_data {
-                Decision::Skip(SkipReason::MetadataOnly)
+                skip(&wanted, SkipReason::MetadataOnly)
             } else {
-                Decision::Skip(verb.no_data(&image))
+                skip(&wanted, no_data(&wanted))
             };
         };
 
-        let diff = MetadataDiff::between(&image, &existing, &self.options.omit);
-        if existing.is_active() {
+        let diff = self.view.diff(&wanted, &found);
+        if found.is_active() {
             if has_data && diff.is_of_content() {
-                return self.other_content(image, diff);
+                return self.other_content(wanted, diff);
             }
-            // What is wrong there can be replaced, as it cannot at a server.
-            if is_to_copy && self.form == TargetForm::Whole && verify == Verify::ReadBack {
-                return write(image, Some(existing), Action::Check, Reason::Unread);
+            // An update of wrong data makes sense only where it can be replaced.
+            if is_to_copy && nature.can_replace() && policy.verify == Verify::ReadBack {
+                return write(wanted, Some(found), Action::Check, Reason::Unread);
             }
             let is_writable = diff.changes().iter().all(Change::is_writable);
-            let status = existing.status.clone();
-            let (diff, not_updated) = diff.updatable(self.form);
-            self.not_updated = not_updated;
+            let (diff, not_updated) = self.view.updatable(diff);
+            self.target
+                .tell_left_out(&wanted, not_updated, LeftOut::NotUpdated);
             return if !diff.is_empty() {
-                update(image, existing, diff)
+                update(wanted, found, diff)
             } else if is_writable {
                 Decision::Unchanged
             } else {
-                Decision::Skip(SkipReason::OnlyStatusDiffers(status))
+                skip(&wanted, SkipReason::OnlyStatusDiffers(found.status))
             };
         }
-        // Where nothing is to be copied, nothing is lost; and an archive has no such ids.
-        if is_to_copy && self.form != TargetForm::Whole {
-            if let Some(problem) = refused_before(&image, &existing) {
-                return Decision::Fail(ImageError::Refused(problem));
+        // Where nothing is to be copied, nothing is lost.
+        if is_to_copy && !nature.can_replace() {
+            if let Some(problem) = refused_before(&wanted, &found) {
+                return fail(&wanted, ImageError::Refused(problem));
             }
-            if let Some(problem) = IdProblem::find(&image, &existing, self.options.now) {
-                return self.id_conflict(image, problem);
+            if let Some(problem) = IdProblem::find(&wanted, &found, self.now) {
+                return self.id_conflict(wanted, problem);
             }
-            if existing.status.is_being_written() {
-                let since = existing.updated_at;
-                let planned = planned(image, None, Action::Copy, Reason::DataMissing);
+            if found.status.is_being_written() {
+                let since = found.updated_at;
+                let planned = planned(wanted, None, Action::Copy, Reason::DataMissing);
                 return Decision::Leave(planned, since);
             }
         }
-        let can_take_data = existing.status == ImageStatus::Queued || verb.keeps_records();
+        let can_take_data = found.status == ImageStatus::Queued || nature.keeps_records;
         if is_to_copy && can_take_data {
-            return write(image, Some(existing), Action::Copy, Reason::DataMissing);
+            return write(wanted, Some(found), Action::Copy, Reason::DataMissing);
         }
-        if verb.keeps_records() {
+        if nature.keeps_records {
             // An active image without its data, as the archive lists it.
             let diff = if has_data { diff.writable() } else { diff };
             return if diff.is_empty() {
                 Decision::Unchanged
             } else {
-                update(image, existing, diff)
+                update(wanted, found, diff)
             };
         }
-        if !has_data && existing.status == image.status {
-            return Decision::Skip(verb.no_data(&image));
+        if !has_data && found.status == wanted.status {
+            return skip(&wanted, no_data(&wanted));
         }
-        Decision::Skip(SkipReason::TargetStatus(existing.status))
+        skip(&wanted, SkipReason::TargetStatus(found.status))
     }
 
-    fn id_conflict(&self, image: ImageMetadata, problem: IdProblem) -> Decision {
-        match self.options.on_id_conflict {
-            OnIdConflict::Skip => Decision::Skip(SkipReason::Id(problem)),
-            OnIdConflict::NewId if self.options.id_map.is_some() => with_new_id(image, problem),
-            OnIdConflict::Fail | OnIdConflict::NewId => Decision::Fail(problem.into()),
+    fn id_conflict(&self, wanted: ImageMetadata, problem: IdProblem) -> Decision {
+        match self.target.policy.on_id_conflict {
+            OnIdConflict::Skip => skip(&wanted, SkipReason::Id(problem)),
+            OnIdConflict::NewId if self.target.id_map.is_some() => with_new_id(wanted, problem),
+            OnIdConflict::Fail | OnIdConflict::NewId => fail(&wanted, problem.into()),
         }
     }
 
     /// An image is never written over, nor is one that differs ever left alone.
-    fn other_content(&self, image: ImageMetadata, diff: MetadataDiff) -> Decision {
-        let is_new = self.options.on_id_conflict == OnIdConflict::NewId
-            && self.options.id_map.is_some()
-            && self.options.data == DataPolicy::Copy
-            && self.form != TargetForm::Whole;
+    fn other_content(&self, wanted: ImageMetadata, diff: MetadataDiff) -> Decision {
+        let policy = &self.target.policy;
+        let is_new = policy.on_id_conflict == OnIdConflict::NewId
+            && self.target.id_map.is_some()
+            && policy.data == DataPolicy::Copy
+            && !self.nature.can_replace();
         if is_new {
-            return with_new_id(image, IdProblem::OtherContent(diff));
+            return with_new_id(wanted, IdProblem::OtherContent(diff));
         }
-        Decision::Fail(ImageError::DifferentContent(diff))
+        fail(&wanted, ImageError::DifferentContent(diff))
     }
 }
 
-fn with_new_id(image: ImageMetadata, problem: IdProblem) -> Decision {
-    let mut planned = planned(image, None, Action::Copy, Reason::Missing);
+/// The reason why an image is left alone whose data the source does not give out.
+fn no_data(wanted: &ImageMetadata) -> SkipReason {
+    match wanted.no_data {
+        Some(_) => SkipReason::NoData,
+        None => SkipReason::SourceStatus(wanted.status.clone()),
+    }
+}
+
+fn skip(wanted: &ImageMetadata, reason: SkipReason) -> Decision {
+    let image = Arc::new(ImageRef::from(wanted));
+    Decision::Settled(ImageResult::new(image, Outcome::Skipped(reason)))
+}
+
+fn fail(wanted: &ImageMetadata, error: ImageError) -> Decision {
+    Decision::Settled(ImageResult::failed(ImageRef::from(wanted), error))
+}
+
+fn with_new_id(wanted: ImageMetadata, problem: IdProblem) -> Decision {
+    let mut planned = planned(wanted, None, Action::Copy, Reason::Missing);
     planned.target_id = TargetId::New(problem);
     Decision::Do(planned)
 }
 
 fn write(
-    image: ImageMetadata,
-    existing: Option<ImageMetadata>,
+    wanted: ImageMetadata,
+    found: Option<ImageMetadata>,
     action: Action,
     reason: Reason,
 ) -> Decision {
-    Decision::Do(planned(image, existing, action, reason))
+    Decision::Do(planned(wanted, found, action, reason))
 }
 
 fn planned(
-    image: ImageMetadata,
-    existing: Option<ImageMetadata>,
+    wanted: ImageMetadata,
+    found: Option<ImageMetadata>,
     action: Action,
     reason: Reason,
 ) -> Box<PlannedImage> {
     Box::new(PlannedImage {
-        image,
+        wanted,
         created_at: None,
         target_id: TargetId::Same,
-        existing,
+        found,
         action,
         reason,
     })
 }
 
-fn update(image: ImageMetadata, existing: ImageMetadata, diff: MetadataDiff) -> Decision {
+fn update(wanted: ImageMetadata, found: ImageMetadata, diff: MetadataDiff) -> Decision {
     let action = Action::UpdateMetadata(diff);
-    write(image, Some(existing), action, Reason::MetadataDiffers)
+    write(wanted, Some(found), action, Reason::MetadataDiffers)
 }

@@ -46,6 +46,9 @@ pub enum PortError {
         /// Since when, where the end says it.
         since: Option<String>,
     },
+    /// The data that was to be written ended in an error, which is handed back as it is.
+    #[error("the data that was to be written broke off or is wrong")]
+    Data(#[source] Cause),
     /// The run was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -141,6 +144,7 @@ impl PortError {
             | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::BadRecord(_)
+            | Self::Data(_)
             | Self::Cancelled => FailureKind::Refused,
         }
     }

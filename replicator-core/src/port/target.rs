@@ -1,16 +1,16 @@
 //! Where images go.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff};
 
-use super::{ImageData, ImageSource, ImageStream, PortError};
+use super::{ImageData, ImageSource, ImageStream, Nature, PortError};
 
 /// Writes images: a Glance endpoint, or an image archive on disk. What is there
 /// already is read through [`ImageSource`].
 #[async_trait]
 pub trait ImageTarget: ImageSource {
-    /// What the target can hold of an image's metadata.
-    fn form(&self) -> TargetForm;
+    /// The abilities of the target.
+    fn nature(&self) -> Nature;
 
     /// Lists what takes up an id there: what [`images`](ImageSource::images)
     /// lists, and, as far as the target can tell, ids that are used up, with the
@@ -57,7 +57,7 @@ pub trait ImageTarget: ImageSource {
     }
 
     /// Writes an image with its data, and returns what the target says of it
-    /// then. The metadata is in the target's [`form`](Self::form).
+    /// then. The metadata is in the target's [`form`](Nature::form).
     ///
     /// Until the caller has compared the digests, the image is not published:
     /// its visibility, protection and hiding may have to be set afterwards by

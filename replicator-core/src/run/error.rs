@@ -1,56 +1,12 @@
 //! Why an image could not be replicated.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{BadRecord, ContentProblem, ImageId, ImageMetadata, MetadataDiff, Visibility};
+use glance_model::{ContentProblem, MetadataDiff, Visibility};
 
 use crate::content::wrong::Wrong;
-use crate::port::{FailureKind, PortError, Side};
+use crate::port::{FailureKind, PortError};
 use crate::run::id_problem::{IdProblem, describe};
-
-/// An image that failed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The id of the image, as it is written, and empty where there is none: that
-    /// of a bad record may be any text.
-    pub id: String,
-    /// Its name, where it is known.
-    pub name: Option<String>,
-    /// Why.
-    pub error: Arc<ImageError>,
-    /// What stays of it at the target, if this run had begun to write it there.
-    pub left_behind: Option<Box<ImageMetadata>>,
-}
-
-impl Failure {
-    pub(crate) fn new(id: &ImageId, name: Option<String>, error: ImageError) -> Self {
-        Self {
-            id: id.to_string(),
-            name,
-            error: Arc::new(error),
-            left_behind: None,
-        }
-    }
-
-    /// The failure of an image whose record cannot be used.
-    pub(crate) fn of_record(side: Side, mut bad: Box<BadRecord>) -> Self {
-        let name = bad.name.take();
-        let id = bad.id.clone();
-        let error = PortError::BadRecord(bad);
-        let error = Arc::new(match side {
-            Side::Source => ImageError::Source(error),
-            Side::Target => ImageError::Target(error),
-        });
-        Self {
-            id,
-            name,
-            error,
-            left_behind: None,
-        }
-    }
-}
 
 /// Why one image could not be replicated.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -125,7 +81,24 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// Says whether the content of the image is wrong, rather than that it could
+    /// The error in which data ends that is on its way to a target. Whoever writes it
+    /// hands it back.
+    pub(crate) fn in_data(self) -> PortError {
+        PortError::Data(self.into())
+    }
+
+    /// The error of a write, which is that of its data if the data ended in one.
+    pub(crate) fn of_write(error: PortError) -> Self {
+        match error {
+            PortError::Data(cause) => match cause.downcast_ref::<Self>() {
+                Some(error) => error.clone(),
+                None => Self::Source(PortError::Data(cause)),
+            },
+            error => Self::Target(error),
+        }
+    }
+
+    /// Returns whether the content of the image is wrong, rather than that it could
     /// not be copied.
     #[must_use]
     pub fn is_of_content(&self) -> bool {
@@ -157,6 +130,19 @@ impl ImageError {
             .is_some_and(|error| error.kind() == FailureKind::Unanswered)
     }
 
+    /// Returns whether the image was left to another run.
+    pub(crate) fn is_left(&self) -> bool {
+        matches!(self, Self::LeftToAnother { .. })
+    }
+
+    /// The time that a server asked to be given before the next attempt.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.port()?.kind() {
+            FailureKind::Transient { retry_after } => retry_after,
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_transient(&self) -> bool {
         self.port().is_some_and(PortError::is_transient)
     }
@@ -167,7 +153,7 @@ impl ImageError {
             .is_some_and(|error| error.kind() == FailureKind::NoRoom)
     }
 
-    /// Says whether the other images would fail in the same way.
+    /// Returns whether the other images would fail in the same way.
     pub(crate) fn is_of_the_end(&self) -> bool {
         self.port()
             .is_some_and(|error| error.kind() == FailureKind::Unusable)
@@ -189,11 +175,4 @@ fn others(diff: &MetadataDiff) -> String {
         format!("{} (to {found}, not {})", change.field, change.source)
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-pub(crate) fn retry_after(error: &ImageError) -> Option<Duration> {
-    match error.port()?.kind() {
-        FailureKind::Transient { retry_after } => retry_after,
-        _ => None,
-    }
 }

@@ -1,13 +1,54 @@
-//! How images are replicated.
+//! How a run is worked off, and how images are written to a target.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{Omit, TargetForm};
+use glance_model::Omit;
 
-use crate::port::{IdMap, ImageTarget, Stage, TargetIds};
-use crate::run::retry::RetryPolicy;
+use super::retry::RetryPolicy;
+
+/// How a run is worked off, for all of its targets together.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// The number of images that are written at a time with their data.
+    pub transfers: NonZeroUsize,
+    /// The number of images that are written at a time of which there is only metadata
+    /// to be written.
+    pub checkers: NonZeroUsize,
+    /// The retries of operations that failed in a way that may pass.
+    pub retry: RetryPolicy,
+    /// The time now, counted from 1970 (UTC). Without it, no record that is in `saving`
+    /// at a target is taken for one whose upload is dead.
+    pub now: Option<Duration>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            transfers: const { NonZeroUsize::new(4).unwrap() },
+            checkers: const { NonZeroUsize::new(8).unwrap() },
+            retry: RetryPolicy::default(),
+            now: None,
+        }
+    }
+}
+
+/// How images are written to one target.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TargetPolicy {
+    /// The properties that are neither compared nor sent.
+    pub omit: Omit,
+    /// Whether data is copied.
+    pub data: DataPolicy,
+    /// The proof that a copy is right.
+    pub verify: Verify,
+    /// Whether data that the target would refuse is sent all the same.
+    pub format_check: FormatCheck,
+    /// The fate of an image whose id cannot be used at the target.
+    pub on_id_conflict: OnIdConflict,
+}
 
 /// Whether image data is copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,71 +70,7 @@ pub enum FormatCheck {
     Off,
 }
 
-/// How images are replicated.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ReplicateOptions {
-    /// What is neither compared nor sent.
-    pub omit: Omit,
-    /// Whether data is copied.
-    pub data: DataPolicy,
-    /// How many images are written at a time with their data.
-    pub transfers: NonZeroUsize,
-    /// How many images are written at a time of which there is only metadata to
-    /// be written.
-    pub checkers: NonZeroUsize,
-    /// How much is done to know that a copy is right.
-    pub verify: Verify,
-    /// Whether data that the target would refuse is sent all the same.
-    pub format_check: FormatCheck,
-    /// When what failed is tried again.
-    pub retry: RetryPolicy,
-    /// Where each image is proven before its first byte is sent to a target with
-    /// v1 alone. Other targets need none, and no two targets may share one.
-    pub stage: Option<Arc<dyn Stage>>,
-    /// What becomes of an image whose id cannot be used at the target.
-    pub on_id_conflict: OnIdConflict,
-    /// Which images go by another id at the target.
-    pub id_map: Option<Arc<dyn IdMap>>,
-    /// What time it is, counted from 1970 (UTC). Without it, no record that is in
-    /// `saving` at the target is taken for one whose upload is dead.
-    pub now: Option<Duration>,
-}
-
-impl Default for ReplicateOptions {
-    fn default() -> Self {
-        Self {
-            omit: Omit::default(),
-            data: DataPolicy::default(),
-            transfers: const { NonZeroUsize::new(4).unwrap() },
-            checkers: const { NonZeroUsize::new(8).unwrap() },
-            verify: Verify::default(),
-            format_check: FormatCheck::default(),
-            retry: RetryPolicy::default(),
-            stage: None,
-            on_id_conflict: OnIdConflict::default(),
-            id_map: None,
-            now: None,
-        }
-    }
-}
-
-impl ReplicateOptions {
-    /// Which images go by another id at the target.
-    pub(crate) fn target_ids(&self) -> TargetIds {
-        let ids = self.id_map.as_ref().map(|map| map.target_ids());
-        ids.unwrap_or_default()
-    }
-
-    /// The stage, if images for this target go over it.
-    pub(crate) fn stage_for(&self, target: &dyn ImageTarget) -> Option<&Arc<dyn Stage>> {
-        self.stage
-            .as_ref()
-            .filter(|_| target.form() == TargetForm::V1)
-    }
-}
-
-/// How much is done to know that a copy is right.
+/// The proof that a copy is right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// The data is hashed on its way, its end is held back until the digest is
@@ -114,7 +91,7 @@ impl Verify {
     }
 }
 
-/// What becomes of an image whose id cannot be used at the target.
+/// The fate of an image whose id cannot be used at the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnIdConflict {
     /// It fails.
@@ -123,7 +100,6 @@ pub enum OnIdConflict {
     /// It is left alone.
     Skip,
     /// It is copied under a new id, which is kept in
-    /// [`ReplicateOptions::id_map`](crate::ReplicateOptions::id_map). Without
-    /// one, it fails.
+    /// [`TargetEnd::id_map`](crate::TargetEnd::id_map). Without one, it fails.
     NewId,
 }

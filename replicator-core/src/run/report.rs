@@ -1,93 +1,102 @@
-//! What became of a run.
+//! The report of a run.
 
-use glance_model::ImageId;
-
+use super::error::ImageError;
+use super::result::{ImageResult, Outcome};
 use crate::content::proof::Proof;
-use crate::run::error::Failure;
 
-/// What a run did. It names each image that it worked on, and counts the others.
+/// The results of a run at one target.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// The images that were written, in the order in which they were finished.
-    pub done: Vec<(ImageId, Outcome)>,
-    /// The images that failed.
-    pub failures: Vec<Failure>,
-    /// The images that were left to another run, and are not at the target yet.
-    pub left: Vec<Failure>,
-    /// How many images needed nothing.
+    /// The results of the images that were planned, skipped, or failed, in the order in
+    /// which they were known.
+    pub results: Vec<ImageResult>,
+    /// The number of images that were listed, and need nothing. They have no results, so
+    /// that memory does not grow with them.
     pub unchanged: u64,
-    /// How many images were left alone.
-    pub skipped: u64,
-    /// How many images were planned and not begun or not finished, since the run
-    /// was cancelled or the target became unusable.
-    pub not_done: u64,
-}
-
-/// How an image was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// With its data.
-    Copied {
-        /// How long its data is.
-        total_bytes: u64,
-        /// How its content is known to be right.
-        proof: Proof,
-    },
-    /// Not by us: somebody else has stored it meanwhile, with the same content.
-    AlreadyThere,
-    /// Without data.
-    RecordCreated,
-    /// Its metadata was updated.
-    MetadataUpdated,
 }
 
 impl Report {
-    /// How many images were copied with their data.
+    /// The number of images that were copied with their data.
     #[must_use]
     pub fn copied(&self) -> u64 {
         self.count(|outcome| matches!(outcome, Outcome::Copied { .. }))
     }
 
-    /// The images that are not at the target: those that failed, and those that were
-    /// left to another run.
-    pub fn all_failures(&self) -> impl Iterator<Item = &Failure> + Clone {
-        self.failures.iter().chain(&self.left)
-    }
-
-    /// How many images somebody else has stored meanwhile.
+    /// The number of images that were copied, and whose content could not be proven.
     #[must_use]
-    pub fn already_there(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::AlreadyThere)
+    pub fn unverified(&self) -> u64 {
+        self.count(
+            |outcome| matches!(outcome, Outcome::Copied { proof, .. } if *proof != Proof::Verified),
+        )
     }
 
-    /// How many bytes of image data were copied.
+    /// The number of bytes of image data that were copied.
     #[must_use]
     pub fn copied_bytes(&self) -> u64 {
-        let bytes = |outcome: &Outcome| match outcome {
-            Outcome::Copied { total_bytes, .. } => *total_bytes,
+        let bytes = |result: &ImageResult| match result.outcome {
+            Outcome::Copied { total_bytes, .. } => total_bytes,
             _ => 0,
         };
-        self.done.iter().map(|(_, outcome)| bytes(outcome)).sum()
+        self.results.iter().map(bytes).sum()
     }
 
-    /// How many records were written without data.
+    /// The number of images that somebody else has stored meanwhile.
+    #[must_use]
+    pub fn already_there(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::AlreadyThere))
+    }
+
+    /// The number of records that were written without data.
     #[must_use]
     pub fn records_created(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::RecordCreated)
+        self.count(|outcome| matches!(outcome, Outcome::RecordCreated))
     }
 
-    /// How many images had their metadata updated.
+    /// The number of images whose metadata was updated.
     #[must_use]
     pub fn updated(&self) -> u64 {
-        self.count(|outcome| *outcome == Outcome::MetadataUpdated)
+        self.count(|outcome| matches!(outcome, Outcome::MetadataUpdated(_)))
+    }
+
+    /// The number of images that need nothing, those that were read included.
+    #[must_use]
+    pub fn unchanged(&self) -> u64 {
+        self.unchanged + self.count(|outcome| matches!(outcome, Outcome::Unchanged))
+    }
+
+    /// The number of images that were left alone.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::Skipped(_)))
+    }
+
+    /// The number of images that were planned, and not begun or not finished.
+    #[must_use]
+    pub fn not_done(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::NotDone(_)))
+    }
+
+    /// The images that failed.
+    pub fn failures(&self) -> impl Iterator<Item = (&ImageResult, &ImageError)> {
+        self.not_at_the_target()
+            .filter(|(_, error)| !error.is_left())
+    }
+
+    /// The images that were left to another run, and are not at the target yet.
+    pub fn left(&self) -> impl Iterator<Item = (&ImageResult, &ImageError)> {
+        self.not_at_the_target()
+            .filter(|(_, error)| error.is_left())
+    }
+
+    /// The images that failed, and those that were left to another run.
+    pub fn not_at_the_target(&self) -> impl Iterator<Item = (&ImageResult, &ImageError)> {
+        let errors = self.results.iter().map(|result| (result, result.error()));
+        errors.filter_map(|(result, error)| Some((result, error?)))
     }
 
     fn count(&self, is_it: impl Fn(&Outcome) -> bool) -> u64 {
-        self.done
-            .iter()
-            .filter(|(_, outcome)| is_it(outcome))
-            .count() as u64
+        let counted = self.results.iter().filter(|result| is_it(&result.outcome));
+        counted.count() as u64
     }
 }

@@ -1,20 +1,24 @@
-//! When to try again.
+//! Retries of operations that failed in a way that may pass.
 
 use std::time::Duration;
 
-/// How often, and after what time, something that failed is tried again.
+use super::context::RunContext;
+use super::error::ImageError;
+
+/// The retries of operations that failed in a way that may pass: their number, and the
+/// waits before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How many times after the first.
+    /// The number of retries.
     pub retries: u32,
-    /// How long to wait before the first of them; doubled for each further one.
+    /// The wait before the first retry; doubled for each further one.
     pub first_delay: Duration,
     /// The longest wait, unless a server asks for a longer one.
     pub max_delay: Duration,
-    /// How long after the run began a retry may still begin.
+    /// The longest time from the beginning of the run to the last retry.
     pub max_time: Option<Duration>,
-    /// How long a target may take to notice that an upload broke off. A Glance
+    /// The longest time that a target takes to notice that an upload broke off. A Glance
     /// whose side of the connection stays open does so after a minute.
     pub notice_time: Duration,
 }
@@ -35,18 +39,54 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How long to wait before it is looked again whether a target has noticed that
-    /// an upload broke off so long ago, or `None` to give up.
+    /// The time to wait before the next look whether a target has noticed that an upload
+    /// broke off, `broken` ago, or `None` to give up.
     pub(crate) fn until_noticed(&self, broken: Duration, run_time: Duration) -> Option<Duration> {
         let is_over = self.max_time.is_some_and(|max| run_time >= max);
         let delay = self.first_delay.max(broken / 2).min(LONGEST_LOOK);
         (broken < self.notice_time && !is_over).then_some(delay)
     }
 
-    /// How long to wait after `failed` failures in a row, or `None` to give up.
+    /// Calls an operation until it succeeds, fails in a way that will not pass, or has been
+    /// tried as often as the policy says.
+    pub(crate) async fn run<T, F>(
+        &self,
+        ctx: &RunContext,
+        mut operation: impl FnMut() -> F,
+    ) -> Result<T, ImageError>
+    where
+        F: Future<Output = Result<T, ImageError>>,
+    {
+        let mut failed = 0;
+        loop {
+            let error = match operation().await {
+                Err(error) => error,
+                done => return done,
+            };
+            failed += 1;
+            match self.after(failed, &error, ctx) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// The time to wait after an error, the last of `failed` in a row, or `None` to give
+    /// up: at once where the error will not pass.
+    pub(crate) fn after(
+        &self,
+        failed: u32,
+        error: &ImageError,
+        ctx: &RunContext,
+    ) -> Option<Duration> {
+        let delay = self.delay(failed, error.retry_after(), ctx.run_time());
+        delay.filter(|_| error.is_transient())
+    }
+
+    /// The time to wait after `failed` failures in a row, or `None` to give up.
     ///
     /// Half of the wait is random, so that many clients do not return at once.
-    pub(crate) fn delay(
+    fn delay(
         &self,
         failed: u32,
         retry_after: Option<Duration>,

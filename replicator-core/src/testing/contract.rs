@@ -16,19 +16,10 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, TargetForm};
 
 use super::{active_image, random_id};
-use crate::port::{FailureKind, ImageData, ImageTarget, Operation, PortError};
-
-/// Whether a write that broke off can be done again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokenWrite {
-    /// Yes, as v2 and archives have it.
-    CanBeRepeated,
-    /// No: a target with v1 alone uses up the id.
-    BurnsTheId,
-}
+use crate::port::{IdUse, ImageData, ImageTarget, PortError};
 
 /// All of it.
-pub async fn target(target: &dyn ImageTarget, broken_write: BrokenWrite) {
+pub async fn target(target: &dyn ImageTarget) {
     written_image_reads_back(target).await;
     empty_image_is_active(target).await;
     data_is_read_from_an_offset(target).await;
@@ -37,7 +28,7 @@ pub async fn target(target: &dyn ImageTarget, broken_write: BrokenWrite) {
     unknown_image_is_not_found(target).await;
     record_has_no_data_and_takes_it_later(target).await;
     updated_metadata_is_equal(target).await;
-    broken_data_leaves_no_image(target, broken_write).await;
+    broken_data_leaves_no_image(target).await;
     dropped_write_leaves_no_image(target).await;
 }
 
@@ -49,7 +40,7 @@ fn some_data() -> Bytes {
 }
 
 async fn write(target: &dyn ImageTarget, data: &Bytes) -> ImageMetadata {
-    let image = target.form().of(active_image(data));
+    let image = target.nature().form.of(active_image(data));
     let chunks: Vec<_> = data.chunks(10_000).map(|c| Ok(data.slice_ref(c))).collect();
     let stream = ImageData::new(Some(data.len() as u64), stream::iter(chunks));
     let written = target.write_image(&image, None, stream).await.unwrap();
@@ -137,7 +128,7 @@ pub async fn unknown_image_is_not_found(target: &dyn ImageTarget) {
 /// A record without data has none to read, and data can be put into it.
 pub async fn record_has_no_data_and_takes_it_later(target: &dyn ImageTarget) {
     let data = some_data();
-    let image = target.form().of(active_image(&data));
+    let image = target.nature().form.of(active_image(&data));
     target.create_record(&image).await.unwrap();
     let record = target.find_image(&image.id).await.unwrap().unwrap();
     assert_eq!(record.status, ImageStatus::Queued);
@@ -154,7 +145,7 @@ pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
     let mut image = active_image(b"x");
     image.properties.insert("stays".into(), "here".into());
     image.properties.insert("changes".into(), "old".into());
-    let image = target.form().of(image);
+    let image = target.nature().form.of(image);
     let data = ImageData::from_bytes(&b"x"[..]);
     let current = target.write_image(&image, None, data).await.unwrap();
     let mut wanted = image.clone();
@@ -163,17 +154,17 @@ pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
     wanted.properties.insert("changes".into(), "new".into());
     wanted.properties.insert("empty".into(), String::new());
     wanted.tags.insert("a tag".into());
-    let wanted = target.form().of(wanted);
-    let diff = MetadataDiff::between(&wanted, &target.form().of(current.clone()), &filter);
+    let wanted = target.nature().form.of(wanted);
+    let diff = MetadataDiff::between(&wanted, &target.nature().form.of(current.clone()), &filter);
     let updated = target.update_metadata(&current, &diff).await.unwrap();
     let found = target.find_image(&image.id).await.unwrap().unwrap();
     for now in [updated, found] {
         // A null property is in no header of v1.
         let mut wanted = wanted.clone();
-        if !now.null_properties.contains("empty") && target.form() == TargetForm::V1 {
+        if !now.null_properties.contains("empty") && target.nature().form == TargetForm::V1 {
             wanted.null_properties.remove("empty");
         }
-        let left = MetadataDiff::between(&wanted, &target.form().of(now.clone()), &filter);
+        let left = MetadataDiff::between(&wanted, &target.nature().form.of(now.clone()), &filter);
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(
             now.properties.get("stays").map(String::as_str),
@@ -182,22 +173,23 @@ pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
     }
 }
 
-/// Data that breaks off never becomes an image.
-pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget, broken_write: BrokenWrite) {
+/// Data that breaks off never becomes an image, and its error is handed back as it is.
+pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget) {
     let data = some_data();
-    let image = target.form().of(active_image(&data));
-    let kind = FailureKind::Refused;
-    let error = PortError::adapter(Operation::ReadData(image.id), kind, "on demand");
+    let image = target.nature().form.of(active_image(&data));
+    let error = PortError::Data("on demand".into());
     let half = data.slice(..data.len() / 2);
     let chunks = stream::iter([Ok(half), Err(error)]);
     let broken = ImageData::new(Some(data.len() as u64), chunks);
-    target.write_image(&image, None, broken).await.unwrap_err();
+    let error = target.write_image(&image, None, broken).await.unwrap_err();
+    let is_of_data = matches!(&error, PortError::Data(cause) if cause.to_string() == "on demand");
+    assert!(is_of_data, "{error:?}");
     let found = settled(target, &image.id).await;
     assert!(
         found.as_ref().is_none_or(|found| !found.is_active()),
         "{found:?}"
     );
-    if broken_write == BrokenWrite::CanBeRepeated {
+    if target.nature().ids != IdUse::UsedUpByBrokenUpload {
         let written = write_again(target, &image, &data).await;
         assert_eq!(written.status, ImageStatus::Active);
         assert_eq!(read(target, &image.id, 0).await, (0, data));
@@ -207,7 +199,7 @@ pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget, broken_write:
 /// Nor does data whose writing is given up.
 pub async fn dropped_write_leaves_no_image(target: &dyn ImageTarget) {
     let data = some_data();
-    let image = target.form().of(active_image(&data));
+    let image = target.nature().form.of(active_image(&data));
     let half = data.slice(..data.len() / 2);
     let (reached, mut was_reached) = tokio::sync::mpsc::channel::<()>(1);
     let chunks = stream::iter([Ok(half)]).chain(

@@ -6,12 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, TargetForm, Visibility,
-};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
 
 use crate::port::{
-    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Operation, PortError,
+    FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
 };
 
 /// What goes wrong. Numbers of times count down.
@@ -137,8 +135,8 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
 
 #[async_trait]
 impl<P: ImageTarget> ImageTarget for Faulty<P> {
-    fn form(&self) -> TargetForm {
-        self.inner.form()
+    fn nature(&self) -> Nature {
+        self.inner.nature()
     }
 
     fn taken_ids(&self) -> ImageStream {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
 
 use crate::content::digest::DigestAlgorithm;
-use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, PortError, Stage};
+use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError, Stage};
 
 /// Metadata, and data where there is any.
 type Image = (ImageMetadata, Option<Bytes>);
@@ -104,8 +104,11 @@ impl ImageSource for MemoryImages {
 
 #[async_trait]
 impl ImageTarget for MemoryImages {
-    fn form(&self) -> TargetForm {
-        self.form
+    fn nature(&self) -> Nature {
+        match self.form {
+            TargetForm::Whole => Nature::archive(),
+            form => Nature::glance(form),
+        }
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
@@ -159,7 +162,7 @@ impl ImageTarget for MemoryImages {
         }
         image.status = ImageStatus::Active;
         image.size = Some(data.len() as u64);
-        image.checksum = Some(md5.finish());
+        image.checksum = Some(md5.finish().as_hex().to_owned());
         *place = Some(data);
         Ok(image.clone())
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use glance_model::{ImageMetadata, ImageStatus, Omit, TargetForm, Visibility};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
-use replicator_core::testing::{MemoryImages, active_image};
-use replicator_core::{ReplicateOptions, RunContext, TargetIds, Verb, compare, plan, replicate};
+use replicator_core::testing::{MemoryImages, Setup, active_image};
+use replicator_core::{RunContext, TargetIds, compare};
 
 fn visibility() -> impl Strategy<Value = Option<Visibility>> {
     prop_oneof![
@@ -62,20 +62,17 @@ async fn check(images: Vec<(ImageMetadata, Bytes)>, form: TargetForm) {
         let data = image.is_active().then_some(data);
         source.insert(image, data);
     }
-    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
-    let active = source
-        .all()
-        .iter()
-        .filter(|image| image.is_active())
-        .count() as u64;
+    let (ctx, options) = (RunContext::silent(), Setup::default());
+    // An archive has the records of images without data as well.
+    let is_replicated = |image: &&ImageMetadata| image.is_active() || form == TargetForm::Whole;
+    let active = source.all().iter().filter(is_replicated).count() as u64;
     for expected in [active, 0] {
-        let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
-            .await
-            .unwrap();
+        let to: Arc<MemoryImages> = Arc::new(target.clone());
+        let planned = options.plan(&ctx, &source, to.clone()).await.unwrap();
         assert_eq!(planned.images.len() as u64, expected);
-        let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
-        let report = replicate(&ctx, from, to, planned, &options).await;
-        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        let from = Arc::new(source.clone());
+        let report = options.run_plan(&ctx, from, to, planned).await;
+        assert!(report.failures().next().is_none(), "{report:?}");
     }
     let filter = Omit::default();
     let mut differences = compare(&ctx, &source, &target, &filter, TargetIds::new());

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glance_model::{ImageStatus, TargetForm};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
+use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
-    ImageError, ImageTarget, Outcome, Proof, ReplicateOptions, Report, RunContext, TargetRun, Verb,
-    Wrong, plan_for_all, replicate_to_all,
+    ImageError, ImageSource, ImageTarget, Report, RunContext, TargetEnd, TargetRun, Wrong, plan,
+    replicate,
 };
 
 const LEN: usize = 200_000;
@@ -23,10 +23,24 @@ fn source(images: u8) -> MemoryImages {
     source
 }
 
-fn quick() -> ReplicateOptions {
-    let mut options = ReplicateOptions::default();
-    options.retry.first_delay = Duration::from_millis(1);
+fn quick() -> Setup {
+    let mut options = Setup::default();
+    options.run.retry.first_delay = Duration::from_millis(1);
     options
+}
+
+async fn planned(
+    ctx: &RunContext,
+    options: &Setup,
+    source: &dyn ImageSource,
+    targets: Vec<Arc<dyn ImageTarget>>,
+) -> Vec<TargetRun> {
+    let ends = targets.into_iter().map(|target| options.end(ctx, target));
+    let ends: Vec<TargetEnd> = ends.collect();
+    let plans = plan(source, &ends, &options.run).await;
+    let runs = ends.into_iter().zip(plans);
+    runs.map(|(end, plan)| TargetRun::new(end, plan.unwrap()))
+        .collect()
 }
 
 /// Copies to all targets; returns the reports, and how many times the source was opened.
@@ -37,17 +51,8 @@ async fn livecopy(
 ) -> (Vec<Report>, u32) {
     let (ctx, options) = (RunContext::silent(), quick());
     let source = Arc::new(Faulty::new(source.clone(), faults));
-    let to_plan: Vec<_> = targets
-        .iter()
-        .map(|target| (&ctx, &**target, &options))
-        .collect();
-    let plans = plan_for_all(Verb::Livecopy, &*source, &to_plan).await;
-    let runs = targets
-        .iter()
-        .zip(plans)
-        .map(|(target, plan)| TargetRun::new(&ctx, Arc::clone(target), plan.unwrap(), &options))
-        .collect();
-    let reports = replicate_to_all(&ctx, Arc::clone(&source) as _, runs).await;
+    let runs = planned(&ctx, &options, &*source, targets).await;
+    let reports = replicate(&ctx, source.clone(), runs, &options.run).await;
     let opened = source.opened();
     (reports, opened)
 }
@@ -73,8 +78,7 @@ async fn an_image_that_several_targets_lack_is_read_once_and_proven_at_each() {
     assert_eq!(opened, 5);
     for (report, target) in reports.iter().zip(&targets) {
         assert_eq!(report.copied(), 5, "{report:?}");
-        let verified = |(_, outcome): &_| matches!(outcome, Outcome::Copied { proof, .. } if *proof == Proof::Verified);
-        assert!(report.done.iter().all(verified));
+        assert_eq!(report.unverified(), 0);
         assert_same(&source, target);
     }
 }
@@ -89,7 +93,7 @@ async fn only_what_a_target_lacks_is_sent_there() {
     let (reports, opened) = livecopy(&source, Faults::default(), ports.collect()).await;
     let copied: Vec<u64> = reports.iter().map(Report::copied).collect();
     assert_eq!((copied, opened), (vec![4, 3], 4));
-    assert_eq!(reports[1].unchanged, 1);
+    assert_eq!(reports[1].unchanged(), 1);
 }
 
 #[tokio::test]
@@ -103,8 +107,8 @@ async fn a_target_that_fails_is_tried_again_alone_and_the_others_do_not_notice()
     ];
     let (reports, opened) = livecopy(&source, Faults::default(), ports).await;
     assert_eq!((reports[0].copied(), reports[1].copied()), (1, 1));
-    assert_eq!(reports[2].failures.len(), 1);
-    let retries = quick().retry.retries;
+    assert_eq!(reports[2].failures().count(), 1);
+    let retries = quick().run.retry.retries;
     assert_eq!(
         opened,
         1 + 1 + retries,
@@ -122,9 +126,9 @@ async fn wrong_data_from_the_source_becomes_an_image_at_none() {
     faults.flipped_byte = Some(LEN as u64 - 1);
     let (reports, _) = livecopy(&source, faults, ports.collect()).await;
     for (report, target) in reports.iter().zip(&targets) {
-        let error = &report.failures[0].error;
+        let (_, error) = report.failures().next().unwrap();
         assert!(
-            matches!(**error, ImageError::Content(Wrong::SourceDigest { .. })),
+            matches!(error, ImageError::Content(Wrong::SourceDigest { .. })),
             "{error:?}"
         );
         assert!(
@@ -157,18 +161,9 @@ async fn a_cancelled_run_says_of_each_target_what_it_has_not_done() {
     let source = source(3);
     let (ctx, options) = (RunContext::silent(), quick());
     let targets = [(); 2].map(|()| Arc::new(MemoryImages::default()) as Arc<dyn ImageTarget>);
-    let to_plan: Vec<_> = targets
-        .iter()
-        .map(|target| (&ctx, &**target, &options))
-        .collect();
-    let plans = plan_for_all(Verb::Livecopy, &source, &to_plan).await;
-    let runs = targets
-        .iter()
-        .zip(plans)
-        .map(|(target, plan)| TargetRun::new(&ctx, Arc::clone(target), plan.unwrap(), &options))
-        .collect();
+    let runs = planned(&ctx, &options, &source, targets.to_vec()).await;
     ctx.cancel();
-    for report in replicate_to_all(&ctx, Arc::new(source), runs).await {
-        assert_eq!((report.not_done, report.failures.len()), (3, 0));
+    for report in replicate(&ctx, Arc::new(source), runs, &options.run).await {
+        assert_eq!((report.not_done(), report.failures().count()), (3, 0));
     }
 }

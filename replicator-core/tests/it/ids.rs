@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use glance_model::{ImageId, ImageMetadata, ImageStatus, Omit, TargetForm};
-use replicator_core::testing::{MemoryImages, active_image, random_id};
+use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
 use replicator_core::{
-    IdMap, IdProblem, ImageError, OnIdConflict, PortError, ReplicateOptions, Report, RunContext,
-    TargetIds, Verb, VerifyBy, compare, plan, replicate, verify,
+    IdMap, IdProblem, ImageError, OnIdConflict, PortError, Report, RunContext, TargetIds, VerifyBy,
+    compare, verify,
 };
 
 #[derive(Debug, Default)]
@@ -28,24 +28,17 @@ impl IdMap for MemoryIdMap {
     }
 }
 
-fn with(on_id_conflict: OnIdConflict, id_map: Option<&Arc<MemoryIdMap>>) -> ReplicateOptions {
-    let mut options = ReplicateOptions::default();
-    options.on_id_conflict = on_id_conflict;
+fn with(on_id_conflict: OnIdConflict, id_map: Option<&Arc<MemoryIdMap>>) -> Setup {
+    let mut options = Setup::default();
+    options.policy.on_id_conflict = on_id_conflict;
     options.id_map = id_map.map(|map| Arc::clone(map) as _);
     options
 }
 
-async fn livecopy(
-    source: &MemoryImages,
-    target: &MemoryImages,
-    options: &ReplicateOptions,
-) -> Report {
+async fn livecopy(source: &MemoryImages, target: &MemoryImages, options: &Setup) -> Report {
     let ctx = RunContext::silent();
-    let plan = plan(&ctx, Verb::Livecopy, source, target, options)
-        .await
-        .unwrap();
     let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
-    replicate(&ctx, from, to, plan, options).await
+    options.replicate(&ctx, from, to).await.unwrap()
 }
 
 /// Five images, and a target on which the id of one is used up.
@@ -70,13 +63,13 @@ async fn an_id_that_is_used_up_fails_or_is_left_alone() {
     ] {
         let (source, target, burnt) = ends();
         let report = livecopy(&source, &target, &with(policy, None)).await;
-        let found = (report.copied(), report.skipped, report.failures.len());
+        let found = (report.copied(), report.skipped(), report.failures().count());
         assert_eq!(found, (4, skipped, failed), "{policy:?}");
-        for failure in report.failures {
-            let ImageError::Id(IdProblem::Burnt(ImageStatus::Killed)) = &*failure.error else {
-                panic!("{policy:?}: {failure:?}");
+        for (result, error) in report.failures() {
+            let ImageError::Id(IdProblem::Burnt(ImageStatus::Killed)) = error else {
+                panic!("{policy:?}: {result:?}");
             };
-            assert_eq!(failure.id, burnt.as_str());
+            assert_eq!(result.image.id, burnt.as_str());
         }
     }
 }
@@ -91,7 +84,11 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     assert_eq!(target.data(&new), source.data(&burnt));
 
     let again = livecopy(&source, &target, &with(OnIdConflict::Fail, Some(&map))).await;
-    assert_eq!((again.unchanged, again.failures.len()), (5, 0), "{again:?}");
+    assert_eq!(
+        (again.unchanged(), again.failures().count()),
+        (5, 0),
+        "{again:?}"
+    );
 
     let mut changed = source.all()[2].clone();
     let data = source.data(&burnt);
@@ -100,7 +97,7 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     let (ctx, filter) = (RunContext::silent(), Omit::default());
     let mut compared = compare(&ctx, &source, &target, &filter, map.target_ids());
     let found = compared.next().await.unwrap().unwrap();
-    assert_eq!(found.id, burnt.as_str());
+    assert_eq!(found.image.id, burnt.as_str());
     assert!(compared.next().await.unwrap().is_none());
     assert_eq!(livecopy(&source, &target, &options).await.updated(), 1);
     let copy = target.all().into_iter().find(|image| image.id == new);
@@ -126,7 +123,7 @@ async fn a_staged_image_that_was_sent_under_a_new_id_does_not_stay() {
     stage.insert(source.all()[2].clone(), source.data(&burnt));
     let mut staged = with(OnIdConflict::Fail, Some(&map));
     staged.stage = Some(Arc::new(stage.clone()));
-    assert_eq!(livecopy(&source, &target, &staged).await.unchanged, 5);
+    assert_eq!(livecopy(&source, &target, &staged).await.unchanged(), 5);
     assert!(stage.all().is_empty());
 }
 

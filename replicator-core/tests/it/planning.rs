@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
+use glance_model::{
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm, Visibility,
+};
 use mockall::mock;
-use replicator_core::testing::{MemoryImages, active_image, random_id};
+use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
 use replicator_core::{
-    Action, DataPolicy, Event, EventSink, ImageData, ImageError, ImageSource, ImageStream,
-    ImageTarget, ListingError, Plan, PortError, ReplicateOptions, RunContext, SkipReason, Verb,
-    plan, replicate, size,
+    Action, DataPolicy, Event, EventSink, ImageData, ImageError, ImageResult, ImageSource,
+    ImageStream, ImageTarget, ListingError, Nature, Outcome, Plan, PortError, RunContext,
+    SkipReason, size,
 };
 
 // mockall cannot mock an async method that takes an optional reference, so the
@@ -34,8 +36,8 @@ mock! {
 
 #[async_trait]
 impl ImageTarget for MockEnd {
-    fn form(&self) -> TargetForm {
-        TargetForm::V2 { hidden: true }
+    fn nature(&self) -> Nature {
+        Nature::glance(TargetForm::V2 { hidden: true })
     }
 
     async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
@@ -81,7 +83,13 @@ impl EventSink for Recorded {
 impl Recorded {
     fn skipped(&self) -> Vec<SkipReason> {
         let reason = |event: &Event| match event {
-            Event::Skipped { reason, .. } => Some(reason.clone()),
+            Event::Finished(result) => match &result.outcome {
+                Outcome::Skipped(reason) => Some(reason.clone()),
+                _ => None,
+            },
+            Event::PutOff { since, .. } => Some(SkipReason::BeingWritten {
+                since: since.clone(),
+            }),
             _ => None,
         };
         self.0.lock().unwrap().iter().filter_map(reason).collect()
@@ -97,27 +105,24 @@ fn image(status: ImageStatus) -> ImageMetadata {
 
 /// Plans for one image; the word says what came out.
 async fn planned(
-    verb: Verb,
+    form: TargetForm,
     data: DataPolicy,
     source: ImageMetadata,
     target: Option<ImageMetadata>,
 ) -> String {
     let (from, to) = (MemoryImages::default(), MemoryImages::default());
-    let to = to.with_form(if verb == Verb::Dump {
-        TargetForm::Whole
-    } else {
-        TargetForm::V2 { hidden: true }
-    });
+    let to = to.with_form(form);
     from.insert(source, None);
     if let Some(target) = target {
         to.insert(target, None);
     }
-    let mut options = ReplicateOptions::default();
-    options.data = data;
+    let mut options = Setup::default();
+    options.policy.data = data;
     let events = Arc::new(Recorded::default());
     let ctx = RunContext::new(events.clone());
-    let plan = plan(&ctx, verb, &from, &to, &options).await.unwrap();
-    match (&plan.images[..], &plan.failures[..], &events.skipped()[..]) {
+    let plan = options.plan(&ctx, &from, Arc::new(to)).await.unwrap();
+    let failures: Vec<_> = plan.settled.iter().filter_map(ImageResult::error).collect();
+    match (&plan.images[..], &failures[..], &events.skipped()[..]) {
         ([one], [], []) => match &one.action {
             Action::Copy => format!("copy: {:?}", one.reason),
             Action::CreateRecord => "record".to_owned(),
@@ -127,7 +132,7 @@ async fn planned(
             }
             other => format!("{other:?}"),
         },
-        ([], [failure], []) => format!("fail: {}", failure.error),
+        ([], [failure], []) => format!("fail: {failure}"),
         ([], [], [reason]) => format!("skip: {reason:?}"),
         ([], [], []) => format!("unchanged: {}", plan.unchanged),
         _ => format!("{plan:?}"),
@@ -137,12 +142,18 @@ async fn planned(
 #[tokio::test]
 async fn every_pair_of_states_has_its_action() {
     use DataPolicy::{Copy, MetadataOnly};
-    use Verb::{Dump, Livecopy, Load};
+    let glance = TargetForm::V2 { hidden: true };
+    let archive = TargetForm::Whole;
     let active = || image(ImageStatus::Active);
     let queued = || image(ImageStatus::Queued);
     let with = |status, name: &str| {
         let mut image = image(status);
         image.name = Some(name.to_owned());
+        image
+    };
+    let lost = || {
+        let mut image = queued();
+        image.no_data = Some(NoData::Lost);
         image
     };
     let other_data = || {
@@ -152,46 +163,44 @@ async fn every_pair_of_states_has_its_action() {
     };
     let differs = "fail: the target has another image of that id: its size is 5, not 4";
     let cases = [
-        ("missing", Livecopy, Copy, active(), None, "copy: Missing"),
-        ("missing", Dump, Copy, active(), None, "copy: Missing"),
-        ("missing", Load, Copy, active(), None, "copy: Missing"),
+        ("missing", glance, Copy, active(), None, "copy: Missing"),
+        ("missing", archive, Copy, active(), None, "copy: Missing"),
         (
             "missing, no data",
-            Livecopy,
+            glance,
             Copy,
             queued(),
             None,
             "skip: SourceStatus(Queued)",
         ),
-        ("missing, no data", Dump, Copy, queued(), None, "record"),
+        ("missing, no data", archive, Copy, queued(), None, "record"),
         (
-            "missing, no data",
-            Load,
+            "no data in an archive",
+            glance,
             Copy,
-            queued(),
+            lost(),
             None,
             "skip: NoData",
         ),
         (
             "missing, -m",
-            Livecopy,
+            glance,
             MetadataOnly,
             active(),
             None,
             "skip: MetadataOnly",
         ),
-        ("missing, -m", Dump, MetadataOnly, active(), None, "record"),
         (
             "missing, -m",
-            Load,
+            archive,
             MetadataOnly,
             active(),
             None,
-            "skip: MetadataOnly",
+            "record",
         ),
         (
             "equal",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(active()),
@@ -199,7 +208,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "differs",
-            Livecopy,
+            glance,
             Copy,
             with(ImageStatus::Active, "a"),
             Some(active()),
@@ -207,7 +216,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "differs",
-            Dump,
+            archive,
             Copy,
             with(ImageStatus::Active, "a"),
             Some(active()),
@@ -215,7 +224,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "differs, -m",
-            Load,
+            glance,
             MetadataOnly,
             with(ImageStatus::Active, "a"),
             Some(active()),
@@ -223,7 +232,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "target has more",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(with(ImageStatus::Active, "b")),
@@ -231,7 +240,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "source deactivated",
-            Livecopy,
+            glance,
             Copy,
             image(ImageStatus::Deactivated),
             Some(active()),
@@ -239,7 +248,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "source queued, and more",
-            Livecopy,
+            glance,
             Copy,
             with(ImageStatus::Queued, "a"),
             Some(active()),
@@ -247,7 +256,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data there",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(queued()),
@@ -255,15 +264,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data there",
-            Load,
-            Copy,
-            active(),
-            Some(queued()),
-            "copy: DataMissing",
-        ),
-        (
-            "no data there",
-            Dump,
+            archive,
             Copy,
             active(),
             Some(queued()),
@@ -271,7 +272,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data there, -m",
-            Dump,
+            archive,
             MetadataOnly,
             with(ImageStatus::Active, "a"),
             Some(queued()),
@@ -279,7 +280,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data there, -m",
-            Livecopy,
+            glance,
             MetadataOnly,
             active(),
             Some(queued()),
@@ -287,7 +288,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data on either",
-            Livecopy,
+            glance,
             Copy,
             queued(),
             Some(queued()),
@@ -295,7 +296,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "no data on either",
-            Dump,
+            archive,
             Copy,
             queued(),
             Some(queued()),
@@ -303,7 +304,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "archived as queued",
-            Dump,
+            archive,
             Copy,
             image(ImageStatus::Deactivated),
             Some(queued()),
@@ -311,7 +312,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "being written",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(image(ImageStatus::Saving)),
@@ -319,7 +320,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "deactivated there",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(image(ImageStatus::Deactivated)),
@@ -327,7 +328,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "burnt",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(image(ImageStatus::Killed)),
@@ -335,7 +336,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "burnt, no data",
-            Livecopy,
+            glance,
             Copy,
             queued(),
             Some(image(ImageStatus::Deleted)),
@@ -343,7 +344,7 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "other data",
-            Livecopy,
+            glance,
             Copy,
             active(),
             Some(other_data()),
@@ -351,16 +352,16 @@ async fn every_pair_of_states_has_its_action() {
         ),
         (
             "other data",
-            Dump,
+            archive,
             Copy,
             active(),
             Some(other_data()),
             differs,
         ),
     ];
-    for (name, verb, data, source, target, expected) in cases {
-        let found = planned(verb, data, source, target).await;
-        assert_eq!(found, expected, "{verb:?} {data:?}: {name}");
+    for (name, form, data, source, target, expected) in cases {
+        let found = planned(form, data, source, target).await;
+        assert_eq!(found, expected, "{form:?} {data:?}: {name}");
     }
 }
 
@@ -384,14 +385,12 @@ async fn metadata_only_never_opens_image_data() {
         .expect_update()
         .times(1)
         .returning(|current, diff| diff.apply_to(current));
-    let mut options = ReplicateOptions::default();
-    options.data = DataPolicy::MetadataOnly;
+    let mut options = Setup::default();
+    options.policy.data = DataPolicy::MetadataOnly;
     let ctx = RunContext::silent();
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
-        .await
-        .unwrap();
-    let report = replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
-    assert_eq!((report.updated(), report.skipped), (1, 1));
+    let (source, target) = (Arc::new(source), Arc::new(target));
+    let report = options.replicate(&ctx, source, target).await.unwrap();
+    assert_eq!((report.updated(), report.skipped()), (1, 1));
 }
 
 #[tokio::test]
@@ -402,9 +401,9 @@ async fn a_run_with_nothing_to_do_only_lists() {
         images.sort_by_key(|a| a.id);
         listing(images)
     };
-    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
+    let (ctx, options) = (RunContext::silent(), Setup::default());
     let (source, target) = (sorted(), sorted());
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options).await;
+    let planned = options.plan(&ctx, &source, Arc::new(target)).await;
     assert_eq!(planned.unwrap().unchanged, 3);
 }
 
@@ -417,9 +416,9 @@ async fn a_listing_out_of_order_is_an_error_never_a_plan() {
         for bad_source in [true, false] {
             let (bad, good) = (listing(bad.clone()), listing(vec![]));
             let (source, target) = if bad_source { (bad, good) } else { (good, bad) };
-            let options = ReplicateOptions::default();
+            let options = Setup::default();
             let ctx = RunContext::silent();
-            let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options);
+            let planned = options.plan(&ctx, &source, Arc::new(target));
             let error = planned.await.unwrap_err();
             assert!(
                 matches!(error, ListingError::OutOfOrder { .. }),
@@ -442,16 +441,16 @@ async fn a_damaged_image_fails_and_the_others_go_on() {
         let source = "not JSON".into();
         stream::iter([Err(PortError::Damaged { id, source }), Ok(good)]).boxed()
     });
-    let options = ReplicateOptions::default();
+    let options = Setup::default();
     let target = listing(vec![]);
     let ctx = RunContext::silent();
-    let planned = plan(&ctx, Verb::Load, &source, &target, &options);
+    let planned = options.plan(&ctx, &source, Arc::new(target));
     let Plan {
-        images, failures, ..
+        images, settled, ..
     } = planned.await.unwrap();
     assert_eq!(images.len(), 1);
-    assert_eq!(failures[0].id, first.as_str());
-    assert!(matches!(*failures[0].error, ImageError::Source(_)));
+    assert_eq!(settled[0].image.id, first.as_str());
+    assert!(matches!(settled[0].error(), Some(ImageError::Source(_))));
 }
 
 #[tokio::test]
@@ -493,11 +492,9 @@ async fn an_image_is_private_until_it_is_proven() {
         .in_sequence(&mut order)
         .withf(|_, diff| matches!(diff.changes(), [one] if one.source.to_string() == "public"))
         .returning(|current, diff| diff.apply_to(current));
-    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
-        .await
-        .unwrap();
-    let report = replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
-    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    let (ctx, options) = (RunContext::silent(), Setup::default());
+    let (source, target) = (Arc::new(source), Arc::new(target));
+    let report = options.replicate(&ctx, source, target).await.unwrap();
+    assert!(report.failures().next().is_none(), "{report:?}");
     assert_eq!(report.copied(), 1);
 }

@@ -7,19 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
+use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
-    Event, EventSink, ImageData, ImageError, ImageSource, ImageStream, ImageTarget, Outcome,
-    PortError, Proof, ReplicateOptions, Report, RetryPolicy, RunContext, Verb, Verify, Wrong, plan,
-    replicate,
+    Event, EventSink, ImageData, ImageError, ImageSource, ImageStream, ImageTarget, Nature,
+    Outcome, PortError, Proof, Report, RetryPolicy, RunContext, Verify, Wrong,
 };
 
-fn quick() -> ReplicateOptions {
+fn quick() -> Setup {
     let mut retry = RetryPolicy::default();
     retry.first_delay = Duration::from_millis(1);
     retry.notice_time = Duration::from_millis(100);
-    let mut options = ReplicateOptions::default();
-    options.retry = retry;
+    let mut options = Setup::default();
+    options.run.retry = retry;
     options
 }
 
@@ -31,15 +30,13 @@ async fn livecopy(
 }
 
 async fn livecopy_with(
-    options: &ReplicateOptions,
+    options: &Setup,
     source: impl ImageSource + 'static,
     target: impl ImageTarget + 'static,
 ) -> Report {
     let ctx = RunContext::silent();
-    let plan = plan(&ctx, Verb::Livecopy, &source, &target, options)
-        .await
-        .unwrap();
-    replicate(&ctx, Arc::new(source), Arc::new(target), plan, options).await
+    let (source, target) = (Arc::new(source), Arc::new(target));
+    options.replicate(&ctx, source, target).await.unwrap()
 }
 
 fn data(len: usize) -> Bytes {
@@ -81,11 +78,13 @@ async fn a_source_that_breaks_off_is_read_on_within_one_upload() {
         );
         let target = MemoryImages::default();
         let report = livecopy(source, target.clone()).await;
-        let [(_, outcome)] = &report.done[..] else {
+        let [result] = &report.results[..] else {
             panic!("no_range {no_range}: {report:?}")
         };
-        let (total_bytes, proof) = (100_000, Proof::Verified);
-        assert_eq!(*outcome, Outcome::Copied { total_bytes, proof });
+        let Outcome::Copied { total_bytes, proof } = result.outcome else {
+            panic!("no_range {no_range}: {report:?}")
+        };
+        assert_eq!((total_bytes, proof), (100_000, Proof::Verified));
         assert_same(&images, &target);
     }
 }
@@ -96,9 +95,9 @@ async fn a_wrong_byte_never_becomes_an_image() {
         let (_, source) = source(&[100_000], faults(|f| f.flipped_byte = Some(at)));
         let target = MemoryImages::default();
         let report = livecopy(source, target.clone()).await;
-        let error = &report.failures[0].error;
+        let (_, error) = report.failures().next().unwrap();
         assert!(
-            matches!(**error, ImageError::Content(Wrong::SourceDigest { .. })),
+            matches!(error, ImageError::Content(Wrong::SourceDigest { .. })),
             "{error:?}"
         );
         assert!(error.is_of_content());
@@ -123,9 +122,9 @@ async fn data_of_another_length_than_stated_never_becomes_an_image() {
         images.insert(image, Some(data(100_000)));
         let target = MemoryImages::default();
         let report = livecopy(images, target.clone()).await;
-        let error = &report.failures[0].error;
+        let (_, error) = report.failures().next().unwrap();
         assert!(
-            matches!(**error, ImageError::Content(Wrong::Length { .. })),
+            matches!(error, ImageError::Content(Wrong::Length { .. })),
             "{error:?}"
         );
         assert!(target.all().iter().all(|image| !image.is_active()));
@@ -141,8 +140,8 @@ async fn one_bad_image_does_not_stop_the_others() {
     let target = MemoryImages::default();
     let report = livecopy(source, target.clone()).await;
     assert_eq!(report.copied(), 19);
-    assert_eq!(report.failures.len(), 1);
-    assert_eq!(report.failures[0].id, bad.as_str());
+    assert_eq!(report.failures().count(), 1);
+    assert_eq!(report.failures().next().unwrap().0.image.id, bad.as_str());
 }
 
 #[tokio::test]
@@ -154,7 +153,7 @@ async fn a_write_that_fails_is_repeated_and_one_that_was_stored_is_not() {
         let (images, source) = source(&[10_000], Faults::default());
         let target = MemoryImages::default();
         let report = livecopy(source, Faulty::new(target.clone(), fault)).await;
-        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        assert!(report.failures().next().is_none(), "{report:?}");
         assert_eq!(report.copied(), 1);
         assert_same(&images, &target);
     }
@@ -165,8 +164,8 @@ async fn what_never_works_is_given_up_after_the_retries() {
     let (_, source) = source(&[10], Faults::default());
     let never = faults(|f| f.failed_writes = u32::MAX);
     let report = livecopy(source, Faulty::new(MemoryImages::default(), never)).await;
-    let error = &report.failures[0].error;
-    assert!(matches!(**error, ImageError::Target(_)), "{error:?}");
+    let (_, error) = report.failures().next().unwrap();
+    assert!(matches!(error, ImageError::Target(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -174,7 +173,10 @@ async fn data_that_the_source_lost_is_a_failure() {
     let images = MemoryImages::default();
     images.insert(active_image(b"lost"), None);
     let report = livecopy(images, MemoryImages::default()).await;
-    assert!(matches!(*report.failures[0].error, ImageError::DataLost));
+    assert!(matches!(
+        report.failures().next(),
+        Some((_, ImageError::DataLost))
+    ));
 }
 
 #[tokio::test]
@@ -192,12 +194,11 @@ async fn the_largest_image_of_those_that_are_ready_goes_first() {
     let (_, source) = source(&[10, 1000, 100], Faults::default());
     let target = MemoryImages::default();
     let mut options = quick();
-    options.transfers = 1.try_into().unwrap();
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
-        .await
-        .unwrap();
+    options.run.transfers = 1.try_into().unwrap();
+    let (source, target) = (Arc::new(source), Arc::new(target));
+    let planned = options.plan(&ctx, &*source, target.clone()).await.unwrap();
     assert_eq!(planned.total_bytes(), 1110);
-    replicate(&ctx, Arc::new(source), Arc::new(target), planned, &options).await;
+    options.run_plan(&ctx, source, target, planned).await;
     assert_eq!(*started.0.lock().unwrap(), [1000, 100, 10]);
 }
 
@@ -218,8 +219,8 @@ impl ImageSource for Creations {
 
 #[async_trait]
 impl ImageTarget for Creations {
-    fn form(&self) -> TargetForm {
-        self.0.form()
+    fn nature(&self) -> Nature {
+        self.0.nature()
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
@@ -281,18 +282,11 @@ async fn records_are_made_in_the_order_in_which_the_source_has_created_them() {
         wanted.sort_by_key(|image| (image.created_at.is_none(), image.created_at.clone()));
         let wanted: Vec<ImageId> = wanted.into_iter().map(|image| image.id).collect();
         let mut options = quick();
-        options.transfers = transfers.try_into().unwrap();
+        options.run.transfers = transfers.try_into().unwrap();
         let target = Arc::new(Creations(MemoryImages::default(), Mutex::default()));
         let (ctx, source) = (RunContext::silent(), Arc::new(images.clone()));
-        let planned = plan(&ctx, Verb::Livecopy, &images, &*target, &options).await;
-        let report = replicate(
-            &ctx,
-            source,
-            Arc::clone(&target) as _,
-            planned.unwrap(),
-            &options,
-        );
-        assert_eq!(report.await.copied(), 30);
+        let report = options.replicate(&ctx, source, target.clone()).await;
+        assert_eq!(report.unwrap().copied(), 30);
         assert_eq!(*target.1.lock().unwrap(), wanted, "{transfers}");
     }
 }
@@ -312,16 +306,9 @@ async fn a_run_that_ends_early_leaves_few_records_without_data() {
     *sink.0.lock().unwrap() = Some(ctx.clone());
     let (_, source) = source(&[100; 200], Faults::default());
     let (target, options) = (MemoryImages::default(), quick());
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options).await;
-    let source = Arc::new(source);
-    let report = replicate(
-        &ctx,
-        source,
-        Arc::new(target.clone()),
-        planned.unwrap(),
-        &options,
-    );
-    assert!(report.await.not_done > 180);
+    let (source, to) = (Arc::new(source), Arc::new(target.clone()));
+    let report = options.replicate(&ctx, source, to).await.unwrap();
+    assert!(report.not_done() > 180);
     let made = target.all().len();
     assert!((1..=12).contains(&made), "{made}");
 }
@@ -344,20 +331,11 @@ async fn a_cancelled_run_says_what_it_has_not_done() {
     let (images, source) = source(&[10_000; 8], Faults::default());
     let target = MemoryImages::default();
     let options = quick();
-    let planned = plan(&ctx, Verb::Livecopy, &source, &target, &options)
-        .await
-        .unwrap();
-    let report = replicate(
-        &ctx,
-        Arc::new(source),
-        Arc::new(target.clone()),
-        planned,
-        &options,
-    )
-    .await;
-    assert_eq!(report.copied() + report.not_done, 8);
+    let (source, to) = (Arc::new(source), Arc::new(target.clone()));
+    let report = options.replicate(&ctx, source, to).await.unwrap();
+    assert_eq!(report.copied() + report.not_done(), 8);
     assert!(
-        report.not_done > 0 && report.failures.is_empty(),
+        report.not_done() > 0 && report.failures().next().is_none(),
         "{report:?}"
     );
     assert!(
@@ -368,7 +346,7 @@ async fn a_cancelled_run_says_what_it_has_not_done() {
     // The next run finishes.
     assert_eq!(
         livecopy(images.clone(), target.clone()).await.copied(),
-        report.not_done
+        report.not_done()
     );
     assert_same(&images, &target);
 }
@@ -387,12 +365,15 @@ async fn data_that_the_target_would_refuse_is_not_sent() {
         images.insert(image, Some("no qcow2".into()));
         let target = MemoryImages::default().with_form(form);
         let report = livecopy(images, target.clone()).await;
-        assert_eq!(report.failures.len(), usize::from(fails), "{form:?}");
+        assert_eq!(report.failures().count(), usize::from(fails), "{form:?}");
         if fails {
-            let error = &report.failures[0].error;
-            assert!(matches!(**error, ImageError::Refused(_)), "{error:?}");
+            let (_, error) = report.failures().next().unwrap();
+            assert!(matches!(error, ImageError::Refused(_)), "{error:?}");
             // The record was made ready before the data was opened; it takes data still.
-            let left = report.failures[0].left_behind.as_deref();
+            let Outcome::Failed { left_behind, .. } = &report.results[0].outcome else {
+                panic!("{report:?}");
+            };
+            let left = left_behind.as_deref();
             assert_eq!(left, target.all().first());
             assert_eq!(left.unwrap().status, ImageStatus::Queued);
         }
@@ -408,7 +389,7 @@ async fn wrong_bytes_that_were_kept_are_not_kept_for_ever() {
         target.create_record(&image).await.unwrap();
         let kept = faults(|f| f.kept = Some(Bytes::copy_from_slice(kept)));
         let report = livecopy(source, Faulty::new(target.clone(), kept)).await;
-        assert_eq!(report.copied(), 1, "{:?}", report.failures);
+        assert_eq!(report.copied(), 1, "{report:?}");
         assert_same(&images, &target);
     }
 }
@@ -445,19 +426,23 @@ async fn how_a_copy_is_verified_is_chosen() {
         let (_, source) = source(&[10_000], flip(case.flipped_at_source));
         let target = Faulty::new(MemoryImages::default(), flip(case.flipped_on_read_back));
         let mut options = quick();
-        options.verify = case.verify;
+        options.policy.verify = case.verify;
         let report = livecopy_with(&options, source, target).await;
         let name = format!(
             "{:?} {} {}",
             case.verify, case.flipped_at_source, case.flipped_on_read_back
         );
-        match (case.outcome, &report.done[..], &report.failures[..]) {
-            (Ok(wanted), [(_, Outcome::Copied { proof, .. })], []) => {
+        let outcomes = report.results.iter().map(|result| &result.outcome);
+        match (case.outcome, &outcomes.collect::<Vec<_>>()[..]) {
+            (Ok(wanted), [Outcome::Copied { proof, .. }]) => {
                 assert_eq!(*proof, wanted, "{name}");
             }
-            (Err(wanted), [], [failure]) => {
-                let error = format!("{:?}", failure.error);
-                assert!(error.starts_with(wanted), "{name}: {error}");
+            (Err(wanted), [Outcome::Failed { error, .. }]) => {
+                let error = format!("{error:?}");
+                assert!(
+                    error.starts_with(&format!("Content({wanted}")),
+                    "{name}: {error}"
+                );
             }
             _ => panic!("{name}: {report:?}"),
         }
@@ -479,10 +464,10 @@ async fn an_image_is_proven_on_the_stage_before_v1_gets_a_byte_of_it() {
         let report = livecopy_with(&options, source, target.clone()).await;
         if flipped.is_some() {
             assert_eq!(target.all(), [], "nothing was sent");
-            assert!(report.failures[0].error.is_of_content());
+            assert!(report.failures().next().unwrap().1.is_of_content());
             continue;
         }
-        assert_eq!(report.copied(), 1, "{:?}", report.failures);
+        assert_eq!(report.copied(), 1, "{report:?}");
         assert_same(&images, &target);
         let left = stage
             .all()
@@ -503,7 +488,7 @@ async fn what_is_staged_already_is_not_read_from_the_source_again() {
     let unreadable = Faulty::new(images.clone(), faults(|f| f.unreadable = Some(image.id)));
     let target = MemoryImages::default().with_form(TargetForm::V1);
     let report = livecopy_with(&options, unreadable, target.clone()).await;
-    assert_eq!(report.copied(), 1, "{:?}", report.failures);
+    assert_eq!(report.copied(), 1, "{report:?}");
     assert_same(&images, &target);
 }
 
@@ -517,17 +502,12 @@ async fn a_target_that_has_yet_to_notice_a_broken_upload_is_waited_for() {
             f.still_saving = still_saving;
         });
         let report = livecopy(source, Faulty::new(target.clone(), slow)).await;
-        assert_eq!(
-            report.copied(),
-            u64::from(is_copied),
-            "{:?}",
-            report.failures
-        );
+        assert_eq!(report.copied(), u64::from(is_copied), "{report:?}");
         if is_copied {
             assert_same(&images, &target);
         } else {
-            let error = &report.failures[0].error;
-            assert!(matches!(**error, ImageError::StillSaving), "{error:?}");
+            let (_, error) = report.failures().next().unwrap();
+            assert!(matches!(error, ImageError::StillSaving), "{error:?}");
         }
     }
 }
@@ -547,7 +527,7 @@ async fn what_was_sent_already_does_not_stay_on_the_stage() {
     let mut options = quick();
     options.stage = Some(Arc::new(stage.clone()));
     let report = livecopy_with(&options, images.clone(), target.clone()).await;
-    assert_eq!(report.copied(), 1, "{:?}", report.failures);
+    assert_eq!(report.copied(), 1, "{report:?}");
     assert_same(&images, &target);
     let left: Vec<ImageId> = stage.all().into_iter().map(|image| image.id).collect();
     assert_eq!(left, [foreign.id]);

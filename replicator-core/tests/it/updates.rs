@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use glance_model::{ImageMetadata, Visibility};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
-use replicator_core::{ImageError, ReplicateOptions, Report, RunContext, Verb, plan, replicate};
+use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
+use replicator_core::{ImageError, Report, RunContext};
 
 const DATA: &[u8] = b"data";
 
@@ -27,18 +27,9 @@ async fn run(source: &MemoryImages, target: &MemoryImages, publishing_updates: u
     let mut faults = Faults::default();
     faults.publishing_updates = publishing_updates;
     let faulty = Faulty::new(target.clone(), faults);
-    let (ctx, options) = (RunContext::silent(), ReplicateOptions::default());
-    let plan = plan(&ctx, Verb::Livecopy, source, &faulty, &options)
-        .await
-        .unwrap();
-    replicate(
-        &ctx,
-        Arc::new(source.clone()),
-        Arc::new(faulty),
-        plan,
-        &options,
-    )
-    .await
+    let (ctx, options) = (RunContext::silent(), Setup::default());
+    let (source, target) = (Arc::new(source.clone()), Arc::new(faulty));
+    options.replicate(&ctx, source, target).await.unwrap()
 }
 
 fn only(images: &MemoryImages) -> ImageMetadata {
@@ -53,8 +44,8 @@ async fn other_fields_that_an_update_changes_are_set_back_and_the_image_fails() 
     ] {
         let (source, target) = ends(&["plain"]);
         let report = run(&source, &target, publishing_updates).await;
-        assert_eq!((report.failures.len(), report.updated()), (1, 0));
-        let error = &*report.failures[0].error;
+        assert_eq!((report.failures().count(), report.updated()), (1, 0));
+        let (_, error) = report.failures().next().unwrap();
         assert!(
             matches!(error, ImageError::OtherFieldsChanged { is_restored: restored, .. } if *restored == is_restored),
             "{error}"
@@ -75,7 +66,7 @@ async fn a_property_that_no_update_can_name_is_left_out_and_needs_no_update() {
     let (source, target) = ends(&["visibility ", "image_id"]);
     let before = only(&target);
     let report = run(&source, &target, 0).await;
-    assert_eq!((report.unchanged, report.updated()), (1, 0));
+    assert_eq!((report.unchanged(), report.updated()), (1, 0));
     assert_eq!(only(&target), before);
     let (source, target) = ends(&["owner ", "plain"]);
     assert_eq!(run(&source, &target, 0).await.updated(), 1);

@@ -64,7 +64,7 @@ async fn reading_finds_what_digests_do_not_say() {
     assert_eq!((by_stated.verified, by_stated.failures.len()), (1, 0));
     let by_reading = verified(one(&image), wrong(), VerifyBy::Reading).await;
     assert_eq!((by_reading.verified, by_reading.failures.len()), (0, 1));
-    assert!(by_reading.failures[0].error.is_of_content());
+    assert!(by_reading.failures[0].error().unwrap().is_of_content());
     let itself = verified(one(&image), one(&image), VerifyBy::Reading).await;
     assert_eq!((itself.verified, itself.failures.len()), (1, 0));
 }

@@ -16,7 +16,7 @@ use glance_client::{
     ApiChoice, ApiVersion, ClientConfig, Endpoint, ErrorKind, GlanceClient, GlanceEnd, Upload,
 };
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
-use replicator_core::testing::contract::{self, BrokenWrite};
+use replicator_core::testing::contract;
 use replicator_core::testing::{active_image, random_id};
 
 /// A server, and the version that is spoken to it.
@@ -75,11 +75,7 @@ pub(crate) async fn holds_on(server: &Server) {
 }
 
 async fn the_contract(client: &GlanceClient) {
-    let broken_write = match client.version() {
-        ApiVersion::V1 => BrokenWrite::BurnsTheId,
-        _ => BrokenWrite::CanBeRepeated,
-    };
-    contract::target(&GlanceEnd::new(client.clone()), broken_write).await;
+    contract::target(&GlanceEnd::new(client.clone())).await;
 }
 
 async fn listed(client: &GlanceClient) -> BTreeMap<ImageId, ImageMetadata> {

@@ -1,0 +1,68 @@
+//! The abilities of a target.
+
+use glance_model::TargetForm;
+
+/// The abilities of a target, which decide how images are written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Nature {
+    /// The form in which it holds metadata.
+    pub form: TargetForm,
+    /// The use that it makes of an id.
+    pub ids: IdUse,
+    /// Whether it holds the records of images without data, each as its source has it.
+    pub keeps_records: bool,
+    /// Whether it looks at data that it is sent, and refuses what is not of the stated
+    /// format.
+    pub inspects_data: bool,
+}
+
+/// The use that a target makes of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdUse {
+    /// An image can be written over, and an id be used again.
+    Reusable,
+    /// The id of a deleted image is never given back.
+    UsedUpByDeletion,
+    /// Nor is the id of an image whose upload broke off.
+    UsedUpByBrokenUpload,
+}
+
+impl Nature {
+    /// Returns the nature of an archive: it is ours, so that anything in it can be
+    /// replaced, and it holds all there is to know of an image.
+    #[must_use]
+    pub fn archive() -> Self {
+        Self {
+            form: TargetForm::Whole,
+            ids: IdUse::Reusable,
+            keeps_records: true,
+            inspects_data: false,
+        }
+    }
+
+    /// Returns the nature of a Glance that is spoken to in the API version of `form`.
+    ///
+    /// With v2, a broken upload leaves a record that takes other data (Glance sets it
+    /// back to `queued`); with v1 alone, it ends in `killed`. A Glance that knows hidden
+    /// images (v2.7, 2019) may look at the data that it is sent.
+    #[must_use]
+    pub fn glance(form: TargetForm) -> Self {
+        Self {
+            form,
+            ids: match form {
+                TargetForm::V1 => IdUse::UsedUpByBrokenUpload,
+                _ => IdUse::UsedUpByDeletion,
+            },
+            keeps_records: false,
+            inspects_data: form == TargetForm::V2 { hidden: true },
+        }
+    }
+
+    /// Returns whether an image that is there can be written over.
+    #[must_use]
+    pub fn can_replace(self) -> bool {
+        self.ids == IdUse::Reusable
+    }
+}

@@ -1,0 +1,176 @@
+//! The result of one image.
+
+use std::sync::Arc;
+
+use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+use serde::{Deserialize, Serialize};
+
+use super::error::ImageError;
+use super::id_problem::IdProblem;
+use crate::content::proof::Proof;
+use crate::port::{PortError, Side};
+
+/// An image, as far as people have to know which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ImageRef {
+    /// Its id, as it is written, and empty where there is none: that of a bad record may
+    /// be any text.
+    pub id: String,
+    /// Its name, where it is known.
+    pub name: Option<String>,
+    /// The length of its data in bytes, where it is known.
+    pub size: Option<u64>,
+}
+
+impl From<&ImageMetadata> for ImageRef {
+    fn from(image: &ImageMetadata) -> Self {
+        Self {
+            id: image.id.to_string(),
+            name: image.name.clone(),
+            size: image.size,
+        }
+    }
+}
+
+impl From<&BadRecord> for ImageRef {
+    fn from(bad: &BadRecord) -> Self {
+        Self {
+            id: bad.id.clone(),
+            name: bad.name.clone(),
+            size: None,
+        }
+    }
+}
+
+/// The result of one image at one target.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImageResult {
+    /// The image, as its source has it.
+    pub image: Arc<ImageRef>,
+    /// Its id at the target, if that is another one.
+    pub target_id: Option<ImageId>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The outcome for one image at one target.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was copied, with its data.
+    Copied {
+        /// The length of its data.
+        total_bytes: u64,
+        /// The proof that its content is right.
+        proof: Proof,
+    },
+    /// Somebody else has stored it meanwhile, with the same content.
+    AlreadyThere,
+    /// Its metadata was written, without data.
+    RecordCreated,
+    /// Metadata that differed was updated.
+    MetadataUpdated(MetadataDiff),
+    /// Its data was read, and it needs nothing.
+    Unchanged,
+    /// It was left alone.
+    Skipped(SkipReason),
+    /// It failed; the others went on.
+    Failed {
+        /// The reason.
+        error: Arc<ImageError>,
+        /// The record that stays at the target, if this run had begun to write it there.
+        left_behind: Option<Box<ImageMetadata>>,
+    },
+    /// It was not begun, or not finished.
+    NotDone(NotDone),
+}
+
+/// The reason why nothing was done about an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotDone {
+    /// The run was cancelled.
+    Cancelled,
+    /// The target has no room for an image of this size.
+    NoRoom,
+    /// The target takes nothing any more.
+    TargetUnusable,
+}
+
+/// The reason why an image was left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The source has no data to copy: it is not active there.
+    SourceStatus(ImageStatus),
+    /// The target has an image of that id that is not active, so that it cannot
+    /// be updated.
+    TargetStatus(ImageStatus),
+    /// The status is all that differs. It is never set.
+    OnlyStatusDiffers(ImageStatus),
+    /// Only metadata was asked for, and the target does not have the image.
+    MetadataOnly,
+    /// The archive has no data for it.
+    NoData,
+    /// Somebody else is writing it to the target, or was when their server died:
+    /// it is taken for dead after [`saving_limit`](crate::saving_limit).
+    BeingWritten {
+        /// Since when, where the target says it.
+        since: Option<String>,
+    },
+    /// Its id cannot be used at the target, as its listing tells.
+    Id(IdProblem),
+    /// Its id is taken at the target, by an image that was deleted or that the
+    /// caller does not see.
+    IdTaken,
+}
+
+impl ImageResult {
+    /// The result of an image that has, or would have, its own id at the target.
+    #[must_use]
+    pub fn new(image: Arc<ImageRef>, outcome: Outcome) -> Self {
+        Self {
+            image,
+            target_id: None,
+            outcome,
+        }
+    }
+
+    pub(crate) fn failed(image: impl Into<Arc<ImageRef>>, error: ImageError) -> Self {
+        let outcome = Outcome::Failed {
+            error: Arc::new(error),
+            left_behind: None,
+        };
+        Self::new(image.into(), outcome)
+    }
+
+    /// The failure of an image that one side has, and that cannot be used there.
+    pub(crate) fn of_damage(side: Side, image: ImageRef, error: PortError) -> Self {
+        let error = match side {
+            Side::Source => ImageError::Source(error),
+            Side::Target => ImageError::Target(error),
+        };
+        Self::failed(image, error)
+    }
+
+    /// The error of an image that failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&ImageError> {
+        match &self.outcome {
+            Outcome::Failed { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl ImageRef {
+    /// An image of which only the id is known.
+    pub(crate) fn of_id(id: &ImageId) -> Self {
+        Self {
+            id: id.to_string(),
+            name: None,
+            size: None,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A target of a run.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use glance_model::{ImageMetadata, View};
+
+use super::context::RunContext;
+use super::event::{Event, LeftOut};
+use super::options::TargetPolicy;
+use super::result::ImageRef;
+use crate::port::{IdMap, IdUse, ImageTarget, Nature, Stage, TargetIds};
+
+/// A target of a run, and how images are written to it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TargetEnd {
+    /// The receiver of the events of this target.
+    pub ctx: RunContext,
+    /// The images that are there.
+    pub images: Arc<dyn ImageTarget>,
+    /// How images are written there.
+    pub policy: TargetPolicy,
+    /// The place where each image is proven before its first byte is sent, if broken
+    /// uploads use up ids at the target. Other targets need none, and no two targets
+    /// may share one.
+    pub stage: Option<Arc<dyn Stage>>,
+    /// The images that go by another id at the target.
+    pub id_map: Option<Arc<dyn IdMap>>,
+}
+
+impl TargetEnd {
+    /// A target that is written to by the default policy, and without a stage or an id
+    /// map.
+    #[must_use]
+    pub fn new(ctx: &RunContext, images: Arc<dyn ImageTarget>) -> Self {
+        Self {
+            ctx: ctx.clone(),
+            images,
+            policy: TargetPolicy::default(),
+            stage: None,
+            id_map: None,
+        }
+    }
+
+    pub(crate) fn nature(&self) -> Nature {
+        self.images.nature()
+    }
+
+    /// Returns the images that go by another id at the target.
+    pub(crate) fn target_ids(&self) -> TargetIds {
+        let ids = self.id_map.as_ref().map(|map| map.target_ids());
+        ids.unwrap_or_default()
+    }
+
+    /// Returns the stage, if images for this target go over it.
+    pub(crate) fn stage(&self) -> Option<&Arc<dyn Stage>> {
+        self.stage
+            .as_ref()
+            .filter(|_| self.nature().ids == IdUse::UsedUpByBrokenUpload)
+    }
+
+    /// Returns the view in which the target and the source are compared.
+    pub(crate) fn view(&self) -> View {
+        View::new(self.policy.omit.clone(), self.nature().form)
+    }
+
+    /// Tells of additional properties of an image that are not written.
+    pub(crate) fn tell_left_out(
+        &self,
+        wanted: &ImageMetadata,
+        names: BTreeSet<String>,
+        reason: LeftOut,
+    ) {
+        if names.is_empty() {
+            return;
+        }
+        let image = Arc::new(ImageRef::from(wanted));
+        self.ctx.emit(Event::PropertiesLeftOut {
+            image,
+            names,
+            reason,
+        });
+    }
+}
+
+impl fmt::Debug for TargetEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TargetEnd")
+            .field("nature", &self.nature())
+            .field("policy", &self.policy)
+            .field("stage", &self.stage)
+            .field("id_map", &self.id_map)
+            .finish_non_exhaustive()
+    }
+}
