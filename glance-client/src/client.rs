@@ -75,7 +75,15 @@ impl GlanceClient {
         &self,
         wanted: &Selection,
     ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        let listed = self.listing(UsedIds::LeftOut, self.0.dialect.parts(wanted));
+        self.selected(UsedIds::LeftOut, wanted)
+    }
+
+    fn selected(
+        &self,
+        used_ids: UsedIds,
+        wanted: &Selection,
+    ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        let listed = self.listing(used_ids, self.0.dialect.parts(wanted));
         let wanted = wanted.clone();
         let is_wanted = move |listed: &Result<ImageMetadata, Error>| match listed {
             Ok(image) => wanted.matches(image),
@@ -86,12 +94,15 @@ impl GlanceClient {
             .boxed()
     }
 
-    /// Lists what [`images`](Self::images) lists, and through v1 also images that
+    /// Lists what [`selected_images`](Self::selected_images) lists, and through v1 also images that
     /// are `killed` or `deleted`, whose ids can never be used again. v2 does not
     /// tell which these are.
     #[must_use]
-    pub fn taken_ids(&self) -> BoxStream<'static, Result<ImageMetadata, Error>> {
-        self.listing(UsedIds::Listed, vec![String::new()])
+    pub fn taken_ids(
+        &self,
+        wanted: &Selection,
+    ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        self.selected(UsedIds::Listed, wanted)
     }
 
     fn listing(

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
-    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility,
+    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection, TargetForm,
+    Visibility,
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
@@ -48,9 +49,9 @@ impl fmt::Display for GlanceEnd {
 
 #[async_trait]
 impl ImageSource for GlanceEnd {
-    fn images(&self) -> ImageStream {
+    fn images(&self, wanted: &Selection) -> ImageStream {
         self.0
-            .images()
+            .selected_images(wanted)
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
     }
@@ -87,9 +88,9 @@ impl ImageTarget for GlanceEnd {
         Nature::glance(self.0.form())
     }
 
-    fn taken_ids(&self) -> ImageStream {
+    fn taken_ids(&self, wanted: &Selection) -> ImageStream {
         self.0
-            .taken_ids()
+            .taken_ids(wanted)
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
     }

@@ -87,7 +87,9 @@ impl Advised for ImageError {
                  --on-id-conflict new-id copies the source's under another id (if the target's is the \
                  wrong one and is deleted there, its id stays used up until it is purged)"
             }
-            Self::Content(Wrong::ReadBack { .. } | Wrong::SourceDigest { .. }) => {
+            Self::Content(
+                Wrong::ReadBack { .. } | Wrong::SourceDigest { .. } | Wrong::SourceChanged { .. },
+            ) => {
                 "in an archive, `dump --verify read-back` reads what is there and copies what is \
                  wrong again; at a server, the data is damaged in its store or on the way from it"
             }

@@ -1,8 +1,9 @@
 //! What the copies at a target lack.
 
-use glance_model::{ImageMetadata, MetadataDiff, Omit, View};
+use glance_model::{ImageMetadata, MetadataDiff, Omit, Selection, View};
 
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
+use crate::list::selected::{at_target, selected};
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::result::ImageRef;
@@ -47,7 +48,7 @@ pub struct Comparison<'a> {
     compared: u64,
 }
 
-/// Compares two ends by what they state of their images, one way: what only the
+/// Compares two ends by what they state of the wanted images, one way: what only the
 /// target has does not matter. An image that goes by another id at the target is
 /// compared with its copy there, after all others.
 #[must_use]
@@ -55,12 +56,14 @@ pub fn compare<'a>(
     ctx: &'a RunContext,
     source: &dyn ImageSource,
     target: &dyn ImageTarget,
+    wanted: &Selection,
     omit: &Omit,
     target_ids: TargetIds,
 ) -> Comparison<'a> {
+    let at_target = selected(target, &at_target(wanted, &target_ids));
     Comparison {
         ctx,
-        pairs: Pairs::new(source.images(), target.images(), target_ids),
+        pairs: Pairs::new(selected(source, wanted), at_target, target_ids),
         view: View::new(omit.clone(), target.nature().form),
         compared: 0,
     }

@@ -1,4 +1,5 @@
 //! Two ends, side by side.
 
 pub(crate) mod pairs;
+pub(crate) mod selected;
 pub(crate) mod tee;

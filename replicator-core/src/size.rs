@@ -1,8 +1,10 @@
 //! How much image data an end has.
 
 use futures_util::TryStreamExt as _;
+use glance_model::Selection;
 
 use crate::list::pairs::ListingError;
+use crate::list::selected::selected;
 use crate::port::{ImageSource, PortError, Side};
 use crate::run::context::RunContext;
 use crate::run::event::Event;
@@ -21,14 +23,18 @@ pub struct TotalSize {
     pub failed: u64,
 }
 
-/// Sums up the active images of an end.
+/// Sums up the wanted, active images of an end.
 ///
 /// # Errors
 ///
 /// [`ListingError`] if it cannot be listed.
-pub async fn size(ctx: &RunContext, source: &dyn ImageSource) -> Result<TotalSize, ListingError> {
+pub async fn size(
+    ctx: &RunContext,
+    source: &dyn ImageSource,
+    wanted: &Selection,
+) -> Result<TotalSize, ListingError> {
     let mut total = TotalSize::default();
-    let mut images = source.images();
+    let mut images = selected(source, wanted);
     loop {
         let next = ctx.until_cancelled(images.try_next()).await;
         match next.and_then(|next| next) {

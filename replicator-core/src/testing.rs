@@ -9,7 +9,7 @@ pub use memory::MemoryImages;
 
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection, Visibility};
 
 use crate::copy::target::TargetRun;
 use crate::list::pairs::ListingError;
@@ -58,6 +58,8 @@ pub fn active_image(data: &[u8]) -> ImageMetadata {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Setup {
+    /// The images of the source that are replicated.
+    pub selection: Selection,
     /// How the run is worked off.
     pub run: RunOptions,
     /// How images are written to the target.
@@ -90,7 +92,7 @@ impl Setup {
         source: &dyn ImageSource,
         target: Arc<dyn ImageTarget>,
     ) -> Result<Plan, ListingError> {
-        let mut plans = plan(source, &[self.end(ctx, target)], &self.run).await;
+        let mut plans = plan(source, &self.selection, &[self.end(ctx, target)], &self.run).await;
         plans.pop().unwrap_or_else(|| Ok(Plan::default()))
     }
 

@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata};
+use glance_model::{ImageId, ImageMetadata, Selection};
 use tokio::task::JoinSet;
 
 use crate::content::proof::{Proof, compare_stated};
 use crate::content::wrong::Wrong;
 use crate::list::pairs::{Listed, ListingError, Pair, Pairs};
+use crate::list::selected::{at_target, selected};
 use crate::port::{FailureKind, ImageSource, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
@@ -39,7 +40,7 @@ pub struct VerifyReport {
     pub failures: Vec<ImageResult>,
 }
 
-/// Compares the content of the active images of the source with that of their
+/// Compares the content of the wanted, active images of the source with that of their
 /// copies at the target. Nothing is changed.
 ///
 /// If the run is cancelled, what was not read by then is in no list.
@@ -57,11 +58,13 @@ pub async fn verify(
     ctx: &RunContext,
     source: Arc<dyn ImageSource>,
     target: Arc<dyn ImageSource>,
+    wanted: &Selection,
     target_ids: TargetIds,
     by: VerifyBy,
     transfers: NonZeroUsize,
 ) -> Result<VerifyReport, ListingError> {
-    let mut pairs = Pairs::new(source.images(), target.images(), target_ids);
+    let at_target = selected(&*target, &at_target(wanted, &target_ids));
+    let mut pairs = Pairs::new(selected(&*source, wanted), at_target, target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
     while let Some(pair) = pairs.next(ctx).await? {

@@ -8,7 +8,7 @@ use std::vec;
 use async_trait::async_trait;
 use futures_util::stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection};
 use replicator_core::{
     ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError, Stage,
 };
@@ -153,15 +153,19 @@ impl ImageArchive {
 
 #[async_trait]
 impl ImageSource for ImageArchive {
-    fn images(&self) -> ImageStream {
-        let archive = self.clone();
+    fn images(&self, wanted: &Selection) -> ImageStream {
+        let (archive, wanted) = (self.clone(), wanted.clone());
         stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
-            let archive = archive.clone();
+            let (archive, wanted) = (archive.clone(), wanted.clone());
             async move {
-                let work = |directory: &Arc<Directory>| {
+                let work = move |directory: &Arc<Directory>| {
                     let mut ids = match ids {
                         Some(ids) => ids,
-                        None => directory.scan()?.images.into_iter(),
+                        None => {
+                            let mut ids = directory.scan()?.images;
+                            ids.retain(|id| wanted.matches_id(id));
+                            ids.into_iter()
+                        }
                     };
                     Ok((directory.batch(&mut ids), ids))
                 };

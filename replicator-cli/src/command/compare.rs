@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
+use glance_model::Selection;
 use replicator_core::{Compared, Difference, PortError, Side, compare};
 use serde::Serialize;
 
@@ -63,6 +64,7 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         &run.ctx,
         &*source.images,
         &*target.images,
+        &Selection::default(),
         &filter,
         target.ids(),
     );

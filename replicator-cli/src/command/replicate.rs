@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use glance_model::Selection;
 use replicator_core::{
     DataPolicy, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan, RunOptions,
     TargetEnd, TargetPolicy, TargetRun, plan, replicate,
@@ -139,7 +140,7 @@ impl Ends<'_> {
         targets: Vec<Target>,
     ) -> Result<Vec<(Target, Plan)>, CliError> {
         let ends: Vec<TargetEnd> = targets.iter().map(|target| target.end.clone()).collect();
-        let plans = plan(source, &ends, &self.options).await;
+        let plans = plan(source, &Selection::default(), &ends, &self.options).await;
         let mut planned = Vec::new();
         for (target, plan) in targets.into_iter().zip(plans) {
             match plan {

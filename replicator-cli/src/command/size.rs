@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use glance_model::Selection;
 use replicator_core::{Side, size};
 use serde::Serialize;
 
@@ -27,7 +28,7 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let access = Access::new(run, Side::Target, &args.target)?;
     let end = End::parse(&args.server)?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
-    let total = size(&run.ctx, &*end.images)
+    let total = size(&run.ctx, &*end.images, &Selection::default())
         .await
         .map_err(|error| run.listing_failed(error))?;
     run.sink.row(&Total {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
+use glance_model::Selection;
 use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify};
 use serde::Serialize;
 
@@ -83,7 +84,16 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             VerifyBy::Reading,
         ),
     };
-    let report = verify(&run.ctx, source.images, target, ids, by, parallel.transfers).await;
+    let report = verify(
+        &run.ctx,
+        source.images,
+        target,
+        &Selection::default(),
+        ids,
+        by,
+        parallel.transfers,
+    )
+    .await;
     let report = report.map_err(|error| run.listing_failed(error))?;
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());

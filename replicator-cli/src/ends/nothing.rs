@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};
 use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError};
 
 /// An archive with nothing in it, which takes nothing either.
@@ -10,7 +10,7 @@ pub(super) struct Nothing;
 
 #[async_trait]
 impl ImageSource for Nothing {
-    fn images(&self) -> ImageStream {
+    fn images(&self, _: &Selection) -> ImageStream {
         stream::empty().boxed()
     }
 

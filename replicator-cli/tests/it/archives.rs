@@ -116,3 +116,72 @@ fn damaged_images_of_an_archive_fail_and_the_others_are_loaded() {
     );
     assert_eq!(contents(&target).len(), 1);
 }
+
+/// Two ends do the same whatever verb is typed for them, in each state of the archive.
+#[test]
+fn the_same_two_ends_do_the_same_whatever_the_verb() {
+    let source = filled(Profile::Today);
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [dumped, copied] = [&dirs[0], &dirs[1]].map(|dir| dir.path());
+    let to_dir = format!("dir:{}", path(copied));
+    let into_archives = || {
+        [
+            run(&["dump", source.host_port(), path(dumped)]),
+            run(&["livecopy", source.host_port(), &to_dir]),
+        ]
+    };
+    // The verb is named in the summary, and the directory where dump stores an image.
+    let told = |ran: &Ran, verb: &str| {
+        let lines = ran.stderr.lines().map(timeless);
+        let lines = lines.filter(|line| !line.contains("Storing: ") && !line.contains("synced"));
+        let lines = lines.map(|line| line.replace(verb, "VERB"));
+        let mut lines: Vec<String> = lines.collect();
+        lines.sort();
+        lines
+    };
+    let files = |dir: &std::path::Path| {
+        let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries
+            .map(|entry| (entry.file_name(), fs::read(entry.path()).ok()))
+            .collect();
+        files.sort();
+        files
+    };
+    let data = |dir: &std::path::Path| dir.join(format!("{}.img", id(3)));
+    let harm = |state: &str, dir: &std::path::Path| match state {
+        "truncated" => {
+            let file = fs::File::options().write(true).open(data(dir)).unwrap();
+            file.set_len(1000).unwrap();
+        }
+        "without data" => fs::remove_file(data(dir)).unwrap(),
+        "without a record" => fs::remove_file(dir.join(id(3))).unwrap(),
+        _ => {}
+    };
+    for state in [
+        "empty",
+        "whole",
+        "truncated",
+        "without data",
+        "without a record",
+    ] {
+        harm(state, dumped);
+        harm(state, copied);
+        let [dump, livecopy] = into_archives();
+        assert_eq!(dump.code, livecopy.code, "{state}: {livecopy:?}");
+        assert_eq!(told(&dump, "dump"), told(&livecopy, "livecopy"), "{state}");
+        assert_eq!(files(dumped), files(copied), "{state}");
+        assert_eq!(
+            fs::metadata(data(copied)).unwrap().len(),
+            3_000_000,
+            "{state}"
+        );
+    }
+    let targets = [(); 2].map(|()| glance(Profile::Today));
+    for _ in 0..2 {
+        let load = run(&["load", targets[0].host_port(), path(dumped)]);
+        let livecopy = run(&["livecopy", &to_dir, targets[1].host_port()]);
+        assert_eq!(load.code, livecopy.code, "{livecopy:?}");
+        assert_eq!(told(&load, "load"), told(&livecopy, "livecopy"));
+        assert_eq!(contents(&targets[0]), contents(&targets[1]));
+    }
+}

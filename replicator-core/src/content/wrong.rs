@@ -23,8 +23,17 @@ pub enum Wrong {
         found: Digest,
     },
     /// The source was opened again, and what it gave before is another data now.
-    #[error("the data from the source changed while it was read")]
-    SourceChanged,
+    #[error(
+        "the data from the source changed while it was read: the digest of the part read before \
+         was {before}, and is {}",
+        .now.as_hex()
+    )]
+    SourceChanged {
+        /// The digest of what was read first.
+        before: Digest,
+        /// The digest of the same part when it was read again.
+        now: Digest,
+    },
     /// The target does not say of its copy what the source says.
     #[error("the target states the {property} {target}, and the source {source_value}")]
     TargetDiffers {

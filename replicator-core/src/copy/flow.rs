@@ -307,9 +307,11 @@ impl Flow {
             rest = chunk.slice(known..);
         }
         if let (Some(again), Some(before)) = (&mut again, &mut self.hashing) {
-            let (found, stated) = (again.so_far().await, before.so_far().await);
-            if found.is_none() || found != stated {
-                return Err(Wrong::SourceChanged.into());
+            let (Some(now), Some(before)) = (again.so_far().await, before.so_far().await) else {
+                return Err(ImageError::Source(hash_lost(&self.image.id)));
+            };
+            if now != before {
+                return Err(Wrong::SourceChanged { before, now }.into());
             }
         }
         Ok(stream::iter((!rest.is_empty()).then_some(Ok(rest)))

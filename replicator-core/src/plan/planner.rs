@@ -1,11 +1,12 @@
 //! Two ordered listings, merged into a plan.
 
 use futures_util::future::join_all;
-use glance_model::{ImageMetadata, ImageStatus};
+use glance_model::{ImageMetadata, ImageStatus, Selection};
 
 use super::decide::{Decider, Decision};
 use super::{LeftImage, Plan, TargetId};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
+use crate::list::selected::{at_target, only, selected};
 use crate::list::tee::tee;
 use crate::port::{ImageSource, ImageStream, Operation, PortError};
 use crate::run::event::{Event, LeftOut};
@@ -13,33 +14,43 @@ use crate::run::options::{DataPolicy, RunOptions};
 use crate::run::result::ImageResult;
 use crate::run::target_end::TargetEnd;
 
-/// Lists the source once, and each target, and plans what is to be done at each. Nothing
-/// is changed.
+/// Lists the wanted images of the source once, and each target, and plans what is to be done
+/// at each. Nothing is changed.
 ///
 /// A target that cannot be listed does not stop the others. The plans come in the order
 /// of the targets.
 pub async fn plan(
     source: &dyn ImageSource,
+    wanted: &Selection,
     targets: &[TargetEnd],
     options: &RunOptions,
 ) -> Vec<Result<Plan, ListingError>> {
     let listings = match targets.len() {
-        1 => vec![source.images()],
-        count => tee(source.images(), count, None, &Operation::ListImages),
+        1 => vec![selected(source, wanted)],
+        count => tee(
+            selected(source, wanted),
+            count,
+            None,
+            &Operation::ListImages,
+        ),
     };
     let plans = listings
         .into_iter()
         .zip(targets)
-        .map(|(listing, target)| plan_from(listing, target, options));
+        .map(|(listing, target)| plan_from(listing, wanted, target, options));
     join_all(plans).await
 }
 
 async fn plan_from(
     source: ImageStream,
+    wanted: &Selection,
     target: &TargetEnd,
     options: &RunOptions,
 ) -> Result<Plan, ListingError> {
-    let mut pairs = Pairs::new(source, target.images.taken_ids(), target.target_ids());
+    let target_ids = target.target_ids();
+    let at_target = at_target(wanted, &target_ids);
+    let taken = only(target.images.taken_ids(&at_target), &at_target);
+    let mut pairs = Pairs::new(source, taken, target_ids);
     let mut planner = Planner {
         target,
         decider: Decider {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use glance_model::{ImageId, ImageMetadata};
+use glance_model::{ImageId, ImageMetadata, Selection};
 
 use super::{ImageData, PortError};
 
@@ -14,13 +14,16 @@ pub type ImageStream = BoxStream<'static, Result<ImageMetadata, PortError>>;
 /// Reads images: a Glance endpoint, or an image archive on disk.
 #[async_trait]
 pub trait ImageSource: Send + Sync {
-    /// Lists the metadata of every image visible to the caller, each once, in
+    /// Lists the metadata of the selected images that are visible to the caller, each once, in
     /// ascending order of ids. Those with capital letters may come anywhere, since
     /// servers sort them in two ways.
     ///
+    /// The selection is a hint: a source that cannot leave out the others lists them, too, and
+    /// whoever reads tests each image again.
+    ///
     /// Pages are fetched as the stream is polled. Ids that are out of order end
     /// it with an error.
-    fn images(&self) -> ImageStream;
+    fn images(&self, wanted: &Selection) -> ImageStream;
 
     /// Opens the data of image `id` at a byte, or returns `None` if the source
     /// knows the image but holds no data for it (a `queued` image).

@@ -1,7 +1,7 @@
 //! Where images go.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};
 
 use super::{ImageData, ImageSource, ImageStream, Nature, PortError};
 
@@ -12,11 +12,11 @@ pub trait ImageTarget: ImageSource {
     /// The abilities of the target.
     fn nature(&self) -> Nature;
 
-    /// Lists what takes up an id there: what [`images`](ImageSource::images)
+    /// Lists the images that take up the selected ids: what [`images`](ImageSource::images)
     /// lists, and, as far as the target can tell, ids that are used up, with the
     /// status that says so. In ascending order of ids.
-    fn taken_ids(&self) -> ImageStream {
-        self.images()
+    fn taken_ids(&self, wanted: &Selection) -> ImageStream {
+        self.images(wanted)
     }
 
     /// Finds one image.

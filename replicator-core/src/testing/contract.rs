@@ -13,7 +13,9 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, TargetForm};
+use glance_model::{
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Selection, TargetForm,
+};
 
 use super::{active_image, random_id};
 use crate::port::{IdUse, ImageData, ImageTarget, PortError};
@@ -93,15 +95,25 @@ pub async fn images_are_listed_once_and_in_order(target: &dyn ImageTarget) {
         written.push(write(target, &Bytes::from_static(b"x")).await.id);
     }
     let ids: Vec<ImageId> = target
-        .images()
+        .images(&Selection::default())
         .map_ok(|image| image.id)
         .try_collect()
         .await
         .unwrap();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
-    for id in written {
-        assert!(ids.contains(&id), "{id} is not listed");
+    for id in &written {
+        assert!(ids.contains(id), "{id} is not listed");
     }
+    let some = Selection::of_ids(written.iter().skip(2).copied());
+    let mut listed: Vec<ImageId> = target
+        .images(&some)
+        .map_ok(|image| image.id)
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(listed.is_sorted_by(|a, b| a < b), "{listed:?}");
+    listed.retain(|id| some.matches_id(id));
+    assert_eq!(listed.len(), 5, "a selected image is listed");
 }
 
 /// The id of an image that is there is not written again.

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
+use glance_model::{
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Selection, Visibility,
+};
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
@@ -77,8 +79,8 @@ fn count_down(times: &mut u32) -> bool {
 
 #[async_trait]
 impl<P: ImageSource> ImageSource for Faulty<P> {
-    fn images(&self) -> ImageStream {
-        self.inner.images()
+    fn images(&self, wanted: &Selection) -> ImageStream {
+        self.inner.images(wanted)
     }
 
     async fn image_data(
@@ -139,8 +141,8 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         self.inner.nature()
     }
 
-    fn taken_ids(&self) -> ImageStream {
-        self.inner.taken_ids()
+    fn taken_ids(&self, wanted: &Selection) -> ImageStream {
+        self.inner.taken_ids(wanted)
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm, Visibility};
+use glance_model::{
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection, TargetForm, Visibility,
+};
 
 use crate::content::digest::DigestAlgorithm;
 use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError, Stage};
@@ -80,8 +82,10 @@ impl MemoryImages {
 
 #[async_trait]
 impl ImageSource for MemoryImages {
-    fn images(&self) -> ImageStream {
-        stream::iter(self.all().into_iter().map(Ok)).boxed()
+    fn images(&self, wanted: &Selection) -> ImageStream {
+        let mut images = self.all();
+        images.retain(|image| wanted.matches(image));
+        stream::iter(images.into_iter().map(Ok)).boxed()
     }
 
     async fn image_data(

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, ImageStatus, Omit, TargetForm, Visibility};
+use glance_model::{ImageMetadata, ImageStatus, Omit, Selection, TargetForm, Visibility};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use replicator_core::testing::{MemoryImages, Setup, active_image};
@@ -75,7 +75,14 @@ async fn check(images: Vec<(ImageMetadata, Bytes)>, form: TargetForm) {
         assert!(report.failures().next().is_none(), "{report:?}");
     }
     let filter = Omit::default();
-    let mut differences = compare(&ctx, &source, &target, &filter, TargetIds::new());
+    let mut differences = compare(
+        &ctx,
+        &source,
+        &target,
+        &Selection::default(),
+        &filter,
+        TargetIds::new(),
+    );
     let first = differences.next().await.unwrap();
     assert!(first.is_none(), "{first:?}");
 }

@@ -37,7 +37,7 @@ async fn planned(
 ) -> Vec<TargetRun> {
     let ends = targets.into_iter().map(|target| options.end(ctx, target));
     let ends: Vec<TargetEnd> = ends.collect();
-    let plans = plan(source, &ends, &options.run).await;
+    let plans = plan(source, &options.selection, &ends, &options.run).await;
     let runs = ends.into_iter().zip(plans);
     runs.map(|(end, plan)| TargetRun::new(end, plan.unwrap()))
         .collect()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Omit, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Omit, Selection, TargetForm};
 use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
 use replicator_core::{
     IdMap, IdProblem, ImageError, OnIdConflict, PortError, Report, RunContext, TargetIds, VerifyBy,
@@ -95,7 +95,14 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     changed.name = Some("changed".into());
     source.insert(changed, data);
     let (ctx, filter) = (RunContext::silent(), Omit::default());
-    let mut compared = compare(&ctx, &source, &target, &filter, map.target_ids());
+    let mut compared = compare(
+        &ctx,
+        &source,
+        &target,
+        &Selection::default(),
+        &filter,
+        map.target_ids(),
+    );
     let found = compared.next().await.unwrap().unwrap();
     assert_eq!(found.image.id, burnt.as_str());
     assert!(compared.next().await.unwrap().is_none());
@@ -106,7 +113,16 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     for by in [VerifyBy::Stated, VerifyBy::Reading] {
         let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
         let transfers = const { std::num::NonZeroUsize::new(2).unwrap() };
-        let report = verify(&ctx, from, to, map.target_ids(), by, transfers).await;
+        let report = verify(
+            &ctx,
+            from,
+            to,
+            &Selection::default(),
+            map.target_ids(),
+            by,
+            transfers,
+        )
+        .await;
         assert_eq!(report.unwrap().verified, 5, "{by:?}");
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm, Visibility,
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, Selection, TargetForm, Visibility,
 };
 use mockall::mock;
 use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
@@ -29,7 +29,7 @@ mock! {
 
     #[async_trait]
     impl ImageSource for End {
-        fn images(&self) -> ImageStream;
+        fn images(&self, wanted: &Selection) -> ImageStream;
         async fn image_data(&self, id: &ImageId, offset_bytes: u64) -> Result<Option<ImageData>, PortError>;
     }
 }
@@ -368,7 +368,7 @@ async fn every_pair_of_states_has_its_action() {
 fn listing(images: Vec<ImageMetadata>) -> MockEnd {
     let mut end = MockEnd::new();
     end.expect_images()
-        .return_once(move || stream::iter(images.into_iter().map(Ok)).boxed());
+        .return_once(move |_| stream::iter(images.into_iter().map(Ok)).boxed());
     end
 }
 
@@ -437,7 +437,7 @@ async fn a_damaged_image_fails_and_the_others_go_on() {
     let good = ImageMetadata::new(last, ImageStatus::Active);
     let mut source = MockEnd::new();
     let id = first;
-    source.expect_images().return_once(move || {
+    source.expect_images().return_once(move |_| {
         let source = "not JSON".into();
         stream::iter([Err(PortError::Damaged { id, source }), Ok(good)]).boxed()
     });
@@ -465,7 +465,9 @@ async fn size_counts_active_images_only() {
         image.size = Some(size);
         images.insert(image, None);
     }
-    let total = size(&RunContext::silent(), &images).await.unwrap();
+    let total = size(&RunContext::silent(), &images, &Selection::default())
+        .await
+        .unwrap();
     assert_eq!((total.images, total.total_bytes), (2, 400));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, TargetForm};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection, TargetForm};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
     Event, EventSink, ImageData, ImageError, ImageSource, ImageStream, ImageTarget, Nature,
@@ -208,8 +208,8 @@ struct Creations(MemoryImages, Mutex<Vec<ImageId>>);
 
 #[async_trait]
 impl ImageSource for Creations {
-    fn images(&self) -> ImageStream {
-        self.0.images()
+    fn images(&self, wanted: &Selection) -> ImageStream {
+        self.0.images(wanted)
     }
 
     async fn image_data(&self, id: &ImageId, at: u64) -> Result<Option<ImageData>, PortError> {

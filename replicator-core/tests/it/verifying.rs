@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::ImageMetadata;
+use glance_model::{ImageMetadata, Selection};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{ImageSource, RunContext, TargetIds, VerifyBy, VerifyReport, verify};
 
@@ -21,6 +21,7 @@ async fn verified(
         &RunContext::silent(),
         source,
         target,
+        &Selection::default(),
         TargetIds::new(),
         by,
         transfers,

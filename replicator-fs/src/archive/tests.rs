@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use glance_model::Selection;
 use replicator_core::testing::active_image;
 use replicator_core::{ImageData, ImageSource as _, ImageTarget as _, Stage as _};
 
@@ -75,7 +76,7 @@ async fn what_killed_writers_without_locks_have_left_goes_once_the_image_is_whol
         fs::write(path.join(name), "left").unwrap();
     }
     let archive = without_locks(path);
-    assert_eq!(archive.images().count().await, 0);
+    assert_eq!(archive.images(&Selection::default()).count().await, 0);
     assert_eq!(
         archive.unfinished().await.unwrap(),
         std::slice::from_ref(id)

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection};
 use replicator_core::testing::active_image;
 use replicator_core::{
     FailureKind, ImageData, ImageSource as _, ImageTarget as _, Operation, PortError, Stage as _,
@@ -104,7 +104,7 @@ impl Fixture {
     }
 
     async fn assert_no_image(&self) {
-        assert_eq!(self.archive.images().count().await, 0);
+        assert_eq!(self.archive.images(&Selection::default()).count().await, 0);
         assert_eq!(self.archive.find_image(&self.image.id).await.unwrap(), None);
     }
 }
@@ -337,7 +337,11 @@ async fn a_directory_that_is_gone_is_the_fault_of_the_archive() {
     assert_eq!(error.kind(), FailureKind::Unusable);
     let path = fixture.archive.path().display().to_string();
     assert!(causes(&error).contains(&path), "{error:?}");
-    let listed: Vec<_> = fixture.archive.images().collect().await;
+    let listed: Vec<_> = fixture
+        .archive
+        .images(&Selection::default())
+        .collect()
+        .await;
     let [Err(error)] = listed.as_slice() else {
         panic!("{listed:?}");
     };

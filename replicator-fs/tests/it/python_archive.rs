@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Visibility};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection, Visibility};
 use replicator_core::{ImageSource as _, ImageTarget as _, PortError};
 use replicator_fs::{ArchiveError, ImageArchive};
 
@@ -27,7 +27,7 @@ fn record(id: &str, size: u64) -> String {
 }
 
 async fn list(archive: &ImageArchive) -> Vec<Result<ImageMetadata, PortError>> {
-    archive.images().collect().await
+    archive.images(&Selection::default()).collect().await
 }
 
 /// The chain of causes of the damage of the only image in an archive.
@@ -53,7 +53,11 @@ async fn data(archive: &ImageArchive, id: &ImageId) -> Option<Bytes> {
 #[tokio::test]
 async fn an_archive_of_the_python_tool_is_read() {
     let archive = ImageArchive::open(fixtures()).unwrap();
-    let images: Vec<ImageMetadata> = archive.images().try_collect().await.unwrap();
+    let images: Vec<ImageMetadata> = archive
+        .images(&Selection::default())
+        .try_collect()
+        .await
+        .unwrap();
     let seen: Vec<_> = images
         .iter()
         .map(|image| (image.id.as_str(), image.status.as_str(), image.size))
@@ -217,19 +221,27 @@ async fn an_active_image_without_data_is_damaged_unless_only_metadata_was_dumped
     let archive = ImageArchive::create(directory.path()).unwrap();
     let metadata = directory.path().join(ID);
     fs::write(&metadata, record(ID, 4)).unwrap();
-    let listed: Vec<_> = archive.images().collect().await;
+    let listed: Vec<_> = archive.images(&Selection::default()).collect().await;
     assert!(matches!(&listed[..], [Err(PortError::Damaged { .. })]));
 
     // The Python tool does not write down that it left the data out.
     let without_data = archive.clone().metadata_only();
-    let images: Vec<ImageMetadata> = without_data.images().try_collect().await.unwrap();
+    let images: Vec<ImageMetadata> = without_data
+        .images(&Selection::default())
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(images[0].status, ImageStatus::Queued);
 
     for reason in ["not asked for", "lost at the source"] {
         let mut json: serde_json::Value = serde_json::from_str(&record(ID, 4)).unwrap();
         json["location"] = serde_json::json!({ "no_data": reason });
         fs::write(&metadata, json.to_string()).unwrap();
-        let images: Vec<ImageMetadata> = archive.images().try_collect().await.unwrap();
+        let images: Vec<ImageMetadata> = archive
+            .images(&Selection::default())
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(images[0].status, ImageStatus::Queued);
         assert_eq!(
             images[0].no_data.map(|no_data| no_data.as_str()),
