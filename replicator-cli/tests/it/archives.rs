@@ -134,7 +134,8 @@ fn the_same_two_ends_do_the_same_whatever_the_verb() {
     let told = |ran: &Ran, verb: &str| {
         let lines = ran.stderr.lines().map(timeless);
         let lines = lines.filter(|line| !line.contains("Storing: ") && !line.contains("synced"));
-        let lines = lines.map(|line| line.replace(verb, "VERB"));
+        let prefix = format!("{verb}: ");
+        let lines = lines.map(|line| line.replace(&prefix, "VERB: "));
         let mut lines: Vec<String> = lines.collect();
         lines.sort();
         lines
