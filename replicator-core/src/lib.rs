@@ -27,7 +27,7 @@ pub use port::{
 };
 pub use replicate::replicate;
 pub use run::context::RunContext;
-pub use run::error::ImageError;
+pub use run::error::{ErrorKind, ImageError, WrittenError};
 pub use run::event::{Event, EventSink, LeftOut, NoEvents};
 pub use run::id_problem::{IdProblem, saving_limit};
 pub use run::options::{DataPolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify};

@@ -6,16 +6,19 @@ pub(crate) mod planner;
 use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, MetadataDiff};
+use serde::{Deserialize, Serialize};
 
 use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
 use crate::run::result::{ImageRef, ImageResult};
 
 /// What is to be done, image by image. Memory grows with the work to be done
-/// only.
-#[derive(Debug, Default)]
+/// only. Written down, as JSON for example, it has a version, and errors are texts.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct Plan {
+    version: Version,
     /// The images that need work, in order of ids.
     pub images: Vec<PlannedImage>,
     /// Images of which it is known already what becomes of them: they are skipped, or
@@ -31,8 +34,39 @@ pub struct Plan {
     pub left: Vec<LeftImage>,
 }
 
+/// The version of a plan that is written down. A change of meaning makes a new one; fields
+/// that are only added do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "u32", into = "u32")]
+struct Version;
+
+impl Version {
+    const NUMBER: u32 = 1;
+}
+
+impl From<Version> for u32 {
+    fn from(_: Version) -> Self {
+        Version::NUMBER
+    }
+}
+
+impl TryFrom<u32> for Version {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number == Self::NUMBER {
+            return Ok(Self);
+        }
+        let known = Self::NUMBER;
+        Err(format!(
+            "a plan of version {number}, and version {known} is read here"
+        ))
+    }
+}
+
 /// An image that was left to another run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct LeftImage {
     /// What would have been done with it.
@@ -44,7 +78,8 @@ pub struct LeftImage {
 }
 
 /// One image that needs work.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct PlannedImage {
     /// What the target is to say of it, in the target's form, under the id that
@@ -63,7 +98,8 @@ pub struct PlannedImage {
 }
 
 /// Under which id the target has, or gets, an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TargetId {
     /// The one that it has at the source.
@@ -75,7 +111,8 @@ pub enum TargetId {
 }
 
 /// What is to be done with an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
     /// Copy its data and metadata.
@@ -89,7 +126,8 @@ pub enum Action {
 }
 
 /// Why something is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
     /// The target does not have the image.

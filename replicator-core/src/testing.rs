@@ -3,9 +3,11 @@
 pub mod contract;
 mod faulty;
 mod memory;
+mod mock;
 
 pub use faulty::{Faults, Faulty};
 pub use memory::MemoryImages;
+pub use mock::MockEnd;
 
 use std::sync::Arc;
 

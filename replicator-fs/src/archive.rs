@@ -1,5 +1,6 @@
 //! An archive as an end of a run.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -148,6 +149,13 @@ impl ImageArchive {
             operation,
         )
         .await
+    }
+}
+
+/// The path of the archive.
+impl fmt::Display for ImageArchive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
     }
 }
 

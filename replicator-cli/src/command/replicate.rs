@@ -4,8 +4,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use glance_model::Selection;
 use replicator_core::{
-    DataPolicy, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan, RunOptions,
-    TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan,
+    RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
 use super::dry_run;
@@ -179,9 +179,9 @@ impl Ends<'_> {
 }
 
 fn of_failure(error: &ImageError) -> ExitCode {
-    match error {
-        error if error.is_of_content() => ExitCode::WrongContent,
-        ImageError::Refused(_) => ExitCode::Refused,
+    match error.kind() {
+        ErrorKind::WrongContent => ExitCode::WrongContent,
+        ErrorKind::Refused => ExitCode::Refused,
         _ => ExitCode::ImagesFailed,
     }
 }

@@ -1,12 +1,21 @@
 //! The target of a dry run whose archive does not exist yet.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};
 use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError};
 
 /// An archive with nothing in it, which takes nothing either.
+#[derive(Debug)]
 pub(super) struct Nothing;
+
+impl fmt::Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an archive that does not exist yet")
+    }
+}
 
 #[async_trait]
 impl ImageSource for Nothing {

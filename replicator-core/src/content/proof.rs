@@ -1,6 +1,7 @@
 //! The proof that two ends have the same content.
 
 use glance_model::{ImageId, ImageMetadata};
+use serde::{Deserialize, Serialize};
 
 use crate::content::digest::{Digest, DigestAlgorithm};
 use crate::content::hashing::{Hashing, take_in};
@@ -8,7 +9,8 @@ use crate::content::wrong::Wrong;
 use crate::port::{FailureKind, ImageSource, Operation, PortError};
 
 /// How the content of a copy is known to be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Proof {
     /// A digest agrees: of the data on its way, or of the copy, with what the

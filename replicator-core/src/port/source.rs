@@ -1,5 +1,7 @@
 //! Where images come from.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -11,9 +13,10 @@ use super::{ImageData, PortError};
 /// [`PortError::Damaged`] or [`PortError::BadRecord`], which concern one image.
 pub type ImageStream = BoxStream<'static, Result<ImageMetadata, PortError>>;
 
-/// Reads images: a Glance endpoint, or an image archive on disk.
+/// Reads images: a Glance endpoint, or an image archive on disk. Its `Display` form is its
+/// name for people: a URL, or a path.
 #[async_trait]
-pub trait ImageSource: Send + Sync {
+pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
     /// Lists the metadata of the selected images that are visible to the caller, each once, in
     /// ascending order of ids. Those with capital letters may come anywhere, since
     /// servers sort them in two ways.

@@ -1,8 +1,11 @@
 //! Why an image could not be replicated.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use glance_model::{ContentProblem, MetadataDiff, Visibility};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::content::wrong::Wrong;
 use crate::port::{FailureKind, PortError};
@@ -78,9 +81,72 @@ pub enum ImageError {
     /// Its id cannot be used at the target.
     #[error(transparent)]
     Id(#[from] IdProblem),
+    /// The error was written down, by an earlier run or another program.
+    #[error(transparent)]
+    WrittenDown(WrittenError),
+}
+
+/// The sort of an error: the part of it that decides what a run makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The content of the image is wrong.
+    WrongContent,
+    /// The target would refuse the data, which is held back.
+    Refused,
+    /// Another run is writing the image.
+    LeftToAnother,
+    /// Any other.
+    Other,
+}
+
+/// An error as it is written down: its sort, and its text with those of its causes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, thiserror::Error)]
+#[error("{}", .causes.join(": "))]
+pub struct WrittenError {
+    kind: ErrorKind,
+    causes: Vec<String>,
+}
+
+impl From<&ImageError> for WrittenError {
+    fn from(error: &ImageError) -> Self {
+        if let ImageError::WrittenDown(written) = error {
+            return written.clone();
+        }
+        let causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
+        Self {
+            kind: error.kind(),
+            causes: causes.map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Serialize for ImageError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        WrittenError::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        WrittenError::deserialize(deserializer).map(Self::WrittenDown)
+    }
 }
 
 impl ImageError {
+    /// The sort of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Content(_) | Self::DifferentContent(_) => ErrorKind::WrongContent,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::LeftToAnother { .. } => ErrorKind::LeftToAnother,
+            Self::WrittenDown(written) => written.kind,
+            _ => ErrorKind::Other,
+        }
+    }
+
     /// The error in which data ends that is on its way to a target. Whoever writes it
     /// hands it back.
     pub(crate) fn in_data(self) -> PortError {
@@ -102,7 +168,7 @@ impl ImageError {
     /// not be copied.
     #[must_use]
     pub fn is_of_content(&self) -> bool {
-        matches!(self, Self::Content(_) | Self::DifferentContent(_))
+        self.kind() == ErrorKind::WrongContent
     }
 
     /// Returns whether an end holds something of the image that cannot be used.
@@ -132,7 +198,7 @@ impl ImageError {
 
     /// Returns whether the image was left to another run.
     pub(crate) fn is_left(&self) -> bool {
-        matches!(self, Self::LeftToAnother { .. })
+        self.kind() == ErrorKind::LeftToAnother
     }
 
     /// The time that a server asked to be given before the next attempt.

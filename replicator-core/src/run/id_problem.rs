@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use glance_model::{ContentProblem, ImageMetadata, ImageStatus, MetadataDiff};
+use serde::{Deserialize, Serialize};
 
 use crate::content::proof::{Proof, compare_stated};
 
 /// Why no image can be written under an id at the target, as its listing tells.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IdProblem {
     /// An image was there, and Glance never gives an id back.

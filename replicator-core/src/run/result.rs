@@ -43,7 +43,8 @@ impl From<&BadRecord> for ImageRef {
 }
 
 /// The result of one image at one target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct ImageResult {
     /// The image, as its source has it.
@@ -55,7 +56,8 @@ pub struct ImageResult {
 }
 
 /// The outcome for one image at one target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// It was copied, with its data.
@@ -87,7 +89,8 @@ pub enum Outcome {
 }
 
 /// The reason why nothing was done about an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NotDone {
     /// The run was cancelled.
@@ -99,7 +102,8 @@ pub enum NotDone {
 }
 
 /// The reason why an image was left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
     /// The source has no data to copy: it is not active there.

@@ -88,7 +88,7 @@ impl TargetEnd {
 impl fmt::Debug for TargetEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TargetEnd")
-            .field("nature", &self.nature())
+            .field("images", &self.images)
             .field("policy", &self.policy)
             .field("stage", &self.stage)
             .field("id_map", &self.id_map)

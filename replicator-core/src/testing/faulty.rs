@@ -1,5 +1,6 @@
 //! A port that fails on demand.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use glance_model::{
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
+    gives_last_byte,
 };
 
 /// What goes wrong. Numbers of times count down.
@@ -77,6 +79,16 @@ fn count_down(times: &mut u32) -> bool {
     some
 }
 
+impl<P: fmt::Display> fmt::Display for Faulty<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, which fails on demand", self.inner)
+    }
+}
+
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "the next default method would be lost"
+)]
 #[async_trait]
 impl<P: ImageSource> ImageSource for Faulty<P> {
     fn images(&self, wanted: &Selection) -> ImageStream {
@@ -133,8 +145,16 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         }
         Ok(Some(data))
     }
+
+    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        gives_last_byte(self, image).await
+    }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "the next default method would be lost"
+)]
 #[async_trait]
 impl<P: ImageTarget> ImageTarget for Faulty<P> {
     fn nature(&self) -> Nature {

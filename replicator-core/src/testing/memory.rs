@@ -1,6 +1,7 @@
 //! Images in memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -77,6 +78,12 @@ impl MemoryImages {
         (record.hash_algo, record.hash_value) = (None, None);
         images.insert(record.id, (record.clone(), None));
         Ok(record)
+    }
+}
+
+impl fmt::Display for MemoryImages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("images in memory")
     }
 }
 

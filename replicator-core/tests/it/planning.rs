@@ -4,72 +4,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData, Selection, TargetForm, Visibility,
+    ImageId, ImageMetadata, ImageStatus, NoData, Selection, TargetForm, Test, Visibility,
 };
-use mockall::mock;
-use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
+use replicator_core::testing::{MemoryImages, MockEnd, Setup, active_image, random_id};
 use replicator_core::{
-    Action, DataPolicy, Event, EventSink, ImageData, ImageError, ImageResult, ImageSource,
-    ImageStream, ImageTarget, ListingError, Nature, Outcome, Plan, PortError, RunContext,
-    SkipReason, size,
+    Action, DataPolicy, ErrorKind, Event, EventSink, ImageError, ImageResult, ListingError,
+    Outcome, Plan, PortError, RunContext, SkipReason, size,
 };
-
-// mockall cannot mock an async method that takes an optional reference, so the
-// target's methods are mocked in owned form.
-mock! {
-    End {
-        fn write(&self, image: ImageMetadata) -> ImageMetadata;
-        fn update(&self, current: ImageMetadata, diff: MetadataDiff) -> ImageMetadata;
-        fn create(&self, image: ImageMetadata);
-    }
-
-    #[async_trait]
-    impl ImageSource for End {
-        fn images(&self, wanted: &Selection) -> ImageStream;
-        async fn image_data(&self, id: &ImageId, offset_bytes: u64) -> Result<Option<ImageData>, PortError>;
-    }
-}
-
-#[async_trait]
-impl ImageTarget for MockEnd {
-    fn nature(&self) -> Nature {
-        Nature::glance(TargetForm::V2 { hidden: true })
-    }
-
-    async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
-        Ok(None)
-    }
-
-    async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
-        Ok(None)
-    }
-
-    async fn write_image(
-        &self,
-        metadata: &ImageMetadata,
-        _: Option<&ImageMetadata>,
-        _: ImageData,
-    ) -> Result<ImageMetadata, PortError> {
-        Ok(self.write(metadata.clone()))
-    }
-
-    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
-        self.create(metadata.clone());
-        Ok(())
-    }
-
-    async fn update_metadata(
-        &self,
-        current: &ImageMetadata,
-        diff: &MetadataDiff,
-    ) -> Result<ImageMetadata, PortError> {
-        Ok(self.update(current.clone(), diff.clone()))
-    }
-}
 
 #[derive(Default)]
 struct Recorded(Mutex<Vec<Event>>);
@@ -499,4 +443,58 @@ async fn an_image_is_private_until_it_is_proven() {
     let report = options.replicate(&ctx, source, target).await.unwrap();
     assert!(report.failures().next().is_none(), "{report:?}");
     assert_eq!(report.copied(), 1);
+}
+
+#[tokio::test]
+async fn a_plan_is_data_with_a_version_and_its_errors_are_texts() {
+    let (source, target) = (MemoryImages::default(), MemoryImages::default());
+    for (n, found) in [None, Some(4), Some(5)].into_iter().enumerate() {
+        let mut image = active_image(b"data");
+        image.name = Some(format!("image {n}"));
+        source.insert(image.clone(), Some("data".into()));
+        if let Some(size) = found {
+            (image.size, image.name) = (Some(size), None);
+            target.insert(image, Some("data".into()));
+        }
+    }
+    source.insert(ImageMetadata::new(random_id(), ImageStatus::Queued), None);
+    let (ctx, options) = (RunContext::silent(), Setup::default());
+    let plan = options.plan(&ctx, &source, Arc::new(target)).await.unwrap();
+    assert_eq!((plan.images.len(), plan.settled.len()), (2, 2));
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["version"], 1);
+    let read: Plan = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), json);
+    let errors = |plan: &Plan| {
+        let errors = plan.settled.iter().filter_map(ImageResult::error);
+        let errors = errors.map(|error| (error.kind(), error.to_string()));
+        errors.collect::<Vec<_>>()
+    };
+    assert_eq!(errors(&read), errors(&plan));
+    assert_eq!(errors(&read)[0].0, ErrorKind::WrongContent);
+    let mut newer = json;
+    newer["version"] = 2.into();
+    let error = serde_json::from_value::<Plan>(newer).unwrap_err();
+    assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_selected_is_neither_planned_nor_looked_at() {
+    let (source, target) = (MemoryImages::default(), MemoryImages::default());
+    for name in ["wanted", "other", "other"] {
+        let mut image = active_image(b"data");
+        image.name = Some(name.into());
+        source.insert(image, Some("data".into()));
+    }
+    let (ctx, mut options) = (RunContext::silent(), Setup::default());
+    options.selection = Selection::default().with(Test::Name(["wanted".to_owned()].into()));
+    let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
+    let report = options.replicate(&ctx, from, to.clone()).await.unwrap();
+    assert_eq!((report.copied(), report.results.len()), (1, 1));
+    assert_eq!(target.all()[0].name.as_deref(), Some("wanted"));
+    // By its id, which a target is asked for as well.
+    let id = source.all()[0].id;
+    options.selection = Selection::of_ids([id]);
+    let plan = options.plan(&ctx, &source, to).await.unwrap();
+    assert_eq!(plan.images.len() as u64 + plan.unchanged, 1);
 }

@@ -1,6 +1,7 @@
 //! What becomes of images whose copying goes wrong.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -205,6 +206,12 @@ async fn the_largest_image_of_those_that_are_ready_goes_first() {
 /// The records of a target, in the order in which they were made.
 #[derive(Debug)]
 struct Creations(MemoryImages, Mutex<Vec<ImageId>>);
+
+impl fmt::Display for Creations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 #[async_trait]
 impl ImageSource for Creations {
