@@ -1,4 +1,4 @@
-//! What the copies at a target lack.
+//! The comparison of the metadata of two ends.
 
 use glance_model::{ImageMetadata, MetadataDiff, Omit, Selection, View};
 
@@ -8,7 +8,7 @@ use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::result::ImageRef;
 
-/// What is different about one image.
+/// The difference of one image.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Difference {
@@ -18,9 +18,9 @@ pub enum Difference {
     Diff(MetadataDiff),
     /// One of the ends holds something that cannot be used.
     Damaged {
-        /// Which end.
+        /// The side of it.
         side: Side,
-        /// What is wrong.
+        /// The error.
         error: PortError,
     },
 }
@@ -70,7 +70,7 @@ pub fn compare<'a>(
 }
 
 impl Comparison<'_> {
-    /// How many images of the source have been compared.
+    /// The number of images of the source that have been compared.
     #[must_use]
     pub fn compared(&self) -> u64 {
         self.compared

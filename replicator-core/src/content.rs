@@ -1,4 +1,4 @@
-//! Whether the bytes of an image are right.
+//! The proof that the bytes of an image are right.
 
 pub(crate) mod digest;
 pub(crate) mod hashing;

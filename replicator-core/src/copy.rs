@@ -1,4 +1,4 @@
-//! How a plan is worked off.
+//! The work of a plan.
 
 mod fan_out;
 mod flow;

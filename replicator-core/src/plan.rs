@@ -12,7 +12,7 @@ use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
 use crate::run::result::{ImageRef, ImageResult};
 
-/// What is to be done, image by image. Memory grows with the work to be done
+/// The work that is to be done, image by image. Memory grows with the work
 /// only. Written down, as JSON for example, it has a version, and errors are texts.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,9 +69,9 @@ impl TryFrom<u32> for Version {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct LeftImage {
-    /// What would have been done with it.
+    /// The work that was planned for it.
     pub planned: PlannedImage,
-    /// Since when it has been written, where the target says it; `None` as well if it
+    /// The time since when it has been written, where the target says it; `None` as well if it
     /// was our own upload that broke off.
     pub since: Option<String>,
     pub(crate) is_ours: bool,
@@ -82,22 +82,22 @@ pub struct LeftImage {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct PlannedImage {
-    /// What the target is to say of it, in the target's form, under the id that
+    /// The image as the target is to have it, in the target's form, under the id that
     /// it has at the source.
     pub wanted: ImageMetadata,
-    /// When the source says that it was created.
+    /// The time of its creation, as the source says it.
     pub created_at: Option<String>,
     /// Its id at the target.
     pub target_id: TargetId,
-    /// What the target has of it.
+    /// The image as the target has it, if it has anything of it.
     pub found: Option<ImageMetadata>,
-    /// What is to be done.
+    /// The work.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Under which id the target has, or gets, an image.
+/// The id under which the target has, or gets, an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -110,7 +110,7 @@ pub enum TargetId {
     New(IdProblem),
 }
 
-/// What is to be done with an image.
+/// The work on an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -125,7 +125,7 @@ pub enum Action {
     UpdateMetadata(MetadataDiff),
 }
 
-/// Why something is to be done.
+/// The reason of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -136,7 +136,7 @@ pub enum Reason {
     DataMissing,
     /// The metadata differs.
     MetadataDiffers,
-    /// What is there is to be read ([`Verify::ReadBack`]).
+    /// The data that is there is to be read ([`Verify::ReadBack`](crate::Verify::ReadBack)).
     Unread,
 }
 
@@ -152,7 +152,7 @@ impl LeftImage {
 }
 
 impl Plan {
-    /// How much image data is to be copied, as far as sizes are known.
+    /// The bytes of image data that are to be copied, as far as sizes are known.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
         self.images.iter().map(PlannedImage::bytes_to_copy).sum()
@@ -165,7 +165,7 @@ impl PlannedImage {
         Arc::new(ImageRef::from(&self.wanted))
     }
 
-    /// How much image data is to be copied for it.
+    /// The bytes of image data that are to be copied for it.
     #[must_use]
     pub fn bytes_to_copy(&self) -> u64 {
         match self.action {

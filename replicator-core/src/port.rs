@@ -1,4 +1,4 @@
-//! What the core asks of the outside: the vocabulary that adapters speak.
+//! The ports: what the core asks of the outside, and the vocabulary that adapters speak.
 
 mod data;
 mod error;

@@ -1,4 +1,4 @@
-//! How much image data an end has.
+//! The size of the image data of an end.
 
 use futures_util::TryStreamExt as _;
 use glance_model::Selection;
@@ -14,11 +14,11 @@ use crate::run::result::{ImageRef, ImageResult};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TotalSize {
-    /// How many there are.
+    /// The number of images.
     pub images: u64,
-    /// How long their data is together.
+    /// The length of their data together, in bytes.
     pub total_bytes: u64,
-    /// How many images cannot be counted, since what the end says of them cannot be
+    /// The number of images that are not counted, since what the end says of them cannot be
     /// used; an [`Event::Finished`] named each.
     pub failed: u64,
 }

@@ -62,9 +62,9 @@ pub fn active_image(data: &[u8]) -> ImageMetadata {
 pub struct Setup {
     /// The images of the source that are replicated.
     pub selection: Selection,
-    /// How the run is worked off.
+    /// The options of the run.
     pub run: RunOptions,
-    /// How images are written to the target.
+    /// The policy of the target.
     pub policy: TargetPolicy,
     /// The stage of the target.
     pub stage: Option<Arc<dyn Stage>>,

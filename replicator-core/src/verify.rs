@@ -1,4 +1,4 @@
-//! Whether two ends have the same content.
+//! The comparison of the content of two ends.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::run::event::Event;
 use crate::run::read_back::read_back;
 use crate::run::result::{ImageRef, ImageResult};
 
-/// How content is compared.
+/// The way in which content is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyBy {
     /// By the sizes and digests that both ends state, and by whether the target has any data.
@@ -26,11 +26,11 @@ pub enum VerifyBy {
     Reading,
 }
 
-/// What was found.
+/// The findings of [`verify`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// How many images have the content that the source states.
+    /// The number of images that have the content that the source states.
     pub verified: u64,
     /// Images without a digest that could be compared.
     pub unverifiable: Vec<ImageId>,
@@ -141,7 +141,7 @@ impl VerifyReport {
     }
 
     fn fail(&mut self, ctx: &RunContext, failed: ImageResult) {
-        // What was broken off is no failure of its image.
+        // An image that was broken off has not failed.
         if ctx.is_cancelled() {
             return;
         }

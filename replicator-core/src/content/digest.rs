@@ -139,7 +139,7 @@ pub struct Digester {
     state: Box<dyn State>,
 }
 
-/// What `digest::DynDigest` is, save that clones can change threads.
+/// As `digest::DynDigest`, but clones can change threads.
 trait State: Send + Sync {
     fn update(&mut self, data: &[u8]);
     fn copy(&self) -> Box<dyn State>;

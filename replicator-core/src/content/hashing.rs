@@ -17,12 +17,12 @@ use tokio::sync::oneshot;
 use crate::content::digest::{Digest, DigestAlgorithm, Digester};
 use crate::port::{ImageData, PortError};
 
-/// How many chunks may gather before reading waits for the hash.
+/// The number of chunks that may gather before reading waits for the hash.
 const QUEUE: usize = 4;
-/// And how many bytes: chunks that come from a disk are large.
+/// The bytes that may gather, too: chunks that come from a disk are large.
 const QUEUE_BYTES: usize = 1 << 20;
 
-/// What is no larger than this is hashed where it is read: handing it to a thread
+/// Data of at most this many bytes is hashed where it is read: handing it to a thread
 /// would take longer.
 const SMALL_BYTES: u64 = 256 << 10;
 
@@ -44,7 +44,7 @@ enum Place {
 }
 
 impl Hashing {
-    /// Begins a digest of so many bytes, if it is known how many.
+    /// Begins a digest of data, of `len_bytes` where the length is known.
     pub(crate) fn start(algorithm: DigestAlgorithm, len_bytes: Option<u64>) -> Self {
         let digester = algorithm.digester();
         let is_small = len_bytes.is_some_and(|len| len <= SMALL_BYTES);
@@ -118,7 +118,7 @@ impl Place {
             for data in data {
                 digester.update(&data);
             }
-            // Whoever asked may be gone.
+            // The receiver may be gone.
             drop(answer.send(digester));
         };
         if let Some(jobs) = jobs() {

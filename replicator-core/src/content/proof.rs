@@ -8,7 +8,7 @@ use crate::content::hashing::{Hashing, take_in};
 use crate::content::wrong::Wrong;
 use crate::port::{FailureKind, ImageSource, Operation, PortError};
 
-/// How the content of a copy is known to be right.
+/// The proof of the content of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

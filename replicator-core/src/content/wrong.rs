@@ -1,4 +1,4 @@
-//! Why the content of an image is not right.
+//! The ways in which the content of an image is wrong.
 
 use super::digest::Digest;
 

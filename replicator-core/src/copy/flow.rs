@@ -20,14 +20,14 @@ use crate::run::event::Event;
 use crate::run::result::ImageRef;
 use crate::run::retry::RetryPolicy;
 
-/// How much of an image's beginning is looked at before its upload begins, at most:
+/// The bytes of an image's beginning that are looked at before its upload begins, at most:
 /// as far as a VHDX mostly has tables.
 const MOST_AHEAD_BYTES: u64 = 3 << 20;
 
-/// How often it is said how much data has arrived.
+/// The time between two events that tell how much data has arrived.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
-/// What was sent of an image, as far as its data has been read.
+/// The data that was sent of an image, as far as it has been read.
 #[derive(Clone, Default)]
 pub(crate) struct Sent(Arc<Mutex<Arrived>>);
 
@@ -53,7 +53,7 @@ impl Sent {
     }
 }
 
-/// What a target asks of the data that it is to get.
+/// The demands of a target on the data that it is to get.
 pub(crate) struct FlowOptions<'a> {
     pub(crate) retry: &'a RetryPolicy,
     /// Whether to hash the data, and hold its end back until it is right.
@@ -77,11 +77,11 @@ pub(crate) struct Flow {
     inspector: Option<Inspector>,
     len_bytes: Option<u64>,
     chunks: ImageDataStream,
-    /// How many bytes of the image have been read and hashed.
+    /// The bytes of the image that have been read and hashed.
     at_bytes: u64,
     failures: u32,
     held: Option<Bytes>,
-    /// What has arrived since it was said how much has.
+    /// The bytes that have arrived since the last event.
     untold_bytes: u64,
     told: Instant,
 }
@@ -110,7 +110,7 @@ impl Flow {
         };
         let mut hashing = start();
         let mut at_bytes = 0;
-        // What is longer than the image is none of it; hashing it could take hours.
+        // Data that is longer than the image is none of it; hashing it could take hours.
         let is_longer = |kept: &ImageData| {
             kept.len_bytes
                 .zip(image.size)
@@ -221,7 +221,7 @@ impl Flow {
         refuse(inspector.problem().cloned())
     }
 
-    /// Says how much has arrived. Not of each chunk: whoever shows it would take
+    /// Tells how much has arrived, but not of each chunk: the display would take
     /// a tenth of the time.
     fn tell(&mut self) {
         let delta_bytes = std::mem::take(&mut self.untold_bytes);
@@ -384,7 +384,7 @@ async fn look_ahead(
                 break;
             }
             None => {
-                // What is too short is no whole header, and fails for its length.
+                // Data that is too short is no whole header, and fails for its length.
                 let len = inspector.seen_bytes();
                 is_all = image.size.is_none_or(|size| size == len);
                 break;
@@ -399,7 +399,7 @@ async fn look_ahead(
     Ok((stream::iter(read).chain(chunks).boxed(), inspector))
 }
 
-/// What would be refused of an image of no bytes, which needs no data to be opened.
+/// Looks at an image of no bytes as a target will, which needs no data to be opened.
 pub(crate) fn look_at_nothing(image: &ImageMetadata) -> Result<(), ImageError> {
     if !is_empty(image) {
         return Ok(());

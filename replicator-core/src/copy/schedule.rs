@@ -80,7 +80,7 @@ pub(crate) struct Schedule {
     copies: VecDeque<Copies>,
     is_preparing: bool,
     ready: Vec<Ready>,
-    /// Whether there was a choice of what goes first.
+    /// Whether there was a choice of the image that goes first.
     is_filled: bool,
     updates: VecDeque<(usize, PlannedImage)>,
     /// The images that are looked at again when all else is done.
@@ -141,7 +141,7 @@ impl Schedule {
         if natures.all(|nature| nature.keeps_records) {
             copies.sort_by_key(|copies| Reverse(copies.bytes));
         } else {
-            // Whoever takes the newest image of a name goes by when its record was made.
+            // Consumers that take the newest image of a name go by the time of its record.
             // Those of one second stay in order of ids.
             copies.sort_by(|a, b| {
                 (a.created_at.is_none(), &a.created_at)

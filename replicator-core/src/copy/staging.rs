@@ -42,7 +42,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What the other run stages, it is about to send.
+/// An image that another run stages is about to be sent by it.
 fn of_stage(error: PortError) -> ImageError {
     match error {
         PortError::Busy { .. } => ImageError::Target(error),

@@ -9,7 +9,7 @@ use crate::run::target_end::TargetEnd;
 pub struct TargetRun {
     /// The target.
     pub end: TargetEnd,
-    /// What is to be done.
+    /// The work.
     pub plan: Plan,
 }
 

@@ -19,10 +19,11 @@ use crate::run::options::{FormatCheck, RunOptions, Verify};
 use crate::run::result::{ImageRef, Outcome};
 use crate::run::target_end::TargetEnd;
 
-/// How often somebody else may be faster: with the record, and then with its data.
+/// The number of times that somebody else may be faster: with the record, and then with its
+/// data.
 const MOST_TAKEN: u32 = 2;
 
-/// How long it is looked, when all else is done, whether what others were writing is
+/// The time for which, when all else is done, it is looked whether what others were writing is
 /// there, and how often.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -32,7 +33,7 @@ pub(crate) struct Transfer<'a> {
     pub(crate) run: &'a RunOptions,
     pub(crate) source: &'a Arc<dyn ImageSource>,
     pub(crate) target: &'a TargetEnd,
-    /// What the target is to say of the image, under its id at the source.
+    /// The image as the target is to have it, under its id at the source.
     pub(crate) wanted: &'a ImageMetadata,
     /// The same under its id at the target, which may be another one.
     pub(crate) copy: &'a ImageMetadata,
@@ -56,7 +57,7 @@ pub(crate) enum Record {
 
 impl Transfer<'_> {
     /// Makes the record ready; `found` is what the target has of the image already.
-    /// What fails and may pass is tried again here only if that `waits`.
+    /// A failure that may pass is retried here only if that `waits`.
     pub(crate) async fn ready(
         &self,
         mut found: Option<ImageMetadata>,
@@ -112,7 +113,7 @@ impl Transfer<'_> {
             image,
             total_bytes: self.wanted.size.unwrap_or(0),
         });
-        // What the target has is wrong, and to be replaced.
+        // The copy at the target is wrong, and to be replaced.
         let is_replaced = matches!(&record, Record::Ready(Some(found)) if found.is_active());
         let (mut attempts, mut taken) = (0, 0);
         let mut sent = Sent::default();
@@ -181,8 +182,8 @@ impl Transfer<'_> {
         Ok(Outcome::Copied { total_bytes, proof })
     }
 
-    /// What a record with v2 has to say before it takes data, and neither the image says nor
-    /// the record that is there. An image from v1 may have no formats.
+    /// Returns the format that a record with v2 must state before it takes data, and that
+    /// neither the image has nor the record that is there. An image from v1 may have none.
     fn missing_format(&self, existing: Option<&ImageMetadata>) -> Option<&'static str> {
         if !matches!(self.target.nature().form, TargetForm::V2 { .. }) {
             return None;
@@ -218,7 +219,7 @@ impl Transfer<'_> {
         Ok(Outcome::AlreadyThere)
     }
 
-    /// What the target has of an image that somebody else was writing. While there is
+    /// Asks the target for an image that somebody else was writing. While there is
     /// nothing that says how that ends, it is looked again for a while.
     pub(crate) async fn settled(&self) -> Result<Option<ImageMetadata>, ImageError> {
         let begun = Instant::now();
@@ -350,7 +351,7 @@ impl Transfer<'_> {
         let kept = kept.map_err(ImageError::Target)?;
         let is_continued = kept.is_some();
         match self.write_behind(kept, found, sent).await {
-            // What was kept may be what is wrong: a disk lost it, or the image
+            // The part that was kept may be wrong: a disk lost it, or the image
             // was another one then.
             Err(error) if is_continued && error.is_of_content() => {
                 self.write_behind(None, found, sent).await
@@ -403,7 +404,7 @@ impl Transfer<'_> {
     }
 }
 
-/// What a target asks of the data that it is to get.
+/// The demands of a target on the data that it is to get.
 pub(crate) fn flow_options<'a>(run: &'a RunOptions, target: &TargetEnd) -> FlowOptions<'a> {
     let policy = &target.policy;
     FlowOptions {

@@ -17,13 +17,13 @@ use crate::run::target_end::TargetEnd;
 pub(crate) struct Update<'a> {
     pub(crate) run: &'a RunOptions,
     pub(crate) target: &'a TargetEnd,
-    /// What the target is to say of the image, in its form.
+    /// The image as the target is to have it, in its form.
     pub(crate) wanted: &'a ImageMetadata,
 }
 
 impl Update<'_> {
-    /// What the target lacks and can be given. What it lacks and can only be given with a
-    /// new record is named.
+    /// The changes that the target lacks and can be given. Those that can only come with a
+    /// new record are told.
     pub(crate) fn lacking(&self, found: &ImageMetadata) -> MetadataDiff {
         let (diff, names) = self.diff(found);
         let target = self.target;
@@ -37,7 +37,7 @@ impl Update<'_> {
         listed: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<(), ImageError> {
-        // What it is by now, so that it can be told what the update changes. What v1
+        // Its state by now, so that it can be told what the update changes. What v1
         // says of one image is not all that it lists, and an archive changes nothing else.
         let before = match self.target.nature().form {
             TargetForm::V2 { .. } => self.target.images.find_image(&listed.id).await,

@@ -16,16 +16,16 @@ pub enum ListingError {
     /// The end failed.
     #[error("the {side} could not be listed")]
     Failed {
-        /// Which of them.
+        /// The side of the end.
         side: Side,
-        /// How.
+        /// The failure.
         source: PortError,
     },
     /// The end does not list its images in ascending order of ids, so that
     /// images could be missed.
     #[error("the {side} lists image {id} after image {after}, out of order")]
     OutOfOrder {
-        /// Which of them.
+        /// The side of the end.
         side: Side,
         /// The image that came too late.
         id: ImageId,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::port::{FailureKind, Operation, PortError};
 
-/// How many items a reader may be behind the fastest one.
+/// The number of items that a reader may be behind the fastest one.
 const QUEUE: usize = 16;
 
 type Items<T> = BoxStream<'static, Result<T, PortError>>;
@@ -22,10 +22,10 @@ struct Queue<T> {
     is_complete: Arc<AtomicBool>,
 }
 
-/// Gives what `upstream` brings, errors included, to so many readers. They are
+/// Gives what `upstream` brings, errors included, to a number of `readers`. They are
 /// as fast as the slowest of them, which may be a few items behind.
 ///
-/// With `patience`, a reader that takes nothing for so long, while another one has
+/// With `patience`, a reader that takes nothing for that time, while another one has
 /// nothing to read, is left behind: its stream ends in an error that may pass, and
 /// the others go on. A reader that is
 /// dropped holds nobody up; once all are dropped, so is the upstream.

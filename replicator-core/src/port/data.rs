@@ -19,7 +19,7 @@ pub type ImageDataStream = BoxStream<'static, Result<Bytes, PortError>>;
 pub struct ImageData {
     /// The byte of the image at which the stream begins.
     pub offset_bytes: u64,
-    /// How many bytes the stream will give, where that is known.
+    /// The number of bytes that the stream will give, where that is known.
     pub len_bytes: Option<u64>,
     /// The data.
     pub chunks: ImageDataStream,
@@ -48,7 +48,7 @@ impl ImageData {
         )
     }
 
-    /// Says at which byte of the image the stream begins.
+    /// The same data as a stream that begins at a byte of the image.
     #[must_use]
     pub fn with_offset(mut self, offset_bytes: u64) -> Self {
         self.offset_bytes = offset_bytes;

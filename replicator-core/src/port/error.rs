@@ -1,4 +1,4 @@
-//! What a port says when it fails.
+//! The failures of a port.
 
 use std::error::Error;
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum PortError {
     Damaged {
         /// The image.
         id: ImageId,
-        /// What is wrong with it.
+        /// The damage.
         source: Cause,
     },
     /// A record of a listing describes no image that could be used. In a listing it
@@ -43,7 +43,7 @@ pub enum PortError {
     Busy {
         /// The image.
         id: ImageId,
-        /// Since when, where the end says it.
+        /// The time of its last change, where the end says it.
         since: Option<String>,
     },
     /// The data that was to be written ended in an error, which is handed back as it is.
@@ -55,9 +55,9 @@ pub enum PortError {
     /// Any other failure, explained by its source.
     #[error("failed to {operation}")]
     Adapter {
-        /// What was being done.
+        /// The operation that failed.
         operation: Operation,
-        /// What sort of failure it is.
+        /// The sort of the failure.
         kind: FailureKind,
         /// The adapter's own error.
         source: Cause,
@@ -91,14 +91,14 @@ impl fmt::Debug for Cause {
     }
 }
 
-/// What a caller can do about a failure.
+/// The sort of a failure: what a caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// May go away by itself: a broken connection, a server that is busy or
     /// restarting. A server may say how long to wait.
     Transient {
-        /// What the server asked for (`Retry-After`).
+        /// The time that the server asked for (`Retry-After`).
         retry_after: Option<Duration>,
     },
     /// The end has all of the data, and did not answer: a look at it tells whether the image is
@@ -125,7 +125,7 @@ impl PortError {
         }
     }
 
-    /// Says whether trying again may help.
+    /// Returns whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -134,7 +134,7 @@ impl PortError {
         )
     }
 
-    /// What can be done about it.
+    /// The sort of the failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -150,7 +150,7 @@ impl PortError {
     }
 }
 
-/// What a port was doing; completes the sentence "failed to ...".
+/// The operation of a port; completes the sentence "failed to ...".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names of the operations say it")]

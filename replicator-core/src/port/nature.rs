@@ -25,7 +25,7 @@ pub enum IdUse {
     Reusable,
     /// The id of a deleted image is never given back.
     UsedUpByDeletion,
-    /// Nor is the id of an image whose upload broke off.
+    /// Neither is the id of an image whose upload broke off.
     UsedUpByBrokenUpload,
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 /// One of the two sides of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Where images come from.
+    /// The side that images come from.
     Source,
-    /// Where they go.
+    /// The side that they go to.
     Target,
 }
 

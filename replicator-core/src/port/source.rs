@@ -1,4 +1,4 @@
-//! Where images come from.
+//! The source of images.
 
 use std::fmt;
 

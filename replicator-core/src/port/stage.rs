@@ -1,4 +1,4 @@
-//! Where images are proven before they are sent.
+//! The place where images are proven before they are sent.
 
 use std::fmt;
 

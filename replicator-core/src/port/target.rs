@@ -1,4 +1,4 @@
-//! Where images go.
+//! The target of images.
 
 use async_trait::async_trait;
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};

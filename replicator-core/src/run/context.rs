@@ -1,4 +1,4 @@
-//! What every part of a run shares: where events go, and whether to stop.
+//! The context that every part of a run shares: its events, and its cancellation.
 
 use std::fmt;
 use std::future::Future;
@@ -50,13 +50,13 @@ impl RunContext {
         self.cancellation.cancel();
     }
 
-    /// Says whether the run was cancelled.
+    /// Returns whether the run was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancellation.is_cancelled()
     }
 
-    /// How long ago the run began.
+    /// The time since the run began.
     #[must_use]
     pub fn run_time(&self) -> Duration {
         self.begun.elapsed()

@@ -1,4 +1,4 @@
-//! Why an image could not be replicated.
+//! The errors of images.
 
 use std::error::Error;
 use std::iter;
@@ -11,7 +11,7 @@ use crate::content::wrong::Wrong;
 use crate::port::{FailureKind, PortError};
 use crate::run::id_problem::{IdProblem, describe};
 
-/// Why one image could not be replicated.
+/// The reason why one image could not be replicated.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -58,7 +58,7 @@ pub enum ImageError {
         if *.is_restored { "were" } else { "could not be" }
     )]
     OtherFieldsChanged {
-        /// What they should be, and what they became.
+        /// The fields as they should be, and as they became.
         diff: MetadataDiff,
         /// Whether they are as before by now.
         is_restored: bool,
@@ -67,15 +67,15 @@ pub enum ImageError {
     /// did not change that.
     #[error("the visibility is {} at the target, and it was to be {}", .found.as_str(), .wanted.as_str())]
     SeenByMore {
-        /// What it is at the source.
+        /// The visibility at the source.
         wanted: Visibility,
-        /// What it is at the target.
+        /// The visibility at the target.
         found: Visibility,
     },
     /// Somebody else was writing it, and it is not there when all else is done.
     #[error("{}", being_written(.since.as_deref()))]
     LeftToAnother {
-        /// Since when, where the target says it.
+        /// The time since when, where the target says it.
         since: Option<String>,
     },
     /// Its id cannot be used at the target.

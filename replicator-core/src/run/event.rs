@@ -39,14 +39,14 @@ pub enum Event {
         image: Arc<ImageRef>,
         /// The number of attempts so far.
         attempts: u32,
-        /// What went wrong.
+        /// The error.
         error: Arc<ImageError>,
     },
-    /// What the target has of an image was read, is wrong, and is copied again.
+    /// The copy of an image was read, is wrong, and is copied again.
     Repairing {
         /// The image.
         image: Arc<ImageRef>,
-        /// What is wrong.
+        /// The error.
         error: Arc<ImageError>,
     },
     /// The id of an image cannot be used at the target, and it gets another one.
@@ -60,7 +60,7 @@ pub enum Event {
     MetadataNotKept {
         /// The image.
         image: Arc<ImageRef>,
-        /// What differs all the same.
+        /// The fields that differ all the same.
         diff: MetadataDiff,
     },
     /// An archive has the metadata of an image that is deactivated at the source, which does
@@ -75,7 +75,7 @@ pub enum Event {
         image: Arc<ImageRef>,
         /// The names of the properties.
         names: BTreeSet<String>,
-        /// Why.
+        /// The reason.
         reason: LeftOut,
     },
     /// Somebody else is writing an image to the target. It is looked at again when all
@@ -83,7 +83,7 @@ pub enum Event {
     PutOff {
         /// The image.
         image: Arc<ImageRef>,
-        /// Since when, where the target says it.
+        /// The time since when, where the target says it.
         since: Option<String>,
     },
     /// It is known what became of an image.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::proof::{Proof, compare_stated};
 
-/// Why no image can be written under an id at the target, as its listing tells.
+/// The reason why no image can be written under an id at the target, as its listing tells.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -22,9 +22,9 @@ pub enum IdProblem {
          server died in the middle of one"
     )]
     DeadUpload {
-        /// What the target says of it.
+        /// The status at the target.
         status: ImageStatus,
-        /// When it began.
+        /// The time of its beginning.
         since: String,
     },
     /// The record has leftovers of other data, for which an upload was refused.
@@ -38,13 +38,13 @@ pub enum IdProblem {
     OtherContent(MetadataDiff),
 }
 
-/// No upload is slower than this, in bytes a second: for the size of an image, it
+/// The slowest upload, in bytes a second: for the size of an image, it
 /// says how long one may last.
 const SLOWEST_UPLOAD: u64 = 1 << 20;
-/// However small the image is.
+/// The shortest limit, however small the image is.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(3600);
 
-/// How long a record may be in `saving` until its upload is taken for dead: as
+/// The time that a record may be in `saving` until its upload is taken for dead: as
 /// long as its data takes at 1 MiB/s, but at least an hour.
 ///
 /// Glance does not tell the two apart: it says nothing of an upload under way,
@@ -83,7 +83,7 @@ impl IdProblem {
     }
 }
 
-/// What differs of the content, as a part of a sentence.
+/// The differences of the content, as a part of a sentence.
 pub(crate) fn describe(diff: &MetadataDiff) -> String {
     let texts: Vec<String> = diff
         .changes()

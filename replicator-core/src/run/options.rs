@@ -1,4 +1,4 @@
-//! How a run is worked off, and how images are written to a target.
+//! The options of a run, and those of a target.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use glance_model::Omit;
 
 use super::retry::RetryPolicy;
 
-/// How a run is worked off, for all of its targets together.
+/// The options of a run, for all of its targets together.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunOptions {
@@ -34,7 +34,7 @@ impl Default for RunOptions {
     }
 }
 
-/// How images are written to one target.
+/// The policy by which images are written to one target.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TargetPolicy {

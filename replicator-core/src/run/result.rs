@@ -51,7 +51,7 @@ pub struct ImageResult {
     pub image: Arc<ImageRef>,
     /// Its id at the target, if that is another one.
     pub target_id: Option<ImageId>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
@@ -120,7 +120,7 @@ pub enum SkipReason {
     /// Somebody else is writing it to the target, or was when their server died:
     /// it is taken for dead after [`saving_limit`](crate::saving_limit).
     BeingWritten {
-        /// Since when, where the target says it.
+        /// The time since when, where the target says it.
         since: Option<String>,
     },
     /// Its id cannot be used at the target, as its listing tells.

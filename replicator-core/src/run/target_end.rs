@@ -20,7 +20,7 @@ pub struct TargetEnd {
     pub ctx: RunContext,
     /// The images that are there.
     pub images: Arc<dyn ImageTarget>,
-    /// How images are written there.
+    /// The policy by which images are written there.
     pub policy: TargetPolicy,
     /// The place where each image is proven before its first byte is sent, if broken
     /// uploads use up ids at the target. Other targets need none, and no two targets

@@ -1,4 +1,4 @@
-//! What every source and every target must do, whatever it is made of. Adapters
+//! The contract of the ports: every source and every target keeps it. Adapters
 //! run it in their own tests, on fakes and on real servers.
 //!
 //! Each function writes images of its own, with fresh ids, so that they can share
@@ -129,7 +129,7 @@ pub async fn taken_id_is_refused(target: &dyn ImageTarget) {
     assert_eq!(data, &b"first"[..]);
 }
 
-/// What is not there is not found.
+/// An image that is not there is not found.
 pub async fn unknown_image_is_not_found(target: &dyn ImageTarget) {
     let id = random_id();
     assert_eq!(target.find_image(&id).await.unwrap(), None);
@@ -208,7 +208,7 @@ pub async fn broken_data_leaves_no_image(target: &dyn ImageTarget) {
     }
 }
 
-/// Nor does data whose writing is given up.
+/// Data whose writing is given up never becomes an image, either.
 pub async fn dropped_write_leaves_no_image(target: &dyn ImageTarget) {
     let data = some_data();
     let image = target.nature().form.of(active_image(&data));

@@ -16,7 +16,7 @@ use crate::port::{
     gives_last_byte,
 };
 
-/// What goes wrong. Numbers of times count down.
+/// The faults to come. Numbers of times count down.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Faults {
@@ -28,7 +28,7 @@ pub struct Faults {
     pub flipped_byte: Option<u64>,
     /// Data can be read from its beginning only.
     pub no_range: bool,
-    /// What the target claims to have kept of every image.
+    /// The data that the target claims to have kept of every image.
     pub kept: Option<Bytes>,
     /// So many writes fail before anything is stored.
     pub failed_writes: u32,
@@ -58,7 +58,7 @@ impl<P> Faulty<P> {
         }
     }
 
-    /// How many times data was opened.
+    /// The number of times that data was opened.
     pub fn opened(&self) -> u32 {
         self.opened.load(Ordering::Relaxed)
     }
