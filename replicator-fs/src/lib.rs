@@ -18,4 +18,6 @@ pub use archive::ImageArchive;
 pub use directory::Contents;
 pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
+// For the fuzz targets alone.
+#[doc(hidden)]
 pub use metadata_file::{metadata_from_json, metadata_to_json};
