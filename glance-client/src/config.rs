@@ -1,4 +1,4 @@
-//! How a client reaches its Glance.
+//! The configuration of a client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{AuthToken, Endpoint, Limits, Tls, TokenSource};
 
-/// Which version of the Image API is spoken.
+/// The choice of the version of the Image API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiChoice {
@@ -19,7 +19,7 @@ pub enum ApiChoice {
     V2,
 }
 
-/// How a client reaches its Glance.
+/// The configuration of a client.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -29,7 +29,7 @@ pub struct ClientConfig {
     pub tokens: Option<Arc<dyn TokenSource>>,
     /// The certificates that the client trusts and shows.
     pub tls: Tls,
-    /// Which version of the API is spoken.
+    /// The choice of the version of the API.
     pub api: ApiChoice,
     /// The longest time to connect, TLS included.
     pub connect_timeout: Duration,

@@ -30,7 +30,7 @@ struct Inner {
     source: Option<BoxError>,
 }
 
-/// What sort of failure it is.
+/// The sort of the failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -235,7 +235,7 @@ impl Error {
         self.0.source
     }
 
-    /// What sort of failure it is.
+    /// The sort of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "replicator"),
+    expect(dead_code, reason = "the ports alone use some parts of a session")
+)]
 
 mod api;
 mod auth;

@@ -358,7 +358,7 @@ fn port_error(error: Error, operation: Operation) -> PortError {
             retry_after: error.retry_after(),
         },
         ErrorKind::Unauthorized | ErrorKind::Forbidden => FailureKind::Denied,
-        // What one image is answered says nothing of the others.
+        // The answer about one image says nothing of the others.
         ErrorKind::NotGlance
         | ErrorKind::InvalidAnswer
         | ErrorKind::TooLong

@@ -1,4 +1,4 @@
-//! What a server says of itself.
+//! The facts that a server tells about itself.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::paging::first_page;
 use crate::session::Session;
 use crate::{Error, ErrorKind, Store};
 
-/// What a server says of itself to this token. What it does not say is `None`.
+/// The facts that a server tells this token about itself. A fact that it does not tell is `None`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Survey {

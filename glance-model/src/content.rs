@@ -21,7 +21,7 @@ use vmdk::Vmdk;
 /// VHDX are told by the first chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What can be told of image data from its beginning.
+/// The format of image data, as far as its beginning tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names of the formats say it")]
@@ -79,22 +79,22 @@ impl fmt::Display for DataFormat {
     }
 }
 
-/// Why a Glance would refuse image data.
+/// The reason why a Glance would refuse image data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentProblem {
     /// It is not what `disk_format` says.
     #[error("its disk_format is {stated}, and its data is {found}")]
     Mismatch {
-        /// What `disk_format` says.
+        /// The stated `disk_format`.
         stated: String,
-        /// What the data begins like.
+        /// The format that the data begins like.
         found: DataFormat,
     },
     /// There is no data, and `disk_format` is one that has a header.
     #[error("its disk_format is {stated}, and it has no data, not even the header of {stated}")]
     Empty {
-        /// What `disk_format` says.
+        /// The stated `disk_format`.
         stated: String,
     },
     /// The target has taken all of it once, and refused it then.
@@ -102,7 +102,7 @@ pub enum ContentProblem {
         "the target has refused this data after an earlier upload, with the disk_format {stated}"
     )]
     RefusedBefore {
-        /// What `disk_format` says, there as here.
+        /// The stated `disk_format`, there as here.
         stated: String,
     },
     /// It begins like several formats at once, which is how attacks begin.
@@ -116,9 +116,9 @@ pub enum ContentProblem {
     /// It would make a host open other files, or is known for nothing good.
     #[error("its data is {found} {why}")]
     Unsafe {
-        /// What the data begins like.
+        /// The format that the data begins like.
         found: DataFormat,
-        /// What is unsafe about it.
+        /// The unsafe part.
         why: &'static str,
     },
 }
@@ -191,7 +191,7 @@ impl Inspector {
         }
     }
 
-    /// How many bytes it has seen.
+    /// The number of bytes that it has seen.
     #[must_use]
     pub fn seen_bytes(&self) -> u64 {
         self.seen_bytes
@@ -207,7 +207,7 @@ impl Inspector {
         }
     }
 
-    /// Why the data is refused, if that is certain whatever follows.
+    /// Returns why the data is refused, if that is certain whatever follows.
     #[must_use]
     pub fn problem(&self) -> Option<&ContentProblem> {
         match &self.state {
@@ -216,7 +216,7 @@ impl Inspector {
         }
     }
 
-    /// Why the data is refused, now that this was all of it.
+    /// Returns why the data is refused, now that this was all of it.
     #[must_use]
     pub fn finish(mut self) -> Option<ContentProblem> {
         if let State::Beginning(head) = &self.state {
@@ -238,7 +238,7 @@ impl Inspector {
         }
     }
 
-    /// What is certain by now, if anything is.
+    /// Returns the verdict, if it is certain by now.
     fn decided(&self) -> Option<Option<ContentProblem>> {
         match &self.state {
             State::Vmdk(vmdk) => {

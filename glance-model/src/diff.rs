@@ -75,11 +75,11 @@ impl fmt::Display for FieldValue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// Which field it is.
+    /// The field.
     pub field: Field,
-    /// What the source says.
+    /// The value at the source.
     pub source: FieldValue,
-    /// What the target says; `None` if it says nothing.
+    /// The value at the target; `None` if it says nothing.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

@@ -1,4 +1,4 @@
-//! What a target can hold of an image's metadata.
+//! The forms in which targets hold the metadata of an image.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

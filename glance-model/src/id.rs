@@ -18,7 +18,7 @@ pub struct ImageId([u8; 36]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an image id (a UUID such as 6d55dd55-053a-4765-b7bc-b30df0ea3861)")]
 pub struct ParseImageIdError {
-    /// What was read, cut to 100 characters.
+    /// The text that was read, cut to 100 characters.
     pub text: String,
 }
 

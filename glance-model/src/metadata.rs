@@ -1,4 +1,4 @@
-//! What is known of an image, in one form for both API versions.
+//! The metadata of an image, in one form for both API versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,13 +78,13 @@ pub struct ImageMetadata {
     /// compared and sent as additional properties.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, serde_json::Value>,
-    /// Why an archive has no data for the image, where it is known. No server
+    /// The reason why an archive has no data for the image, where it is known. No server
     /// says it; it is neither compared nor sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoData>,
 }
 
-/// Why an archive has no data for an image that was active when it was dumped.
+/// The reason why an archive has no data for an image that was active when it was dumped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What is neither compared nor sent.
+//! The fields that are neither compared nor sent.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use globset::{Glob, GlobSet};
 
 use crate::{BaseProperty, ImageMetadata};
 
-/// What the Python tool leaves out unless it is told otherwise.
+/// The fields that the Python tool leaves out unless it is told otherwise.
 const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "updated_at"];
 
 /// What is neither compared nor sent: fields of a record by their names
@@ -30,9 +30,9 @@ pub enum OmitError {
     /// A pattern is none.
     #[error("{pattern:?} is no pattern for names of properties")]
     Pattern {
-        /// What was given.
+        /// The text that was given.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault.
         source: globset::Error,
     },
 }

@@ -17,7 +17,7 @@ pub struct Pattern(GlobMatcher);
 pub struct PatternError {
     /// The text.
     pub pattern: String,
-    /// What is wrong with it.
+    /// The fault.
     pub source: globset::Error,
 }
 

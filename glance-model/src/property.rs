@@ -25,7 +25,7 @@ impl fmt::Display for Scalar<'_> {
     }
 }
 
-/// Who sees an image.
+/// The people that see an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
@@ -69,7 +69,7 @@ impl Visibility {
         }
     }
 
-    /// What v1 says of it.
+    /// The word of v1 for it.
     #[must_use]
     pub fn is_public(self) -> bool {
         self == Self::Public
@@ -86,7 +86,7 @@ impl Visibility {
     }
 }
 
-/// What a base property holds.
+/// The type of a base property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -135,9 +135,9 @@ base_properties! {
     Name "name" Text,
     /// The format of the data, such as `qcow2`.
     DiskFormat "disk_format" Text,
-    /// What the data is wrapped in, mostly `bare`.
+    /// The wrapping of the data, mostly `bare`.
     ContainerFormat "container_format" Text,
-    /// Who sees it; v1's `is_public`.
+    /// The people that see it; v1's `is_public`.
     Visibility "visibility" Visibility,
     /// The id of the project that owns it.
     Owner "owner" Text,
@@ -159,11 +159,11 @@ base_properties! {
     HashAlgo "os_hash_algo" Text,
     /// The digest of the data by `os_hash_algo`, in hexadecimal.
     HashValue "os_hash_value" Text,
-    /// When the record was created.
+    /// The time when the record was created.
     CreatedAt "created_at" Time,
-    /// When the record was changed last.
+    /// The time when the record was changed last.
     UpdatedAt "updated_at" Time,
-    /// When the image was deleted.
+    /// The time when the image was deleted.
     DeletedAt "deleted_at" Time,
 }
 

@@ -21,7 +21,7 @@ pub enum RecordError {
     /// The id is missing, or is no UUID.
     #[error("image record without a valid id: {found:?}")]
     Id {
-        /// What stands in its place.
+        /// The value that stands in its place.
         found: String,
     },
     /// The status is missing.
@@ -35,7 +35,7 @@ pub enum RecordError {
     UnknownStatus {
         /// The image.
         id: ImageId,
-        /// What stands in its place.
+        /// The value that stands in its place.
         found: String,
     },
     /// A base property has a value of another type.
@@ -43,7 +43,7 @@ pub enum RecordError {
     Field {
         /// The name of the property.
         field: &'static str,
-        /// What stands in its place.
+        /// The value that stands in its place.
         value: String,
     },
 }

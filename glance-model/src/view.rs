@@ -9,7 +9,7 @@ use crate::{ImageMetadata, MetadataDiff, Omit, TargetForm};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct View {
-    /// What is neither compared nor sent.
+    /// The fields that are neither compared nor sent.
     pub omit: Omit,
     /// The form in which the target holds metadata.
     pub form: TargetForm,

@@ -201,7 +201,7 @@ fn hint_of_id(problem: &IdProblem) -> &'static str {
     }
 }
 
-/// What a server's words say that its status does not.
+/// Advice on a server's words, where its status does not say enough.
 fn hint_of_refusal(error: &glance_client::Error) -> Option<&'static str> {
     let is_of_property = |text: &str| {
         let text = text.to_ascii_lowercase();

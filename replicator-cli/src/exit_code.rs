@@ -1,4 +1,4 @@
-//! What the exit status says.
+//! The exit statuses.
 
 use std::process;
 
@@ -40,7 +40,7 @@ const TABLE: [(&str, &str); 10] = [
     ),
 ];
 
-/// Which status counts where several would be right.
+/// The order of the statuses, for where several would be right.
 const ORDER: &str =
     "Where several would be right, the first of these counts: 130, 143, 6, 7, 3, 4, 2, 1, 5.";
 
@@ -55,7 +55,7 @@ pub(crate) fn help() -> String {
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// What `kill` and service managers send.
+    /// The signal of `kill` and of service managers.
     Terminate,
 }
 
@@ -79,7 +79,7 @@ pub(crate) enum ExitCode {
     WrongContent,
     /// At least one image was held back here, since its data looks wrong or unsafe.
     Refused,
-    /// Whoever read the output has gone.
+    /// The reader of the output has gone.
     NoReader,
     /// Interrupted; the next run goes on.
     Interrupted(Signal),

@@ -1,4 +1,4 @@
-//! What every command works with.
+//! The parts that every command works with.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub(crate) struct Run<'a> {
     pub(crate) common: &'a CommonArgs,
     pub(crate) env: Environment,
     pub(crate) ctx: RunContext,
-    /// When it began.
+    /// The time of its beginning.
     pub(crate) begun: Instant,
     /// The limits that all clients of the run share.
     pub(crate) limits: Limits,

@@ -1,4 +1,4 @@
-//! What people see: the only modules that write to the terminal and to the log.
+//! The output for people: the only modules that write to the terminal and to the log.
 
 mod console;
 mod escape;

@@ -1,6 +1,7 @@
-//! Who may read what this crate creates: its owner alone, since images may be private.
+//! The permissions of what this crate creates: its owner alone may read it, since images may be
+//! private.
 //!
-//! What is there already is as its user wants it: its permissions are left, and a file that
+//! A file that is there already is as its user wants it: its permissions are left, and one that
 //! takes the place of one of our own gets the permissions of that one.
 
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -112,7 +112,7 @@ impl ImageArchive {
         self.0.contents()
     }
 
-    /// Where the archive is.
+    /// The path of the archive.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.layout().directory()
@@ -373,7 +373,7 @@ impl ImageTarget for ImageArchive {
     }
 }
 
-/// What the data of an image is written to.
+/// The file that the data of an image is written to.
 enum Opened {
     /// Nothing: the image is whole.
     Taken,

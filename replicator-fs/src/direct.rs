@@ -7,10 +7,10 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
-/// What an address in memory, a place in a file and a length must be multiples of.
+/// Addresses in memory, places in a file and lengths must be multiples of this many bytes.
 /// No disk in use asks for more.
 const ALIGN: usize = 4096;
-/// What is less is copied sooner than waited for.
+/// Copying less than this many bytes takes less time than waiting for the disk.
 const LEAST_BYTES: usize = 256 << 10;
 
 /// A file that is written past the cache as far as that can be.

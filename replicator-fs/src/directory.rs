@@ -1,4 +1,4 @@
-//! What the files of an archive say of its images.
+//! The images of an archive, as its files describe them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,13 +21,13 @@ use crate::metadata_file;
 
 mod atomic;
 
-/// How many metadata files are read at a time while listing.
+/// The number of metadata files that are read at a time while listing.
 const BATCH: usize = 100;
 
-/// How much a partial file gives back at a time to an image for which there is no room.
+/// The bytes that a partial file gives back at a time to an image for which there is no room.
 const GIVEN_BACK_BYTES: u64 = 256 << 10;
 
-/// What a directory that is taken for an archive holds.
+/// The content of a directory that is taken for an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Contents {
@@ -42,7 +42,7 @@ pub enum Contents {
     Namesakes,
 }
 
-/// What the names of the files say.
+/// The images and leftovers, as the names of the files tell them.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     /// The images that have metadata, in order.
@@ -55,7 +55,7 @@ pub(crate) struct Scan {
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) image: ImageMetadata,
-    /// What is wrong with its data.
+    /// The damage of its data.
     pub(crate) damage: Option<ArchiveError>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Directory {
     folder: Arc<Folder>,
     /// Whether files can be locked here, as far as that was tried.
     has_locks: AtomicBool,
-    /// Who owns the files that this process makes, once it has made one.
+    /// The owner of the files that this process makes, once it has made one.
     owner: OnceLock<u32>,
     /// Tells the files of this writer from those of others where they cannot be locked.
     writer: String,
@@ -83,9 +83,9 @@ pub(crate) struct Directory {
     kept: Mutex<BTreeMap<ImageId, Kept>>,
     /// The partial files for the rest of which there was no room.
     given_up: Mutex<Vec<PathBuf>>,
-    /// What other writers have left where files cannot be locked.
+    /// The files that other writers have left where files cannot be locked.
     left: Mutex<BTreeMap<ImageId, Vec<PathBuf>>>,
-    /// Who is writing which image in this process.
+    /// The images that are being written in this process.
     turns: Mutex<BTreeMap<ImageId, Arc<tokio::sync::Mutex<()>>>>,
     /// Whether data may be missing, whatever the metadata says.
     pub(crate) is_metadata_only: bool,
@@ -202,7 +202,7 @@ impl Directory {
         Ok(None)
     }
 
-    /// What was read last of the data that is kept of an image.
+    /// The part that was read last of the data that is kept of an image.
     pub(crate) fn take_kept(&self, id: &ImageId) -> Option<Kept> {
         lock(&self.kept).remove(id)
     }

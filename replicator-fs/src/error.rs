@@ -1,4 +1,4 @@
-//! What goes wrong with an archive.
+//! The errors of an archive.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl ArchiveError {
         |source| Self::Write { path, source }
     }
 
-    /// What a use case is told of an image that cannot be used as it is.
+    /// The error of an image that cannot be used as it is.
     pub(crate) fn damages(self, id: ImageId) -> PortError {
         PortError::Damaged {
             id,
@@ -99,7 +99,7 @@ impl ArchiveError {
         }
     }
 
-    /// What a use case is told of work that failed.
+    /// The error of work that failed.
     pub(crate) fn during(self, operation: Operation) -> PortError {
         if let (
             Self::Busy { .. },

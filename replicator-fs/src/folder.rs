@@ -22,7 +22,7 @@ use crate::hardening;
 const HANDLE_TRIES: u32 = 100;
 const HANDLE_WAIT: Duration = Duration::from_millis(50);
 
-/// What a file is opened for.
+/// The use for which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
     Reading,
@@ -212,7 +212,7 @@ impl Folder {
     }
 }
 
-/// Which file it is, and what is in it.
+/// The file and its content.
 pub(crate) fn identity(file: &File) -> io::Result<Identity> {
     use std::os::unix::fs::MetadataExt as _;
 

@@ -1,4 +1,4 @@
-//! Which images go by another id at a target, in a file.
+//! The file of the images that go by another id at a target.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -32,7 +32,8 @@ struct Inner {
     is_told: AtomicBool,
 }
 
-/// How long another process may have the file locked before that is told. An id is chosen sooner.
+/// The longest time that another process may have the file locked before that is told. An id is
+/// chosen sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type OnWait = Box<dyn Fn(&Path) + Send + Sync>;
@@ -161,7 +162,7 @@ impl Inner {
 
 struct Contents {
     ids: TargetIds,
-    /// Where the last whole line ends. What stands behind it was never used: a
+    /// The end of the last whole line. What stands behind it was never used: a
     /// process was killed while it wrote it.
     end_bytes: u64,
 }

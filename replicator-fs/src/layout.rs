@@ -1,4 +1,4 @@
-//! Which file of an archive is what.
+//! The names of the files of an archive.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ const DATA_SUFFIX: &str = ".img";
 const PARTIAL_SUFFIX: &str = ".img.partial";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// What a file of an archive is, by its name.
+/// The kind of a file of an archive, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// `<id>`: the metadata of an image.
@@ -71,7 +71,7 @@ pub(crate) fn is_new_metadata(name: &OsStr) -> bool {
     id.is_some_and(|id| ImageId::parse(id).is_ok())
 }
 
-/// Where the files of an archive are.
+/// The places of the files of an archive.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     directory: PathBuf,

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::ArchiveError;
 use crate::folder::{Folder, For};
 
-/// How often the file may vanish under us before it is called busy.
+/// The number of times that the file may vanish under us before it is called busy.
 const MAX_OPENS: usize = 5;
 
 /// A file of an archive that is open to be written.
@@ -33,7 +33,7 @@ pub(crate) fn open(
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(_)) => false,
         };
-        // Whoever had the lock may have finished: then the file that we have
+        // The holder of the lock may have finished: then the file that we have
         // open is whole, bears another name, and must not be touched.
         if folder
             .is_at(&file, path)

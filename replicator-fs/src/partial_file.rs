@@ -31,7 +31,7 @@ pub(crate) struct PartialFile {
     data: DirectFile,
     path: PathBuf,
     len_bytes: u64,
-    /// How long the file is on the disk: less, where a hole at its end has yet to
+    /// The length of the file on the disk: less, where a hole at its end has yet to
     /// become part of it.
     written_bytes: u64,
     /// Up to where the disk was told to begin.

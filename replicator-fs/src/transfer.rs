@@ -15,7 +15,7 @@ use crate::ArchiveError;
 use crate::direct::AlignedBuffer;
 use crate::partial_file::PartialFile;
 
-/// How much is read or written at a time. Each transfer holds twice as much.
+/// The bytes that are read or written at a time. Each transfer holds twice as much.
 const STEP_BYTES: usize = 1 << 20;
 
 /// Waits for work on a thread that may block.
@@ -119,7 +119,7 @@ impl Reader {
 /// Writes image data to a partial file, while the next data comes in.
 pub(crate) struct Writer {
     operation: Operation,
-    /// Where the data that has come in ends.
+    /// The end of the data that has come in.
     end_bytes: u64,
     buffer: AlignedBuffer,
     writing: JoinHandle<Result<(PartialFile, AlignedBuffer), ArchiveError>>,
@@ -163,7 +163,7 @@ impl Writer {
         Ok(self)
     }
 
-    /// Where the data that was taken in ends.
+    /// The end of the data that was taken in.
     pub(crate) fn end_bytes(&self) -> u64 {
         self.end_bytes
     }

@@ -17,7 +17,7 @@ pub(crate) struct Page {
     pub(crate) next: Next,
 }
 
-/// What a page says of the one behind it.
+/// The link of a page to the one behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// There is none.

@@ -59,7 +59,7 @@ pub(super) struct Choice {
     pub(super) interfaces: Vec<String>,
     /// Other than `image`.
     pub(super) service_type: Option<String>,
-    /// Which one, if several are of that type.
+    /// The name of the service, if several are of that type.
     pub(super) service_name: Option<String>,
 }
 

@@ -46,7 +46,7 @@ enum Scope {
     Project(Secret, Domain),
     Domain(Domain),
     System,
-    /// What somebody else has entrusted to the user: their project, and some of their roles.
+    /// A trust: somebody else has entrusted their project, and some of their roles, to the user.
     Trust(Secret),
 }
 
@@ -130,7 +130,7 @@ impl Credentials {
         names.join(" and ")
     }
 
-    /// What is sent to Keystone, secrets and all.
+    /// The request to Keystone, secrets and all.
     pub(super) fn request(&self) -> Value {
         let names: Vec<_> = self.methods.iter().map(Method::name).collect();
         let mut identity = json!({ "methods": names });
@@ -164,7 +164,7 @@ impl Method {
         }
     }
 
-    /// What proves who one is.
+    /// The proof of identity.
     fn secret(&self) -> &Secret {
         match self {
             Self::Password { password, .. } => password,

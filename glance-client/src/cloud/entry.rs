@@ -329,18 +329,18 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// What cannot be filled in.
+    /// The setting that cannot be filled in.
     pub(super) fn filled(&self, name: &str) -> Result<Option<String>, String> {
         self.text(name)
             .map(|text| self.fill(name, text))
             .transpose()
     }
 
-    /// Where Keystone is, with settings filled in.
+    /// The URL of Keystone, with settings filled in.
     ///
     /// # Errors
     ///
-    /// What cannot be filled in.
+    /// The setting that cannot be filled in.
     pub(super) fn auth_url(&self) -> Result<Option<String>, String> {
         let url = self.auth(&["auth_url"]);
         url.map(|url| self.fill("auth_url", url.expose()))
@@ -390,7 +390,7 @@ impl Entry {
         }
     }
 
-    /// What stands under `auth`, else beside it.
+    /// The value under `auth`, else beside it.
     pub(super) fn auth(&self, names: &[&str]) -> Option<Secret> {
         [&self.auth, &self.settings]
             .into_iter()

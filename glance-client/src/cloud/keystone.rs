@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Keystone {
     client: reqwest::Client,
     cloud: String,
-    /// Where tokens are, `.../v3/auth/tokens`.
+    /// The URL of tokens, `.../v3/auth/tokens`.
     url: String,
     credentials: Credentials,
     stall_timeout: Duration,

@@ -39,7 +39,7 @@ pub(super) struct Call {
     pub(super) fault: Option<FaultAction>,
 }
 
-/// Why an upload did not arrive.
+/// The reason why an upload did not arrive.
 #[derive(Debug)]
 pub(super) enum Broken {
     Cut,

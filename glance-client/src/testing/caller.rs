@@ -1,8 +1,8 @@
-//! Who sends a request, and what that lets see and change.
+//! The sender of a request, and what that lets see and change.
 
 use super::state::StoredImage;
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The project of the token; an admin may have none.

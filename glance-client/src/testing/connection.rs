@@ -23,9 +23,9 @@ use super::shared::Shared;
 
 /// The quota of properties, each a header in v1, and as many others.
 const MAX_HEADERS: usize = 256;
-/// How many connections may wait to be accepted, as `std` has it.
+/// The number of connections that may wait to be accepted, as `std` has it.
 const BACKLOG: u32 = 128;
-/// How long the server reads on after an early answer, so that the answer is not lost.
+/// The time for which the server reads on after an early answer, so that the answer is not lost.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Tells the server to go away, or, if it is away, to come back; answered once it has.

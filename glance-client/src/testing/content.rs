@@ -192,7 +192,7 @@ impl HashAlgorithm {
     }
 }
 
-/// What a Glance states about image data.
+/// The digests and sizes that a Glance states about image data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) md5: String,
@@ -251,7 +251,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What arrived of one upload.
+/// The part of one upload that arrived.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) content: ImageContent,
@@ -260,7 +260,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What stays of data that is not kept.
+    /// The remains of data that is not kept.
     pub(super) fn forgotten(head: Vec<u8>, len: u64, digests: Option<Digests>) -> Self {
         Self {
             content: ImageContent::zeros(len),

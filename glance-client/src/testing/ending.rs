@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::content::ImageContent;
 
-/// How a connection ends once hyper has let go of it.
+/// The ends of connections that hyper has let go of.
 #[derive(Debug)]
 pub(super) enum Ending {
     Reset,

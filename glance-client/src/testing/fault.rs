@@ -91,7 +91,7 @@ impl At {
     }
 }
 
-/// What happens to a request that a fault befalls.
+/// The action of a fault on a request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FaultAction {

@@ -35,7 +35,7 @@ pub struct KeystoneState {
     pub faults: VecDeque<(u16, Option<u64>)>,
     /// The life of a token.
     pub life: Duration,
-    /// How far its clock is behind ours.
+    /// The time by which its clock is behind ours.
     pub behind: Duration,
     /// The number of tokens that were given.
     pub issued: usize,

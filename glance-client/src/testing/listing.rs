@@ -1,4 +1,4 @@
-//! What both API versions' listings share: order, marker, limit, query strings.
+//! The parts that the listings of both API versions share: order, marker, limit, query strings.
 
 use std::cmp::Ordering;
 use std::ops::Bound;

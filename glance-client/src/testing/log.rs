@@ -1,4 +1,4 @@
-//! What a server was asked: kinds of requests, and a log of them.
+//! The log of the requests of a server, by their kinds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use http::HeaderMap;
 /// Requests kept in the log; older ones are dropped, but stay counted.
 const KEPT_REQUESTS: usize = 20_000;
 
-/// What a request is for, whatever the API version.
+/// The kind of a request, whatever the API version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RequestKind {
@@ -37,7 +37,7 @@ pub enum RequestKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RequestRecord {
-    /// What it is for.
+    /// The kind of it.
     pub kind: RequestKind,
     /// The method.
     pub method: String,

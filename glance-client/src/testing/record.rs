@@ -5,7 +5,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::state::{StoredImage, show_micros, show_seconds};
 
-/// What no additional property can be called.
+/// The names that no additional property can have.
 const BASE: [&str; 19] = [
     "id",
     "name",

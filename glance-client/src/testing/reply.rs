@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::content::ImageContent;
 
-/// What the real server says of its own mistakes.
+/// The words of the real server for its own mistakes.
 pub(super) const FAILED: &str =
     "The server has either erred or is incapable of performing the requested operation.";
 
-/// Why a request is not done.
+/// The reason why a request is not done.
 #[derive(Debug)]
 pub(super) enum Stop {
     Refuse(u16, String),

@@ -39,7 +39,7 @@ impl Body for DataBody {
     }
 }
 
-/// What is still to be sent of a body.
+/// The rest of a body that is still to be sent.
 #[derive(Debug)]
 pub(super) struct Sending {
     content: ImageContent,

@@ -1,4 +1,4 @@
-//! Which Glance is embedded, and how it is set.
+//! The settings of the embedded Glance.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::content::{Digests, HashAlgorithm};
 
-/// Which Glance is embedded.
+/// The kind of the embedded Glance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// v2 up to 2.17; v1 answers 300 with the list of versions.
@@ -60,7 +60,7 @@ impl Profile {
     }
 }
 
-/// What the server makes of `Range`.
+/// The use that the server makes of `Range`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RangeSupport {
     /// Honours it, as the file store does (v1 never does).

@@ -13,7 +13,7 @@ use super::record::RecordV1;
 use super::reply::{Reply, Stop, refuse, refuse_in_detail};
 use super::state::{StoredImage, is_dashed_uuid, show_micros, show_seconds};
 
-/// What the brief listing shows.
+/// The fields of the brief listing.
 const BRIEF: [&str; 6] = [
     "id",
     "name",
@@ -102,10 +102,10 @@ fn list(call: &Call, fields: Option<&[&str]>) -> Result<Reply, Stop> {
     Ok(Reply::json(200, &json!({ "images": records })))
 }
 
-/// Which images a listing shows.
+/// The choice of the images that a listing shows.
 struct Filter<'a> {
     call: &'a Call,
-    /// What an admin asked for; others see their own, public and shared images.
+    /// The filter of an admin; others see their own, public and shared images.
     public: Option<bool>,
     changed_since: Option<&'a str>,
 }

@@ -43,7 +43,7 @@ const VOLUME_END: usize = VOLUME_AT + 2 * 1024;
 /// The header of LUKS, with its key slots.
 const LUKS_BYTES: usize = 592;
 
-/// What Glance's safety checks of a format object to.
+/// The objections of Glance's safety checks to a format.
 pub(super) fn danger(found: DataFormat, head: &[u8]) -> Option<&'static str> {
     match found {
         DataFormat::Qcow2 => qcow2_danger(head),

@@ -12,7 +12,7 @@ const AT_END: u64 = u64::MAX;
 /// The end of data with a footer: its marker, the footer, the marker of the end.
 const FOOTER_BYTES: usize = 3 * SECTOR_BYTES;
 
-/// What the beginning of data is to the inspector.
+/// The beginning of data, as the inspector takes it.
 pub(super) enum Look {
     /// No VMDK.
     Other,
@@ -93,7 +93,7 @@ impl Descriptor {
     }
 }
 
-/// What the safety check `check_descriptor` objects to.
+/// Returns what the safety check `check_descriptor` objects to.
 pub(super) fn danger(descriptor: &Descriptor) -> Option<&'static str> {
     if !matches!(
         descriptor.kind.as_deref(),
@@ -129,20 +129,20 @@ pub(super) struct Vmdk {
     at_bytes: usize,
     descriptor: Vec<u8>,
     descriptor_bytes: usize,
-    /// What the descriptor is refused for, once it is there.
+    /// Returns why the descriptor is refused, once it is there.
     danger: Option<&'static str>,
     /// The last bytes so far, if there is to be a footer.
     tail: Option<Vec<u8>>,
 }
 
-/// What matters of a sparse header (`_parse_sparse_header`).
+/// The fields of a sparse header that matter (`_parse_sparse_header`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Header {
     is_signed: bool,
     version: u32,
-    /// Where the descriptor begins, in sectors.
+    /// The beginning of the descriptor, in sectors.
     descriptor_at: u64,
-    /// How long the descriptor is, in sectors.
+    /// The length of the descriptor, in sectors.
     descriptor_sectors: u64,
     directory_at: u64,
 }
@@ -216,7 +216,7 @@ impl Vmdk {
         self.descriptor.len() < self.descriptor_bytes
     }
 
-    /// What is certain by now: why it is refused, or that it is not.
+    /// Returns the verdict, if it is certain by now: why it is refused, or that it is not.
     pub(super) fn decided(&self) -> Option<Option<&'static str>> {
         match (self.danger, &self.tail) {
             (Some(why), _) => Some(Some(why)),
@@ -225,7 +225,7 @@ impl Vmdk {
         }
     }
 
-    /// Why it is refused, now that this was all of it.
+    /// Returns why it is refused, now that this was all of it.
     pub(super) fn finish(self) -> Option<&'static str> {
         if self.wants_descriptor() {
             return Some(CUT_SHORT);

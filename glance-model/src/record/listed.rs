@@ -20,14 +20,14 @@ pub struct BadRecord {
     pub id: String,
     /// Its name, where it has one.
     pub name: Option<String>,
-    /// What is wrong with it.
+    /// The fault.
     pub problem: String,
     /// Whether it is of an image that is gone, of which only the id is left.
     pub is_burnt: bool,
 }
 
 impl BadRecord {
-    /// Says what is wrong with the record of an image that can be read as such.
+    /// Returns the fault of the record of an image that can be read as such.
     #[must_use]
     pub fn of(image: &ImageMetadata, problem: impl Into<String>) -> Self {
         Self {
@@ -104,7 +104,7 @@ pub fn valid_unicode(json: &[u8]) -> Cow<'_, str> {
     repaired.into()
 }
 
-/// Where the four digits of escapes stand that are half a character.
+/// Finds the four digits of escapes that are half a character.
 fn lone_surrogates(json: &str) -> Vec<usize> {
     let unit = |at: usize| {
         let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;

@@ -1,4 +1,4 @@
-//! Where options come from: the command line, then the environment, then
+//! The sources of options: the command line, then the environment, then
 //! configuration files, then the defaults. What is set and is no option is warned about.
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,18 +12,18 @@ use configparser::ini::Ini;
 use super::grammar;
 use crate::error::CliError;
 
-/// What the variables begin with that set options.
+/// The prefix of the variables that set options.
 const PREFIX: &str = "GLANCE_REPLICATOR_";
 /// The one option that no file can set.
 const CONFIG_FILE: &str = "config-file";
-/// How alike two names are of which one is a slip of the other.
+/// The least likeness of two names of which one is a slip of the other.
 const NEAR: f64 = 0.86;
 
 /// A command line that was understood.
 #[derive(Debug)]
 pub(crate) struct Invocation<C> {
     pub(crate) command: C,
-    /// What the user should know about how it was written.
+    /// Warnings about how it was written.
     pub(crate) warnings: Vec<String>,
 }
 

@@ -1,11 +1,11 @@
-//! What is looked at of images, and how they are found.
+//! The options that say what is looked at of images, and how they are found.
 
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{Omit, OmitError};
 
-/// What is omitted of a record.
+/// The options that omit parts of a record.
 #[derive(clap::Args, Debug)]
 pub(crate) struct OmitArgs {
     /// Fields of a record to omit, separated by blanks or commas

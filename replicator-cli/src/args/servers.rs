@@ -1,4 +1,4 @@
-//! How servers are reached, and who asks them.
+//! The options by which servers are reached.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use glance_client::ApiChoice;
 use super::timetable::RequestRate;
 use super::words::api;
 
-/// What goes for every server.
+/// The options of every server.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ServerArgs {
     /// Token for the sides that have none of their own

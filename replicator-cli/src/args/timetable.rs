@@ -1,4 +1,4 @@
-//! How limits are written, and which of a timetable counts when.
+//! Limits of rates, and their timetables.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 const MINUTES_A_DAY: i32 = 24 * 60;
 
-/// Why a limit was not understood, and what is right.
+/// The fault of a limit that was not understood, and what is right.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidLimit {
     #[error(
@@ -57,7 +57,7 @@ impl FromStr for RequestRate {
     }
 }
 
-/// How many bytes may move a second, in each direction.
+/// The bytes that may move a second, in each direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bandwidth {
     pub(crate) download: Option<Rate>,

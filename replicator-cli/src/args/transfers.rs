@@ -1,4 +1,4 @@
-//! How image data is moved and proven.
+//! The options by which image data is moved and proven.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::words::{format_check, on_id_conflict, verify};
 /// No server and no disk is faster with more images at a time.
 const MOST_AT_A_TIME: usize = 1000;
 
-/// How much data moves at a time.
+/// The options that limit how much data moves at a time.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Transfers")]
 pub(crate) struct TransferArgs {
@@ -36,7 +36,7 @@ pub(crate) struct TransferArgs {
     pub(crate) bwlimit: Timetable,
 }
 
-/// How images are copied, wherever they go.
+/// The options of copies, wherever they go.
 #[derive(clap::Args, Debug)]
 pub(crate) struct CopyArgs {
     /// Print what would be done, and change nothing
@@ -61,7 +61,7 @@ pub(crate) struct CopyArgs {
     pub(crate) checkers: NonZeroUsize,
 }
 
-/// How images are sent to a server.
+/// The options of copies to a server.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Uploads")]
 pub(crate) struct UploadArgs {

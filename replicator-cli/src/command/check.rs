@@ -15,7 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{Row, Text, named};
 
-/// How far two clocks may be apart before tokens seem to end at the wrong time.
+/// The largest difference of two clocks before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// A token that lives shorter may not outlive an upload.
 const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
@@ -76,7 +76,7 @@ async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<
     Ok(facts)
 }
 
-/// What an end is, and what would hurt.
+/// The facts about an end, and what would hurt.
 #[derive(Default, Serialize)]
 struct Facts {
     end: String,

@@ -133,7 +133,7 @@ fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliE
     }
 }
 
-/// What the target lacks: an image, or the right value of a field.
+/// The lack of a target: an image, or the right value of a field.
 #[derive(Serialize)]
 #[serde(tag = "lacking", rename_all = "snake_case")]
 enum Lacking {

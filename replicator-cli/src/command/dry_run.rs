@@ -41,7 +41,7 @@ impl Row for OfTarget<'_> {
     }
 }
 
-/// What would be done with an image, and why.
+/// The work that is planned for an image.
 #[derive(Serialize)]
 struct Planned {
     action: &'static str,
@@ -50,7 +50,7 @@ struct Planned {
     image: ImageRef,
     /// Its other id at the target, where it is known.
     target_id: Option<String>,
-    /// Why it would get a new id there.
+    /// The reason why it would get a new id there.
     new_id: Option<String>,
     changes: Vec<Change>,
 }
@@ -128,7 +128,7 @@ impl Row for Planned {
     }
 }
 
-/// How many images would be done what with.
+/// The totals of a plan.
 #[derive(Serialize)]
 struct Totals {
     verb: &'static str,

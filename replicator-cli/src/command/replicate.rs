@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
 
-/// What is copied from where to where, and how.
+/// The ends and options of a copy.
 pub(super) struct Job<'a> {
     pub(super) verb: &'static str,
     pub(super) source_access: Access,
@@ -76,14 +76,14 @@ struct Target {
     end: TargetEnd,
 }
 
-/// What goes for every target of a run.
+/// The parts of a run that are the same for every target.
 struct Ends<'a> {
     run: &'a Run<'a>,
     job: &'a Job<'a>,
     are_several: bool,
     policy: TargetPolicy,
     options: RunOptions,
-    /// What the targets that could not be used make of the run.
+    /// The exit code of the targets that could not be used.
     code: ExitCode,
 }
 

@@ -19,7 +19,7 @@ use crate::error::CliError;
 use crate::run::Run;
 use crate::secrets;
 
-/// What an archive is opened for.
+/// The use for which an archive is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// It has to be there, and stays as it is.
@@ -30,7 +30,7 @@ pub(crate) enum Opening {
     DryRun,
 }
 
-/// How the servers of one side are reached.
+/// The options and tokens by which the servers of one side are reached.
 pub(crate) struct Access {
     side: Side,
     args: SideArgs,
@@ -69,7 +69,7 @@ impl Access {
     }
 }
 
-/// What of an archive is taken as a source.
+/// The parts of an archive that are taken as a source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
     /// Whether one without images is a source at all.
@@ -148,7 +148,7 @@ pub(crate) struct Target {
     /// Its endpoint, or the path of its directory.
     pub(crate) name: String,
     pub(crate) images: Arc<dyn ImageTarget>,
-    /// Which of them go by another id there, where it is kept.
+    /// The map of those that go by another id there, where it is kept.
     pub(crate) id_map: Option<Arc<dyn IdMap>>,
 }
 
@@ -228,7 +228,7 @@ pub(crate) fn stage(path: &Path, target: &str) -> Result<Arc<dyn Stage>, CliErro
 /// A Glance that answers.
 pub(crate) struct Connected {
     pub(crate) client: GlanceClient,
-    /// Who we are there, if we have signed in.
+    /// The user that we are there, if we have signed in.
     pub(crate) details: Option<Details>,
 }
 

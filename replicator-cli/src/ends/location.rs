@@ -1,4 +1,4 @@
-//! What a user names an end by. Nothing is opened here, and no server is asked.
+//! The names by which users call ends. Nothing is opened here, and no server is asked.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,7 @@ pub(crate) enum End {
     Glance(Endpoint),
     /// An entry of clouds.yaml, and one of its regions.
     Cloud(String, Option<String>),
-    /// What the `OS_*` variables describe.
+    /// The cloud that the `OS_*` variables describe.
     Environment,
     Archive(PathBuf),
 }

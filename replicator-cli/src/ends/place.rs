@@ -1,4 +1,4 @@
-//! Where an end really is, whatever it is called.
+//! The true place of an end, whatever it is called.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

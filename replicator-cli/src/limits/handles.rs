@@ -1,4 +1,5 @@
-//! How many images may be worked on at a time: each of them needs handles for its connections and
+//! The limit of images that are worked on at a time: each of them needs handles for its connections
+//! and
 //! files, of which the system gives a process so many and no more.
 
 use std::num::NonZeroUsize;
@@ -7,13 +8,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ui::Console;
 
-/// What is open beside the images: the terminal, the log, directories, listings, sign-ins.
+/// The handles that are open beside the images: the terminal, the log, directories, listings,
+/// sign-ins.
 const OTHERS: u64 = 24;
-/// What each end of an image may have open: its connection or file, and one that is about to
+/// The handles that each end of an image may have open: its connection or file, and one that is
+/// about to
 /// take its place.
 const PER_END: u64 = 2;
 
-/// How many images are worked on at a time.
+/// The numbers of images that are worked on at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parallel {
     pub(crate) transfers: NonZeroUsize,
@@ -33,7 +36,7 @@ impl Parallel {
             ("transfers", asked.transfers, possible.transfers),
             ("checkers", asked.checkers, possible.checkers),
         ] {
-            // What nobody has asked for is lowered without a word.
+            // A number that nobody has asked for is lowered without a word.
             let default = if option == "transfers" { 4 } else { 8 };
             if possible < asked && asked.get() != default {
                 console.warning(&format!(

@@ -1,4 +1,4 @@
-//! What goes to stderr: progress, problems, summaries, and the log if it goes nowhere else.
+//! The output on stderr: progress, problems, summaries, and the log if it goes nowhere else.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub(crate) struct Console {
 }
 
 enum Message {
-    /// What happened, and at which of several targets.
+    /// An event, and the name of its target if there are several.
     Event(Option<Arc<str>>, Event),
     Lines(Lines),
     Log(String),
@@ -67,7 +67,7 @@ impl Console {
         }
     }
 
-    /// Says something that is neither a problem nor a result.
+    /// Writes a note that is neither a problem nor a result.
     pub(crate) fn note(&self, text: &str) {
         self.say(Weight::Problem, vec![text.to_owned()]);
     }
@@ -80,7 +80,7 @@ impl Console {
         self.say(Weight::Summary, vec![text.to_owned()]);
     }
 
-    /// Says that an image, or an end, cannot be used.
+    /// Tells that an image, or an end, cannot be used.
     pub(crate) fn failed(&self, place: &str, error: &impl Advised) {
         let head = format!("error: {place}");
         let hint = error.hint();
@@ -171,7 +171,7 @@ impl EventSink for TargetEvents {
     }
 }
 
-/// How long what is reported may wait to be written.
+/// The longest time that a report waits to be written.
 const REST: Duration = Duration::from_millis(3);
 
 fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
@@ -179,7 +179,7 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
     let mut is_finished = false;
     loop {
         let message = match messages.try_recv() {
-            // What is written is logged as well, which may have brought something to say.
+            // Each line is logged as well, which may have brought another one.
             Err(TryRecvError::Empty) if is_finished => break,
             Err(TryRecvError::Empty) => {
                 // Else whoever reports something would wake this thread each time.

@@ -1,4 +1,4 @@
-//! What strangers have written, made fit for a terminal.
+//! The escaping of control characters in what strangers have written.
 
 use std::borrow::Cow;
 

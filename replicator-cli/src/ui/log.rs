@@ -1,4 +1,4 @@
-//! Where the log goes: stderr, a file, syslog.
+//! The log: on stderr, in a file, or to syslog.
 
 use std::fs::File;
 use std::io;
@@ -154,7 +154,7 @@ impl io::Write for &LogFile {
     }
 }
 
-/// Where a syslog listens: on Linux, macOS, and the BSDs.
+/// The paths at which a syslog listens: on Linux, macOS, and the BSDs.
 const SYSLOGS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 
 fn syslog() -> Result<Syslog, CliError> {
@@ -169,7 +169,7 @@ fn syslog() -> Result<Syslog, CliError> {
     Syslog::new(c"glance-replicator", options, facility).ok_or(CliError::Syslog)
 }
 
-/// Tells whether a process takes messages at this path, one by one or as a stream.
+/// Returns whether a process takes messages at this path, one by one or as a stream.
 fn has_listener(path: &Path) -> bool {
     let datagrams = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
     datagrams.is_ok() || UnixStream::connect(path).is_ok()

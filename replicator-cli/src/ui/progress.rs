@@ -1,4 +1,4 @@
-//! How far a run has come: bars on a terminal, a line now and then elsewhere.
+//! The progress of a run: bars on a terminal, a line now and then elsewhere.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
@@ -11,9 +11,9 @@ use super::escape::escaped;
 use super::wording::{human_size, named, rate};
 use crate::args::ProgressMode;
 
-/// How often a line is written.
+/// The time between two lines.
 const PERIOD: Duration = Duration::from_secs(10);
-/// How long to wait for something to happen when no line is due.
+/// The longest wait for an event when no line is due.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// How progress is shown.
@@ -41,7 +41,7 @@ impl Look {
     }
 }
 
-/// How far a run has come.
+/// The progress of a run.
 pub(super) struct Progress {
     look: Look,
     started: Instant,
@@ -91,7 +91,7 @@ impl Progress {
             Event::TransferStarted { image, total_bytes } => self.start(image, *total_bytes),
             Event::Transferred { image, delta_bytes } => {
                 if let Some(transfer) = self.running.get_mut(&image.id) {
-                    // What is read again is not counted again.
+                    // Data that is read again is not counted again.
                     transfer.bytes = (transfer.bytes + delta_bytes).min(transfer.total_bytes);
                 }
             }
@@ -158,7 +158,7 @@ impl Progress {
         bars.total.set_message(images);
     }
 
-    /// How long nothing has to be written.
+    /// Returns the time until the next line.
     pub(super) fn until_next_line(&self) -> Duration {
         let next = self.next_line;
         next.map_or(LONG, |next| next.saturating_duration_since(Instant::now()))

@@ -1,4 +1,4 @@
-//! Where rows go: stdout, as text.
+//! The output on stdout: rows, as text.
 
 use std::io::{self, ErrorKind, Write as _};
 

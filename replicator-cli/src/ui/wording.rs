@@ -1,4 +1,4 @@
-//! What is said about what happens.
+//! The words for events and results.
 
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
@@ -20,10 +20,10 @@ use crate::advice::Advised as _;
 /// twice.
 pub(super) const REPORTS: &str = "report";
 
-/// Who wants to read it.
+/// The readers of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
-    /// Who watches.
+    /// Those who watch.
     Info,
     /// Everybody.
     Problem,
@@ -207,7 +207,7 @@ fn skipped(image: &ImageRef, why: &str) -> String {
     format!("Image {} is skipped: {why}", named(image))
 }
 
-/// What a failure has left at the target.
+/// Returns the words for what a failure has left at the target.
 fn left_behind(image: &ImageMetadata) -> String {
     let id = &image.id;
     match &image.status {
@@ -221,7 +221,7 @@ fn left_behind(image: &ImageMetadata) -> String {
     }
 }
 
-/// Says of lines which of several targets they are about.
+/// Puts the name of a target before its lines.
 pub(super) fn place(lines: &mut [String], target: &str) {
     for line in lines {
         line.insert_str(0, &format!("{target}: "));
@@ -313,7 +313,7 @@ pub(crate) fn named(image: &ImageRef) -> String {
     format!("{id} ({})", image.name.as_deref().unwrap_or("no name"))
 }
 
-/// What the target has no whole image of, though it should, everybody is told.
+/// Everybody is told of an image that the target should have whole, and has not.
 fn weight_of(reason: &SkipReason) -> Weight {
     match reason {
         SkipReason::BeingWritten { .. } | SkipReason::Id(_) | SkipReason::IdTaken => {

@@ -1,4 +1,4 @@
-//! What v1 cannot say of an image, as a JSON object beside what it can.
+//! The fields that v1 cannot say of an image, as a JSON object beside those that it can.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const TAGS: &str = "tags";
 const PROPERTIES: &str = "properties";
 const FIELDS: &str = "fields";
 
-/// What the plain record does not say of an image.
+/// The fields of an image that the plain record does not say.
 pub(super) fn of(metadata: &ImageMetadata, plain: &ImageMetadata) -> Map<String, Value> {
     let mut extension = Map::new();
     let poorer = POORER

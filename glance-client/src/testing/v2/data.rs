@@ -145,7 +145,7 @@ fn begin(call: &Call, id: &str, declared: Option<u64>) -> Result<StoredImage, St
     }
 }
 
-/// What is left of the owner's quota.
+/// The rest of the owner's quota.
 fn room(call: &Call, image: &StoredImage) -> u64 {
     match call.shared.settings.quota {
         Some(quota) => quota.saturating_sub(call.state().bytes_of(image.owner.as_deref())),

@@ -1,4 +1,4 @@
-//! Which fields of an image a v2 client may set, and to what.
+//! The fields of an image that a v2 client may set, and their values.
 
 use std::fmt::Display;
 

@@ -9,7 +9,7 @@ use super::super::record::RecordV2;
 use super::super::reply::{Reply, Stop, refuse};
 use super::super::state::{StoredImage, VISIBILITIES, known, show_micros};
 
-/// What Python's `urlencode` leaves as it is.
+/// The characters that Python's `urlencode` leaves as they are.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -78,7 +78,7 @@ fn link(query: &Query, marker: Option<&str>) -> String {
     }
 }
 
-/// Which images a listing shows.
+/// The choice of the images that a listing shows.
 struct Filter<'a> {
     call: &'a Call,
     visibility: Option<&'a str>,
