@@ -38,7 +38,7 @@ pub trait ImageTarget: ImageSource {
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError>;
 
     /// Makes the record ready that an image's data is to be put into, and returns it:
-    /// a new one, or the one without data that is there already (`existing`). A
+    /// a new one, or the one without data that is there already (`found`). A
     /// target that takes metadata and data at once does nothing, and returns what is
     /// there.
     ///
@@ -50,10 +50,10 @@ pub trait ImageTarget: ImageSource {
     /// [`PortError::AlreadyExists`] if the id is taken.
     async fn prepare_record(
         &self,
-        _metadata: &ImageMetadata,
-        existing: Option<&ImageMetadata>,
+        _wanted: &ImageMetadata,
+        found: Option<&ImageMetadata>,
     ) -> Result<Option<ImageMetadata>, PortError> {
-        Ok(existing.cloned())
+        Ok(found.cloned())
     }
 
     /// Writes an image with its data, and returns what the target says of it
@@ -62,7 +62,7 @@ pub trait ImageTarget: ImageSource {
     /// Until the caller has compared the digests, the image is not published:
     /// its visibility, protection and hiding may have to be set afterwards by
     /// [`update_metadata`](Self::update_metadata). A record without data is used that
-    /// is ready (`existing`); without one, it is made. Where it says `active`, its data
+    /// is ready (`found`); without one, it is made. Where it says `active`, its data
     /// was found to be wrong, and is replaced, as far as the target can do it.
     ///
     /// If `data` ends in an error, or this future is dropped, the image is not
@@ -74,8 +74,8 @@ pub trait ImageTarget: ImageSource {
     /// [`PortError::AlreadyExists`] if the id is taken.
     async fn write_image(
         &self,
-        metadata: &ImageMetadata,
-        existing: Option<&ImageMetadata>,
+        wanted: &ImageMetadata,
+        found: Option<&ImageMetadata>,
         data: ImageData,
     ) -> Result<ImageMetadata, PortError>;
 
@@ -84,7 +84,7 @@ pub trait ImageTarget: ImageSource {
     /// # Errors
     ///
     /// [`PortError::AlreadyExists`] if the id is taken.
-    async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError>;
+    async fn create_record(&self, wanted: &ImageMetadata) -> Result<(), PortError>;
 
     /// Makes the changes of a diff that the target lets be made, and returns what the target says
     /// of the image then.

@@ -60,22 +60,22 @@ impl IdProblem {
     /// taken for dead.
     pub(crate) fn find(
         image: &ImageMetadata,
-        existing: &ImageMetadata,
+        found: &ImageMetadata,
         now: Option<Duration>,
     ) -> Option<Self> {
-        match &existing.status {
+        match &found.status {
             status if status.is_burnt() => Some(Self::Burnt(status.clone())),
             status if status.is_being_written() => {
-                let since = existing.updated_at.clone()?;
-                let begun: jiff::Timestamp = since.parse().ok()?;
-                let begun = Duration::from_secs(u64::try_from(begun.as_second()).ok()?);
+                let since = found.updated_at.clone()?;
+                let begun = found.updated()?.as_second();
+                let begun = Duration::from_secs(u64::try_from(begun).ok()?);
                 let is_dead = now? > begun + saving_limit(image.size);
                 let status = status.clone();
                 is_dead.then_some(Self::DeadUpload { status, since })
             }
-            ImageStatus::Queued if existing.has_leftovers() => {
+            ImageStatus::Queued if found.has_leftovers() => {
                 // The same data may still go to another store.
-                let compared = compare_stated(image, existing, image.size.unwrap_or(0));
+                let compared = compare_stated(image, found, image.size.unwrap_or(0));
                 (!matches!(compared, Ok(Proof::Verified))).then_some(Self::Spoiled)
             }
             _ => None,
@@ -102,13 +102,13 @@ pub(crate) fn describe(diff: &MetadataDiff) -> String {
 /// has changed: sent again, it would be refused again, and use up another store there.
 pub(crate) fn refused_before(
     image: &ImageMetadata,
-    existing: &ImageMetadata,
+    found: &ImageMetadata,
 ) -> Option<ContentProblem> {
-    let is_left = existing.status == ImageStatus::Queued && existing.has_leftovers();
-    let compared = compare_stated(image, existing, image.size.unwrap_or(0));
+    let is_left = found.status == ImageStatus::Queued && found.has_leftovers();
+    let compared = compare_stated(image, found, image.size.unwrap_or(0));
     let is_same = matches!(compared, Ok(Proof::Verified))
-        && image.disk_format == existing.disk_format
-        && image.container_format == existing.container_format;
+        && image.disk_format == found.disk_format
+        && image.container_format == found.container_format;
     let stated = image.disk_format.clone().unwrap_or_default();
     (is_left && is_same).then_some(ContentProblem::RefusedBefore { stated })
 }
