@@ -119,17 +119,14 @@ impl Builder {
             }
             ("properties", Json::Null) if is_v1 => {}
             (name, _) if self.names.is_of_the_server(name) => {}
+            (name, value) if !is_v1 => self.additional(name, value),
             (name, Json::Other(value)) if is_deeper(&value, MAX_LEVELS) => {
                 let property = self.image.properties.entry(name.to_owned());
                 property.or_insert_with(|| property_text(&value));
             }
-            (name, Json::Other(value)) => {
-                self.image.other.insert(name.to_owned(), value);
-            }
-            (name, value) if is_v1 => {
+            (name, value) => {
                 self.image.other.insert(name.to_owned(), value.into());
             }
-            (name, value) => self.property(name, &value),
         }
         Ok(())
     }
@@ -151,6 +148,24 @@ impl Builder {
             field: property.name(),
             value: value.text().chars().take(100).collect(),
         })
+    }
+
+    /// Takes an additional property of v2. Of a name that comes twice the last value counts,
+    /// as for Python's `json`.
+    fn additional(&mut self, name: &str, value: Json) {
+        self.image.properties.remove(name);
+        self.image.null_properties.remove(name);
+        self.image.other.remove(name);
+        match value {
+            Json::Other(value) if is_deeper(&value, MAX_LEVELS) => {
+                let text = property_text(&value);
+                self.image.properties.insert(name.to_owned(), text);
+            }
+            Json::Other(value) => {
+                self.image.other.insert(name.to_owned(), value);
+            }
+            value => self.property(name, &value),
+        }
     }
 
     pub(crate) fn property(&mut self, name: &str, value: &Json) {

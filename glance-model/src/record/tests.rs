@@ -198,3 +198,19 @@ fn a_new_record_holds_only_what_a_client_may_send() {
     image.visibility = Some(Visibility::NotPublic);
     assert_eq!(v2::record(&image).get("visibility"), None);
 }
+
+#[test]
+fn of_a_name_that_comes_twice_the_last_value_counts() {
+    let read = |values: &str| {
+        let record = format!(r#"{{"id": "{ID}", "status": "queued", {values}}}"#);
+        serde_json::from_str::<v2::Record>(&record).unwrap().0
+    };
+    let image = read(r#""a": null, "a": false, "b": "x", "b": null, "c": {}, "c": "x""#);
+    assert_eq!(image.properties.get("a").map(String::as_str), Some("False"));
+    assert_eq!(image.properties.get("c").map(String::as_str), Some("x"));
+    assert_eq!(image.properties.len(), 2);
+    assert_eq!(image.null_properties, ["b".to_owned()].into());
+    assert!(image.other.is_empty(), "{:?}", image.other);
+    let image = read(r#""a": "x", "a": {}"#);
+    assert!(image.properties.is_empty() && image.other.contains_key("a"));
+}
