@@ -3,6 +3,7 @@
 mod archives;
 mod clouds;
 mod cuts;
+mod disks;
 mod exit_codes;
 mod fan_out;
 mod faults;
@@ -21,8 +22,10 @@ mod parity;
 mod patience;
 mod places;
 mod records;
+mod servers;
 mod settings;
 mod signals;
+mod stdout;
 mod together;
 mod usage;
 mod verify;

@@ -6,23 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use glance_client::testing::{
-    At, EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
-};
+use glance_client::testing::{At, EmbeddedGlance, FaultAction, FaultOn, Profile, RequestKind};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::kit::background::{spawn, wait_until};
-use crate::kit::images::id;
+use crate::kit::images::{id, numbered};
 use crate::kit::program::{Ran, program, run};
-
-fn glance(images: u64) -> EmbeddedGlance {
-    let glance = EmbeddedGlance::builder().start_blocking().unwrap();
-    for number in 1..=images {
-        let data = ImageContent::pattern(number, 2000);
-        glance.add_image(ImageSpec::new(&id(number)).data(data));
-    }
-    glance
-}
 
 /// Everything below a directory, and itself.
 fn tree(path: &Path) -> Vec<PathBuf> {
@@ -38,7 +27,7 @@ fn tree(path: &Path) -> Vec<PathBuf> {
 #[test]
 fn what_a_run_creates_is_for_its_owner_alone() {
     let old = EmbeddedGlance::builder().profile(Profile::V1Only);
-    let (source, old) = (glance(2), old.start_blocking().unwrap());
+    let (source, old) = (numbered(2), old.start_blocking().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let all = dir.path().join("all");
     fs::create_dir(&all).unwrap();
@@ -82,7 +71,7 @@ fn assert_refused(args: &[&str], code: i32, text: &str) {
 
 #[test]
 fn a_directory_that_is_no_archive_is_an_error() {
-    let glance = glance(1);
+    let glance = numbered(1);
     let server = glance.host_port();
     let dir = tempfile::tempdir().unwrap();
     let (other, empty) = (dir.path().join("other"), dir.path().join("empty"));
@@ -145,7 +134,7 @@ fn a_directory_that_is_no_archive_is_an_error() {
 
 #[test]
 fn the_store_of_a_glance_is_never_dumped_into() {
-    let glance = glance(2);
+    let glance = numbered(2);
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().to_str().unwrap();
     let end = format!("dir:{store}");
@@ -167,7 +156,7 @@ fn the_store_of_a_glance_is_never_dumped_into() {
 
 #[test]
 fn what_is_written_like_a_server_is_no_directory_to_dump_into() {
-    let glance = glance(1);
+    let glance = numbered(1);
     let dir = tempfile::tempdir().unwrap();
     let run_there = |args: &[&str]| {
         let mut command = program();
@@ -195,7 +184,7 @@ fn what_is_written_like_a_server_is_no_directory_to_dump_into() {
 
 #[test]
 fn one_end_on_both_sides_is_an_error() {
-    let (glance, other) = (glance(1), glance(0));
+    let (glance, other) = (numbered(1), numbered(0));
     let server = glance.host_port();
     let (_, port) = server.rsplit_once(':').unwrap();
     let (local, versioned) = (format!("localhost:{port}"), format!("HTTP://{server}//v2/"));
@@ -242,7 +231,7 @@ fn what_only_reads_is_interrupted_with_one_line() {
         (&["check", "S"], 130),
         (&["livecopy", "--dry-run", "S", "T"], 130),
     ] {
-        let (source, target) = (glance(3), glance(3));
+        let (source, target) = (numbered(3), numbered(3));
         let (kind, by) = match args[0] {
             "verify" => (RequestKind::Download, &target),
             _ => (RequestKind::Listing, &source),

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, ImageStatus, Omit, Selection, TargetForm, Visibility};
+use glance_model::{ImageMetadata, ImageStatus, TargetForm, Visibility};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use replicator_core::testing::{MemoryImages, Setup, active_image};
-use replicator_core::{RunContext, TargetIds, compare};
+use replicator_core::{RunContext, TargetIds};
+
+use crate::kit::differences;
 
 fn visibility() -> impl Strategy<Value = Option<Visibility>> {
     prop_oneof![
@@ -74,17 +76,8 @@ async fn check(images: Vec<(ImageMetadata, Bytes)>, form: TargetForm) {
         let report = options.run_plan(&ctx, from, to, planned).await;
         assert!(report.failures().next().is_none(), "{report:?}");
     }
-    let filter = Omit::default();
-    let mut differences = compare(
-        &ctx,
-        &source,
-        &target,
-        &Selection::default(),
-        &filter,
-        TargetIds::new(),
-    );
-    let first = differences.next().await.unwrap();
-    assert!(first.is_none(), "{first:?}");
+    let differences = differences(&source, &target, TargetIds::new()).await;
+    assert!(differences.is_empty(), "{differences:?}");
 }
 
 proptest! {

@@ -2,32 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use glance_model::{ImageStatus, TargetForm};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
+use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup};
 use replicator_core::{
     ImageError, ImageSource, ImageTarget, Report, RunContext, TargetEnd, TargetRun, Wrong, plan,
     replicate,
 };
 
+use crate::kit::{assert_same, faults, images, quick};
+
 const LEN: usize = 200_000;
-
-fn source(images: u8) -> MemoryImages {
-    let source = MemoryImages::default();
-    for n in 0..images {
-        let data = Bytes::from(vec![n; LEN]);
-        source.insert(active_image(&data), Some(data));
-    }
-    source
-}
-
-fn quick() -> Setup {
-    let mut options = Setup::default();
-    options.run.retry.first_delay = Duration::from_millis(1);
-    options
-}
 
 async fn planned(
     ctx: &RunContext,
@@ -58,20 +43,12 @@ async fn livecopy(
 }
 
 fn faulty(images: &MemoryImages, change: impl FnOnce(&mut Faults)) -> Arc<dyn ImageTarget> {
-    let mut faults = Faults::default();
-    change(&mut faults);
-    Arc::new(Faulty::new(images.clone(), faults))
-}
-
-fn assert_same(source: &MemoryImages, target: &MemoryImages) {
-    for image in source.all() {
-        assert!(source.data(&image.id) == target.data(&image.id));
-    }
+    Arc::new(Faulty::new(images.clone(), faults(change)))
 }
 
 #[tokio::test]
 async fn an_image_that_several_targets_lack_is_read_once_and_proven_at_each() {
-    let source = source(5);
+    let source = images(&[LEN; 5]);
     let targets = [(); 3].map(|()| MemoryImages::default());
     let ports = targets.iter().map(|target| Arc::new(target.clone()) as _);
     let (reports, opened) = livecopy(&source, Faults::default(), ports.collect()).await;
@@ -85,7 +62,7 @@ async fn an_image_that_several_targets_lack_is_read_once_and_proven_at_each() {
 
 #[tokio::test]
 async fn only_what_a_target_lacks_is_sent_there() {
-    let source = source(4);
+    let source = images(&[LEN; 4]);
     let targets = [(); 2].map(|()| MemoryImages::default());
     let there = source.all()[0].clone();
     targets[1].insert(there.clone(), source.data(&there.id));
@@ -98,7 +75,7 @@ async fn only_what_a_target_lacks_is_sent_there() {
 
 #[tokio::test]
 async fn a_target_that_fails_is_tried_again_alone_and_the_others_do_not_notice() {
-    let source = source(1);
+    let source = images(&[LEN; 1]);
     let targets = [(); 3].map(|()| MemoryImages::default());
     let ports = vec![
         Arc::new(targets[0].clone()) as _,
@@ -119,12 +96,11 @@ async fn a_target_that_fails_is_tried_again_alone_and_the_others_do_not_notice()
 
 #[tokio::test]
 async fn wrong_data_from_the_source_becomes_an_image_at_none() {
-    let source = source(1);
+    let source = images(&[LEN; 1]);
     let targets = [(); 2].map(|()| MemoryImages::default());
     let ports = targets.iter().map(|target| Arc::new(target.clone()) as _);
-    let mut faults = Faults::default();
-    faults.flipped_byte = Some(LEN as u64 - 1);
-    let (reports, _) = livecopy(&source, faults, ports.collect()).await;
+    let last_byte = faults(|f| f.flipped_byte = Some(LEN as u64 - 1));
+    let (reports, _) = livecopy(&source, last_byte, ports.collect()).await;
     for (report, target) in reports.iter().zip(&targets) {
         let (_, error) = report.failures().next().unwrap();
         assert!(
@@ -142,7 +118,7 @@ async fn wrong_data_from_the_source_becomes_an_image_at_none() {
 
 #[tokio::test]
 async fn targets_of_different_forms_get_their_own_data() {
-    let source = source(2);
+    let source = images(&[LEN; 2]);
     let v1 = MemoryImages::default().with_form(TargetForm::V1);
     let v2 = [(); 2].map(|()| MemoryImages::default());
     let ports = vec![
@@ -158,7 +134,7 @@ async fn targets_of_different_forms_get_their_own_data() {
 
 #[tokio::test]
 async fn a_cancelled_run_says_of_each_target_what_it_has_not_done() {
-    let source = source(3);
+    let source = images(&[LEN; 3]);
     let (ctx, options) = (RunContext::silent(), quick());
     let targets = [(); 2].map(|()| Arc::new(MemoryImages::default()) as Arc<dyn ImageTarget>);
     let runs = planned(&ctx, &options, &source, targets.to_vec()).await;

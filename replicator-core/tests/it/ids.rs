@@ -4,13 +4,13 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Omit, Selection, TargetForm};
-use replicator_core::testing::{MemoryImages, Setup, active_image, random_id};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm};
+use replicator_core::testing::{MemoryImages, Setup, random_id};
 use replicator_core::{
-    IdMap, IdProblem, ImageError, OnIdConflict, PortError, Report, RunContext, TargetIds, VerifyBy,
-    compare, verify,
+    IdMap, IdProblem, ImageError, OnIdConflict, PortError, Report, TargetIds, VerifyBy,
 };
+
+use crate::kit::{differences, images, livecopy_with, verified};
 
 #[derive(Debug, Default)]
 struct MemoryIdMap(Mutex<TargetIds>);
@@ -36,18 +36,12 @@ fn with(on_id_conflict: OnIdConflict, id_map: Option<&Arc<MemoryIdMap>>) -> Setu
 }
 
 async fn livecopy(source: &MemoryImages, target: &MemoryImages, options: &Setup) -> Report {
-    let ctx = RunContext::silent();
-    let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
-    options.replicate(&ctx, from, to).await.unwrap()
+    livecopy_with(options, source.clone(), target.clone()).await
 }
 
 /// Five images, and a target on which the id of one is used up.
 fn ends() -> (MemoryImages, MemoryImages, ImageId) {
-    let (source, target) = (MemoryImages::default(), MemoryImages::default());
-    for n in 0..5_u8 {
-        let data = Bytes::from(vec![n; 1000]);
-        source.insert(active_image(&data), Some(data));
-    }
+    let (source, target) = (images(&[1000; 5]), MemoryImages::default());
     let burnt = source.all()[2].id;
     target.insert(ImageMetadata::new(burnt, ImageStatus::Killed), None);
     (source, target, burnt)
@@ -94,36 +88,16 @@ async fn a_new_id_is_kept_and_found_by_later_runs() {
     let data = source.data(&burnt);
     changed.name = Some("changed".into());
     source.insert(changed, data);
-    let (ctx, filter) = (RunContext::silent(), Omit::default());
-    let mut compared = compare(
-        &ctx,
-        &source,
-        &target,
-        &Selection::default(),
-        &filter,
-        map.target_ids(),
-    );
-    let found = compared.next().await.unwrap().unwrap();
-    assert_eq!(found.image.id, burnt.as_str());
-    assert!(compared.next().await.unwrap().is_none());
+    let found = differences(&source, &target, map.target_ids()).await;
+    let found: Vec<&str> = found.iter().map(|one| &*one.image.id).collect();
+    assert_eq!(found, [burnt.as_str()]);
     assert_eq!(livecopy(&source, &target, &options).await.updated(), 1);
     let copy = target.all().into_iter().find(|image| image.id == new);
     assert_eq!(copy.unwrap().name.as_deref(), Some("changed"));
 
     for by in [VerifyBy::Stated, VerifyBy::Reading] {
-        let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
-        let transfers = const { std::num::NonZeroUsize::new(2).unwrap() };
-        let report = verify(
-            &ctx,
-            from,
-            to,
-            &Selection::default(),
-            map.target_ids(),
-            by,
-            transfers,
-        )
-        .await;
-        assert_eq!(report.unwrap().verified, 5, "{by:?}");
+        let report = verified(source.clone(), target.clone(), map.target_ids(), by).await;
+        assert_eq!(report.verified, 5, "{by:?}");
     }
 }
 

@@ -3,8 +3,12 @@
 mod convergence;
 mod fan_out;
 mod ids;
+mod kit;
 mod memory_contract;
+mod order;
 mod planning;
+mod proofs;
+mod staging;
 mod transfers;
 mod updates;
 mod verifying;

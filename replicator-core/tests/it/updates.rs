@@ -1,12 +1,11 @@
 //! What an update of metadata may change, and what is said of it.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use glance_model::{ImageMetadata, Visibility};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
-use replicator_core::{ImageError, Report, RunContext};
+use replicator_core::testing::{Faulty, MemoryImages, active_image};
+use replicator_core::{ImageError, Report};
+
+use crate::kit::{faults, livecopy};
 
 const DATA: &[u8] = b"data";
 
@@ -24,12 +23,8 @@ fn ends(properties: &[&str]) -> (MemoryImages, MemoryImages) {
 }
 
 async fn run(source: &MemoryImages, target: &MemoryImages, publishing_updates: u32) -> Report {
-    let mut faults = Faults::default();
-    faults.publishing_updates = publishing_updates;
-    let faulty = Faulty::new(target.clone(), faults);
-    let (ctx, options) = (RunContext::silent(), Setup::default());
-    let (source, target) = (Arc::new(source.clone()), Arc::new(faulty));
-    options.replicate(&ctx, source, target).await.unwrap()
+    let faults = faults(|f| f.publishing_updates = publishing_updates);
+    livecopy(source.clone(), Faulty::new(target.clone(), faults)).await
 }
 
 fn only(images: &MemoryImages) -> ImageMetadata {

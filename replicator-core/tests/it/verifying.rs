@@ -1,34 +1,13 @@
 //! What is said of the content of two ends.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
-
-use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, Selection};
-use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
-use replicator_core::{ImageSource, RunContext, TargetIds, VerifyBy, VerifyReport, verify};
+use glance_model::ImageMetadata;
+use replicator_core::testing::{Faulty, MemoryImages, active_image};
+use replicator_core::{TargetIds, VerifyBy};
+
+use crate::kit::{faults, verified};
 
 const DATA: Bytes = Bytes::from_static(b"the data of the image");
-
-async fn verified(
-    source: MemoryImages,
-    target: impl ImageSource + 'static,
-    by: VerifyBy,
-) -> VerifyReport {
-    let (source, target) = (Arc::new(source), Arc::new(target));
-    let transfers = 2.try_into().unwrap();
-    let report = verify(
-        &RunContext::silent(),
-        source,
-        target,
-        &Selection::default(),
-        TargetIds::new(),
-        by,
-        transfers,
-    )
-    .await;
-    report.unwrap()
-}
 
 fn one(image: &ImageMetadata) -> MemoryImages {
     let images = MemoryImages::default();
@@ -46,7 +25,7 @@ async fn equal_digests_are_proof_and_other_ones_are_failures() {
     for (copy, verified_images, unverifiable, failures) in
         [(&image, 1, 0, 0), (&other, 0, 0, 1), (&unknown, 0, 1, 0)]
     {
-        let report = verified(one(&image), one(copy), VerifyBy::Stated).await;
+        let report = verified(one(&image), one(copy), TargetIds::new(), VerifyBy::Stated).await;
         assert_eq!(report.verified, verified_images);
         assert_eq!(report.unverifiable.len(), unverifiable);
         assert_eq!(report.failures.len(), failures);
@@ -56,24 +35,32 @@ async fn equal_digests_are_proof_and_other_ones_are_failures() {
 #[tokio::test]
 async fn reading_finds_what_digests_do_not_say() {
     let image = active_image(&DATA);
-    let wrong = || {
-        let mut faults = Faults::default();
-        faults.flipped_byte = Some(3);
-        Faulty::new(one(&image), faults)
-    };
-    let by_stated = verified(one(&image), wrong(), VerifyBy::Stated).await;
+    let wrong = || Faulty::new(one(&image), faults(|f| f.flipped_byte = Some(3)));
+    let by_stated = verified(one(&image), wrong(), TargetIds::new(), VerifyBy::Stated).await;
     assert_eq!((by_stated.verified, by_stated.failures.len()), (1, 0));
-    let by_reading = verified(one(&image), wrong(), VerifyBy::Reading).await;
+    let by_reading = verified(one(&image), wrong(), TargetIds::new(), VerifyBy::Reading).await;
     assert_eq!((by_reading.verified, by_reading.failures.len()), (0, 1));
     assert!(by_reading.failures[0].error().unwrap().is_of_content());
-    let itself = verified(one(&image), one(&image), VerifyBy::Reading).await;
+    let itself = verified(
+        one(&image),
+        one(&image),
+        TargetIds::new(),
+        VerifyBy::Reading,
+    )
+    .await;
     assert_eq!((itself.verified, itself.failures.len()), (1, 0));
 }
 
 #[tokio::test]
 async fn what_the_target_lacks_is_named() {
     let image = active_image(&DATA);
-    let report = verified(one(&image), MemoryImages::default(), VerifyBy::Stated).await;
+    let report = verified(
+        one(&image),
+        MemoryImages::default(),
+        TargetIds::new(),
+        VerifyBy::Stated,
+    )
+    .await;
     assert_eq!(report.missing, [image.id]);
     assert_eq!((report.verified, report.failures.len()), (0, 0));
 }

@@ -15,6 +15,16 @@ pub(crate) fn glance(profile: Profile) -> EmbeddedGlance {
     builder.start_blocking().unwrap()
 }
 
+/// A server of today with images 1, 2, … of 2,000 bytes each.
+pub(crate) fn numbered(images: u64) -> EmbeddedGlance {
+    let glance = glance(Profile::Today);
+    for number in 1..=images {
+        let data = ImageContent::pattern(number, 2000);
+        glance.add_image(ImageSpec::new(&id(number)).data(data));
+    }
+    glance
+}
+
 /// Images of every kind; the last two are not active.
 pub(crate) fn filled(profile: Profile) -> EmbeddedGlance {
     let glance = glance(profile);

@@ -32,3 +32,14 @@ pub(crate) fn succeeded(args: &[&str]) -> Ran {
     assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
     ran
 }
+
+/// Fails unless the run ended with this code, wrote nothing to stdout, and said each of these texts.
+#[track_caller]
+pub(crate) fn assert_error(ran: &Ran, code: i32, texts: &[&str]) {
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    assert_eq!(ran.stdout, "", "{ran:?}");
+    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    for text in texts {
+        assert!(ran.stderr.contains(text), "no {text:?}: {ran:?}");
+    }
+}
