@@ -12,6 +12,7 @@ mod words;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+use clap::ArgAction;
 use clap::builder::BoolishValueParser;
 
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
@@ -20,22 +21,26 @@ pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{CopyArgs, TransferArgs, UploadArgs};
 pub(crate) use self::words::ProgressMode;
 
+/// The headings under which the help of a command shows its options, in this order.
+pub(crate) mod heading {
+    pub(crate) const WHICH: &str = "Which images";
+    pub(crate) const HOW: &str = "How";
+    pub(crate) const CONNECTION: &str = "Connection";
+    pub(crate) const OUTPUT: &str = "Output";
+    pub(crate) const COMPATIBILITY: &str = "Compatibility with the Python tool";
+}
+
 /// The options of every command.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Options of every command")]
 pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
-    /// How progress is shown on stderr
-    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
-    pub(crate) progress: ProgressMode,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 
-    /// Size of a chunk of data in bytes: accepted, without effect
+    /// Size of a chunk in bytes: accepted, without effect
     ///
-    /// An option of the Python tool. Image data is streamed in pieces that suit the
-    /// connection.
+    /// Image data is streamed in pieces that suit the connection.
     #[arg(
         short,
         long,
@@ -43,21 +48,19 @@ pub(crate) struct CommonArgs {
         value_name = "BYTES",
         default_value = "65536"
     )]
+    #[arg(help_heading = heading::COMPATIBILITY, hide_default_value = true)]
     chunksize: NonZeroU64,
-
-    /// File with options: the section DEFAULT of an INI file
-    ///
-    /// It holds lines of the form `option = value`; a key that is no option of this
-    /// program is ignored, with a warning. May be given more than once: of two files
-    /// that set the same option, the later one counts.
-    #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append)]
-    #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
-    config_file: Vec<PathBuf>,
 }
 
-/// Where the log goes, and how much is logged.
+/// What is shown, where the log goes, and how much is logged.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::OUTPUT)]
 pub(crate) struct LogArgs {
+    /// Progress on stderr: auto, bar, line or none
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
+    pub(crate) progress: ProgressMode,
+
     /// File that the log is appended to
     #[arg(short, long, global = true, value_name = "FILE")]
     #[arg(visible_alias = "log-file")]
@@ -81,4 +84,13 @@ pub(crate) struct LogArgs {
     /// Log each step of the run
     #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
     pub(crate) verbose: bool,
+
+    /// File with options: the section DEFAULT of an INI file
+    ///
+    /// It holds lines of the form `option = value`; a key that is no option of this
+    /// program is ignored, with a warning. May be given more than once: of two files
+    /// that set the same option, the later one counts.
+    #[arg(long, global = true, value_name = "FILE", action = ArgAction::Append)]
+    #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
+    config_file: Vec<PathBuf>,
 }

@@ -74,25 +74,25 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Size(SizeArgs),
-    Dump(DumpArgs),
-    Load(LoadArgs),
-    Livecopy(LivecopyArgs),
-    Verify(VerifyArgs),
     Check(CheckArgs),
     Compare(CompareArgs),
+    Livecopy(LivecopyArgs),
+    Dump(DumpArgs),
+    Load(LoadArgs),
+    Verify(VerifyArgs),
+    Size(SizeArgs),
 }
 
 impl Command {
     async fn run(&self, run: &Run<'_>) -> Result<ExitCode, CliError> {
         match self {
-            Self::Size(args) => size::run(run, args).await,
-            Self::Dump(args) => dump::run(run, args).await,
-            Self::Load(args) => load::run(run, args).await,
-            Self::Livecopy(args) => livecopy::run(run, args).await,
-            Self::Verify(args) => verify::run(run, args).await,
             Self::Check(args) => check::run(run, args).await,
             Self::Compare(args) => compare::run(run, args).await,
+            Self::Livecopy(args) => livecopy::run(run, args).await,
+            Self::Dump(args) => dump::run(run, args).await,
+            Self::Load(args) => load::run(run, args).await,
+            Self::Verify(args) => verify::run(run, args).await,
+            Self::Size(args) => size::run(run, args).await,
         }
     }
 
@@ -132,7 +132,7 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
             let what = "start";
             CliError::System { what, source }
         })?;
-    let look = Look::of(common.progress);
+    let look = Look::of(common.log.progress);
     let console = Arc::new(Console::start(look, command.dump_directory()));
     let result = log::start(&common.log, &console).and_then(|()| {
         for warning in &invocation.warnings {

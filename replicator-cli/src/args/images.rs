@@ -5,18 +5,22 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use glance_model::{Omit, OmitError};
 
+use super::heading;
+
 /// The options that omit parts of a record.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct OmitArgs {
-    /// Fields of a record to omit, separated by blanks or commas
+    /// Fields to omit, separated by blanks or commas
     ///
     /// They are neither compared nor sent. Additional properties are one field,
-    /// `properties`: see --drop-property.
-    #[arg(short = 'D', long, value_name = "NAMES")]
+    /// `properties`: see --drop-property. Without this option, they are created_at,
+    /// date, deleted_at, location and updated_at.
+    #[arg(short = 'D', long, value_name = "NAMES", hide_default_value = true)]
     #[arg(default_value = "created_at date deleted_at location updated_at")]
     dontreplicate: String,
 
-    /// Additional properties to omit, by a pattern of their names
+    /// Additional properties to omit, as os_*
     ///
     /// For properties that the target refuses. `*`, `?`, `[a-z]` and `{a,b}` have
     /// their usual meaning. May be given more than once.
@@ -32,6 +36,7 @@ impl OmitArgs {
 }
 
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct MetaOnly {
     /// Metadata only, never image data
     #[arg(short, long, value_parser = BoolishValueParser::new())]
@@ -39,8 +44,9 @@ pub(crate) struct MetaOnly {
 }
 
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct IdMapArgs {
-    /// File that maps images to their other ids at the targets
+    /// File that keeps which images go by another id
     ///
     /// `--on-id-conflict new-id` writes it. Give it to every later run, and to
     /// compare and verify, which find the copies by it.
@@ -49,8 +55,9 @@ pub(crate) struct IdMapArgs {
 }
 
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::WHICH)]
 pub(crate) struct AllowEmpty {
-    /// Take a directory without images for an archive
+    /// Take an empty directory for an archive
     ///
     /// Without it, an empty directory to read images from is an error: it may be the
     /// wrong one, or its disk may not be mounted.

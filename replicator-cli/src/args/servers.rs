@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use clap::builder::BoolishValueParser;
 use glance_client::ApiChoice;
 
+use super::heading;
 use super::timetable::RequestRate;
 use super::words::api;
 
 /// The options of every server.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct ServerArgs {
     /// Token for the sides that have none of their own
     ///
@@ -27,7 +29,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
 
-    /// Do not verify certificates: anybody on the way can read and change all
+    /// Verify no certificate, so that others can read and change all
     #[arg(long, global = true, value_parser = BoolishValueParser::new())]
     pub(crate) insecure: bool,
 
@@ -38,18 +40,18 @@ pub(crate) struct ServerArgs {
     #[arg(long, global = true, value_name = "N", default_value = "off")]
     pub(crate) tpslimit: RequestRate,
 
-    /// Retries of an operation that failed in a way that may pass
+    /// Retries of what failed in a way that may pass
     #[arg(long, global = true, value_name = "N", default_value = "5")]
     pub(crate) retries: u32,
 
-    /// Seconds from the start of the run, after which nothing is tried again
+    /// Seconds from the start, after which nothing is retried
     ///
     /// This holds for transfers, listings, sign-ins, and for pauses that servers ask
     /// for: a pause that would end later does not begin.
     #[arg(long, global = true, value_name = "SECONDS")]
     retry_max_time: Option<u64>,
 
-    /// Seconds without progress, after which a connection is given up
+    /// Seconds without progress, after which a connection ends
     ///
     /// This is also how long the answer to a request without image data may take.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
@@ -84,30 +86,31 @@ pub(crate) struct SideArgs {
 
 /// The server that images come from.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Source")]
+#[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct SourceArgs {
     /// Token for the source
     #[arg(short = 'M', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "mastertoken")]
     sourcetoken: Option<String>,
 
-    /// Version of the Image API that is spoken with the source
+    /// Version of the Image API (v1, v2) at the source
     #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
+    #[arg(hide_possible_values = true)]
     source_api: ApiChoice,
 
-    /// Region of the source's cloud whose image service is used
+    /// Region of the cloud at the source
     #[arg(long, value_name = "REGION")]
     source_region: Option<String>,
 
-    /// Interface of the source's image service: public, internal or admin
+    /// Interface (public, internal, admin) at the source
     #[arg(long, value_name = "INTERFACE")]
     source_interface: Option<String>,
 
-    /// Certificates to trust at the source, in a PEM file, and no others
+    /// Certificates, in a PEM file, to trust at the source
     #[arg(long, value_name = "FILE")]
     source_cacert: Option<PathBuf>,
 
-    /// Do not verify the certificate of the source
+    /// Verify no certificate at the source
     #[arg(long, value_parser = BoolishValueParser::new())]
     source_insecure: bool,
 }
@@ -127,30 +130,31 @@ impl From<&SourceArgs> for SideArgs {
 
 /// The server that images go to, or the only one.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Target")]
+#[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct TargetArgs {
     /// Token for the target
     #[arg(short = 'S', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "slavetoken")]
     targettoken: Option<String>,
 
-    /// Version of the Image API that is spoken with the target
+    /// Version of the Image API (v1, v2) at the target
     #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
+    #[arg(hide_possible_values = true)]
     target_api: ApiChoice,
 
-    /// Region of the target's cloud whose image service is used
+    /// Region of the cloud at the target
     #[arg(long, value_name = "REGION")]
     target_region: Option<String>,
 
-    /// Interface of the target's image service: public, internal or admin
+    /// Interface (public, internal, admin) at the target
     #[arg(long, value_name = "INTERFACE")]
     target_interface: Option<String>,
 
-    /// Certificates to trust at the target, in a PEM file, and no others
+    /// Certificates, in a PEM file, to trust at the target
     #[arg(long, value_name = "FILE")]
     target_cacert: Option<PathBuf>,
 
-    /// Do not verify the certificate of the target
+    /// Verify no certificate at the target
     #[arg(long, value_parser = BoolishValueParser::new())]
     target_insecure: bool,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
+use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::timetable::Timetable;
 use super::words::{format_check, on_id_conflict, verify};
@@ -16,7 +17,7 @@ const MOST_AT_A_TIME: usize = 1000;
 
 /// The options that limit how much data moves at a time.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Transfers")]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct TransferArgs {
     /// Images whose data is moved at a time
     ///
@@ -38,6 +39,7 @@ pub(crate) struct TransferArgs {
 
 /// The options of copies, wherever they go.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct CopyArgs {
     /// Print what would be done, and change nothing
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -49,30 +51,31 @@ pub(crate) struct CopyArgs {
     #[command(flatten)]
     pub(crate) omit: OmitArgs,
 
-    /// How a copy is proven
-    #[arg(long, value_name = "HOW", default_value = "full", value_parser = verify())]
+    /// Proof of a copy: full, target, read-back or none
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    #[arg(value_parser = verify(), hide_possible_values = true)]
     pub(crate) verify: Verify,
 
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,
 
-    /// Images at a time of which nothing but metadata is written
+    /// Images whose metadata alone is written at a time
     #[arg(long, value_name = "N", default_value = "8", value_parser = at_a_time)]
     pub(crate) checkers: NonZeroUsize,
 }
 
 /// The options of copies to a server.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Uploads")]
+#[command(next_help_heading = heading::HOW)]
 pub(crate) struct UploadArgs {
-    /// Seconds from the end of an upload, after which its answer is given up
+    /// Seconds that the answer to an upload may take
     ///
     /// Some servers move the data to its place only then. An image whose answer never
     /// comes is looked at again, and not sent again by the same run.
     #[arg(long, value_name = "SECONDS", default_value = "600")]
     answer_timeout: NonZeroU64,
 
-    /// Directory in which each image is proven before it is sent to a server with v1 alone
+    /// Directory to prove images in before a server with v1 alone gets them
     ///
     /// There, an upload that breaks off, or turns out wrong at its end, uses up the
     /// image's id. The directory needs room for as many images as are written at a
@@ -80,21 +83,23 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) stage: Option<PathBuf>,
 
-    /// What becomes of an image whose id cannot be used at the target
+    /// For an image whose id is used up: fail, skip or new-id
     ///
     /// Glance never gives an id back: one that was deleted, whose upload through v1
     /// broke off, or whose server died during an upload, is used up.
-    #[arg(long, value_name = "WHAT", default_value = "fail", value_parser = on_id_conflict())]
+    #[arg(long, value_name = "WHAT", default_value = "fail")]
+    #[arg(value_parser = on_id_conflict(), hide_possible_values = true)]
     pub(crate) on_id_conflict: OnIdConflict,
 
     #[command(flatten)]
     pub(crate) id_map: IdMapArgs,
 
-    /// When the beginning of image data is looked at before it is sent
+    /// Inspection of data before it is sent: auto or off
     ///
     /// Glance refuses data that does not match the image's disk_format or looks
     /// unsafe, but only when it has it, and its record is spoiled then.
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = format_check())]
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(value_parser = format_check(), hide_possible_values = true)]
     pub(crate) format_check: FormatCheck,
 }
 

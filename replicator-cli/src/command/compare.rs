@@ -7,7 +7,7 @@ use glance_model::Selection;
 use replicator_core::{Compared, Difference, PortError, Side, compare};
 use serde::Serialize;
 
-use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs};
+use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs, heading};
 use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -24,7 +24,7 @@ pub(crate) struct CompareArgs {
     /// Where their copies are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     target: OsString,
     /// Exit with 5 if there are differences
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     exit_code: bool,
     #[command(flatten)]
     allow_empty: AllowEmpty,

@@ -9,7 +9,7 @@ use glance_model::Selection;
 use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify};
 use serde::Serialize;
 
-use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs};
+use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs, heading};
 use crate::ends::{self, Access, End, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -30,7 +30,7 @@ pub(crate) struct VerifyArgs {
     /// Where their copies are, written in the same way
     target: Option<OsString>,
     /// Read each image from the target, instead of trusting its digests
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     read_back: bool,
     #[command(flatten)]
     allow_empty: AllowEmpty,
