@@ -1,11 +1,14 @@
 //! The options of the command line, in groups. A command flattens those that it uses into its
 //! arguments, which stand in its own file.
 
+mod columns;
 pub(crate) mod config_file;
 mod grammar;
+mod help;
 mod images;
 mod servers;
 mod timetable;
+mod topics;
 mod transfers;
 mod words;
 
@@ -69,7 +72,7 @@ pub(crate) struct LogArgs {
     /// Directory of the log, whose file is glance-replicator.log
     ///
     /// A relative --logfile is put into the directory instead.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub(crate) log_dir: Option<PathBuf>,
 
     /// Send the log to syslog
@@ -85,12 +88,16 @@ pub(crate) struct LogArgs {
     #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
     pub(crate) verbose: bool,
 
-    /// File with options: the section DEFAULT of an INI file
+    /// File with options, in its section [DEFAULT]
     ///
-    /// It holds lines of the form `option = value`; a key that is no option of this
+    /// It is an INI file. It holds lines of the form `option = value`; a key that is no option of this
     /// program is ignored, with a warning. May be given more than once: of two files
     /// that set the same option, the later one counts.
     #[arg(long, global = true, value_name = "FILE", action = ArgAction::Append)]
     #[arg(env = "GLANCE_REPLICATOR_CONFIG_FILE", hide_env = true)]
     config_file: Vec<PathBuf>,
+
+    /// Print this page; `help --OPTION` has more on an option
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }

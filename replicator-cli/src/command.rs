@@ -26,7 +26,7 @@ use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
 use crate::args::config_file::Invocation;
 use crate::error::CliError;
-use crate::exit_code::{self, ExitCode};
+use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{Console, Look, log};
 
@@ -43,9 +43,11 @@ const MOST_BLOCKING_THREADS: usize = 128;
 /// directory, and proves every copy. Image ids are kept. After an interruption, the
 /// same command, run again, goes on where it was.
 ///
-/// A SERVER is written HOST:PORT, as a URL with http or https, as cloud:NAME or
-/// cloud:NAME/REGION for a cloud of clouds.yaml, as env: for the cloud that the
-/// OS_* variables describe, or as dir:PATH for a directory that was dumped to.
+/// An end is written cloud:NAME or cloud:NAME/REGION (clouds.yaml), env: (the OS_*
+/// variables), HOST:PORT, https://HOST, or dir:PATH. Options stand before or after
+/// the command; each can also be set as GLANCE_REPLICATOR_<OPTION>, or in a file
+/// given as --config-file. The command line comes before the environment, and that
+/// before the file.
 #[derive(Debug, Parser)]
 #[command(
     name = "glance-replicator",
@@ -55,15 +57,12 @@ const MOST_BLOCKING_THREADS: usize = 128;
     args_override_self = true,
     subcommand_value_name = "COMMAND",
     max_term_width = 100,
-    after_help = "Each command has options of its own: glance-replicator help COMMAND",
-    after_long_help = format!(
-        "Each command has options of its own, which `glance-replicator help COMMAND` shows. They \
-         may stand before the command's name as well.\n\n\
-         Every option can also be set as GLANCE_REPLICATOR_<OPTION>, and in a file given as \
-         --config-file. The command line comes before the environment, and that before the \
-         file. There, a setting that a command does not use has no effect on it.\n\n{}",
-        exit_code::help()
-    )
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    after_help = "  \
+  glance-replicator check cloud:prod cloud:dr
+  glance-replicator livecopy --dry-run cloud:prod cloud:dr
+  glance-replicator dump cloud:prod /backup/images"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

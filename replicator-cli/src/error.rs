@@ -17,6 +17,9 @@ pub(crate) enum CliError {
     /// The command line was not understood, or asks for help.
     #[error(transparent)]
     Usage(#[from] clap::Error),
+    /// The help that was asked for.
+    #[error("help was asked for")]
+    Help(String),
     /// A value from the environment or a file was not understood.
     #[error("a value of the environment or the configuration file is wrong")]
     Setting { source: Box<clap::Error> },
@@ -77,6 +80,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(error) if error.exit_code() == 0 => ExitCode::Done,
+            Self::Help(_) => ExitCode::Done,
             Self::Usage(_)
             | Self::Setting { .. }
             | Self::End { .. }

@@ -2,41 +2,63 @@
 
 use std::process;
 
-/// The table of the exit statuses, as `--help` prints it and README.md has it.
-const TABLE: [(&str, &str); 10] = [
+/// An exit status: its code, its name, and what counts as it.
+type Row = (&'static str, &'static str, &'static str);
+
+/// The table of the exit statuses, as the help prints it and README.md has it.
+const TABLE: [Row; 10] = [
     (
         "0",
-        "done; what was skipped is said, with the reason, and is no failure",
+        "done",
+        "all is done; an image that was skipped is no failure: the source has no data of it, or an \
+         option leaves it out",
     ),
     (
         "1",
-        "error: an end is out of reach, or is not what it was taken for",
+        "error",
+        "an end is out of reach, is not what it was taken for, or cannot be listed to its end",
     ),
-    ("2", "usage: an option, a setting or an end makes no sense"),
+    (
+        "2",
+        "usage",
+        "an option, a setting or an end makes no sense; nothing was begun",
+    ),
     (
         "3",
-        "an image failed (be it by a policy), or was left to another run; the others are done",
+        "images failed",
+        "an image failed, be it by a policy or a quota of a server, or was left to another run; the \
+         others are done",
     ),
     (
         "4",
-        "authentication or permission: a server does not let the caller in, or list images",
+        "not permitted",
+        "signing in failed, or a server does not let the caller in, or list images",
     ),
-    ("5", "differences (compare --exit-code)"),
+    (
+        "5",
+        "differences",
+        "compare --exit-code found an image that is missing or differs",
+    ),
     (
         "6",
-        "wrong content: digests, lengths, two images of one id; verify: copies missing or damaged",
+        "wrong content",
+        "the data of an image is not what its digest or its length says, or two images have one id; \
+         verify: a copy is missing or damaged",
     ),
     (
         "7",
-        "refused by a policy or a safety limit of this program: --format-check held data back",
+        "held back",
+        "a safety limit of this program refused it: data that --format-check did not let pass",
     ),
     (
         "130, 143",
-        "interrupted (Ctrl-C, SIGTERM); the next run goes on",
+        "interrupted",
+        "by Ctrl-C or SIGTERM; the next run goes on",
     ),
     (
         "141",
-        "nobody reads the output any more, so that it is not whole (a closed pipe)",
+        "output not read",
+        "whoever read the output is gone (a closed pipe), so that it is not whole",
     ),
 ];
 
@@ -44,10 +66,22 @@ const TABLE: [(&str, &str); 10] = [
 const ORDER: &str =
     "Where several would be right, the first of these counts: 130, 143, 6, 7, 3, 4, 2, 1, 5.";
 
-/// Returns the table of the exit statuses for `--help`.
-pub(crate) fn help() -> String {
-    let rows = TABLE.map(|(code, meaning)| format!("  {code:<9} {meaning}\n"));
-    format!("Exit codes:\n{}\n{ORDER}", rows.concat())
+/// Returns the rows of the table, and the order of the statuses.
+pub(crate) fn table() -> (impl Iterator<Item = (String, String)>, &'static str) {
+    let rows = TABLE.iter().map(|(code, name, counts)| {
+        let first = format!("{code:<8}  {name}");
+        (first, (*counts).to_owned())
+    });
+    (rows, ORDER)
+}
+
+/// Returns the codes and their names, on a line.
+pub(crate) fn brief() -> String {
+    let rows = TABLE.map(|(code, name, _)| format!("{code} {name}"));
+    format!(
+        "{}. More: glance-replicator help exit-codes",
+        rows.join(", ")
+    )
 }
 
 /// A wish to end.

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 use configparser::ini::Ini;
 
-use super::grammar;
+use super::{grammar, help};
 use crate::error::CliError;
 
 /// The prefix of the variables that set options.
@@ -32,7 +33,14 @@ pub(crate) fn parse<C: Parser>(
     line: impl Iterator<Item = OsString>,
 ) -> Result<Invocation<C>, CliError> {
     let line: Vec<OsString> = line.collect();
-    let grammar = grammar::whole(C::command());
+    let mut grammar = grammar::whole(C::command());
+    if let Some(words) = grammar::asks_for_help(&grammar, &line) {
+        let page = help::on(&grammar, &words);
+        return Err(match page {
+            Ok(page) => CliError::Help(page),
+            Err(problem) => grammar.error(ErrorKind::InvalidSubcommand, problem).into(),
+        });
+    }
     let first = grammar::read(&grammar, &line)?;
     let files = first.get_many::<PathBuf>("config_file");
     let options = options(&grammar);

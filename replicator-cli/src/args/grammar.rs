@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, Id};
 
+use super::help;
+
 /// The Python tool's options that not all commands use. Where one has no use, it is accepted, and
 /// the help does not show it.
 const OF_PYTHON: [&str; 4] = ["dontreplicate", "metaonly", "sourcetoken", "targettoken"];
@@ -20,7 +22,7 @@ pub(super) fn whole(commands: Command) -> Command {
         .filter(|arg| !arg.is_positional())
         .map(|arg| (arg.get_id().clone(), arg.clone().hide(true)));
     let options: BTreeMap<Id, Arg> = options.collect();
-    commands
+    let grammar = commands
         .mut_subcommands(|command| {
             let takes = |id: &Id| command.get_arguments().any(|arg| arg.get_id() == id);
             let lacks = options
@@ -29,18 +31,33 @@ pub(super) fn whole(commands: Command) -> Command {
             let lacks: Vec<Arg> = lacks.map(|(_, arg)| arg.clone()).collect();
             command.args(lacks)
         })
-        .args(options.into_values())
+        .args(options.into_values());
+    help::with_pages(grammar)
+}
+
+/// Returns the words behind `help`, if that is the command of a line.
+pub(super) fn asks_for_help(grammar: &Command, line: &[OsString]) -> Option<Vec<String>> {
+    let front = front(grammar).try_get_matches_from(line).ok()?;
+    let (name, rest) = front.subcommand()?;
+    let words = rest.get_many::<OsString>("").into_iter().flatten();
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    (name == "help").then(|| words.collect())
+}
+
+/// The grammar of what stands before the name of a command.
+fn front(grammar: &Command) -> Command {
+    Command::new(grammar.get_name().to_owned())
+        .version("")
+        .disable_help_flag(true)
+        .args(grammar.get_arguments())
+        .args_override_self(true)
+        .allow_external_subcommands(true)
 }
 
 /// Reads a command line. Options that stand before the command's name are read as if they stood
 /// right behind it.
 pub(super) fn read(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    let front = Command::new(grammar.get_name().to_owned())
-        .version("")
-        .args(grammar.get_arguments())
-        .args_override_self(true)
-        .allow_external_subcommands(true)
-        .try_get_matches_from(line);
+    let front = front(grammar).try_get_matches_from(line);
     let whole = grammar.clone();
     let front = match front {
         Ok(front) => front,
@@ -55,9 +72,7 @@ pub(super) fn read(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, c
     };
     let mut line = line.to_vec();
     let mut command = None;
-    if let Some((name, rest)) = front.subcommand()
-        && name != "help"
-    {
+    if let Some((name, rest)) = front.subcommand() {
         let behind = rest.get_many::<OsString>("").map_or(0, |words| words.len());
         let at = line.len().saturating_sub(behind + 1);
         if at >= 1 && line.get(at).is_some_and(|word| word == name) {

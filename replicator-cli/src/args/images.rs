@@ -14,8 +14,7 @@ pub(crate) struct OmitArgs {
     /// Fields to omit, separated by blanks or commas
     ///
     /// They are neither compared nor sent. Additional properties are one field,
-    /// `properties`: see --drop-property. Without this option, they are created_at,
-    /// date, deleted_at, location and updated_at.
+    /// `properties`: see --drop-property.
     #[arg(short = 'D', long, value_name = "NAMES", hide_default_value = true)]
     #[arg(default_value = "created_at date deleted_at location updated_at")]
     dontreplicate: String,

@@ -15,21 +15,21 @@ use super::words::api;
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct ServerArgs {
-    /// Token for the sides that have none of their own
+    /// Token of a side that has none of its own
     ///
     /// Better set in the environment or in a file: every user of the machine can
     /// read the command line.
     #[arg(short, long, global = true, hide_default_value = true)]
     pub(crate) token: Option<String>,
 
-    /// Certificates to trust, in a PEM file, and no others
+    /// Certificates to trust, in a PEM file
     ///
-    /// Without it, those of the system are trusted, or those that the cloud's entry or
+    /// No others are trusted. Without it, those of the system are, or those that the cloud's entry or
     /// OS_CACERT names.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
 
-    /// Verify no certificate, so that others can read and change all
+    /// Verify no certificate: others can read all
     #[arg(long, global = true, value_parser = BoolishValueParser::new())]
     pub(crate) insecure: bool,
 
@@ -40,7 +40,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, global = true, value_name = "N", default_value = "off")]
     pub(crate) tpslimit: RequestRate,
 
-    /// Retries of what failed in a way that may pass
+    /// Retries of what may go away by itself
     #[arg(long, global = true, value_name = "N", default_value = "5")]
     pub(crate) retries: u32,
 
@@ -48,13 +48,14 @@ pub(crate) struct ServerArgs {
     ///
     /// This holds for transfers, listings, sign-ins, and for pauses that servers ask
     /// for: a pause that would end later does not begin.
-    #[arg(long, global = true, value_name = "SECONDS")]
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true)]
     retry_max_time: Option<u64>,
 
     /// Seconds without progress, after which a connection ends
     ///
     /// This is also how long the answer to a request without image data may take.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60")]
+    #[arg(hide_short_help = true)]
     stall_timeout: NonZeroU64,
 }
 
@@ -88,25 +89,25 @@ pub(crate) struct SideArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct SourceArgs {
-    /// Token for the source
+    /// Token at the source
     #[arg(short = 'M', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "mastertoken")]
     sourcetoken: Option<String>,
 
-    /// Version of the Image API (v1, v2) at the source
+    /// Image API at the source: auto, v1 or v2
     #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
-    #[arg(hide_possible_values = true)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     source_api: ApiChoice,
 
     /// Region of the cloud at the source
     #[arg(long, value_name = "REGION")]
     source_region: Option<String>,
 
-    /// Interface (public, internal, admin) at the source
-    #[arg(long, value_name = "INTERFACE")]
+    /// Interface at the source (public, internal, admin)
+    #[arg(long, value_name = "NAME")]
     source_interface: Option<String>,
 
-    /// Certificates, in a PEM file, to trust at the source
+    /// Certificates to trust at the source
     #[arg(long, value_name = "FILE")]
     source_cacert: Option<PathBuf>,
 
@@ -132,25 +133,25 @@ impl From<&SourceArgs> for SideArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct TargetArgs {
-    /// Token for the target
+    /// Token at the target
     #[arg(short = 'S', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "slavetoken")]
     targettoken: Option<String>,
 
-    /// Version of the Image API (v1, v2) at the target
+    /// Image API at the target: auto, v1 or v2
     #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = api())]
-    #[arg(hide_possible_values = true)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     target_api: ApiChoice,
 
     /// Region of the cloud at the target
     #[arg(long, value_name = "REGION")]
     target_region: Option<String>,
 
-    /// Interface (public, internal, admin) at the target
-    #[arg(long, value_name = "INTERFACE")]
+    /// Interface at the target (public, internal, admin)
+    #[arg(long, value_name = "NAME")]
     target_interface: Option<String>,
 
-    /// Certificates, in a PEM file, to trust at the target
+    /// Certificates to trust at the target
     #[arg(long, value_name = "FILE")]
     target_cacert: Option<PathBuf>,
 

@@ -25,7 +25,7 @@ pub(crate) struct TransferArgs {
     #[arg(long, value_name = "N", default_value = "4", value_parser = at_a_time)]
     pub(crate) transfers: NonZeroUsize,
 
-    /// Bytes of image data a second, at most
+    /// Bytes of image data a second, as 20M
     ///
     /// A RATE is a number with K, M or G for KiB, MiB or GiB, or B for bytes, as in
     /// 512K or 1.5G, or it is off. All transfers to and from servers share it. One
@@ -61,6 +61,7 @@ pub(crate) struct CopyArgs {
 
     /// Images whose metadata alone is written at a time
     #[arg(long, value_name = "N", default_value = "8", value_parser = at_a_time)]
+    #[arg(hide_short_help = true)]
     pub(crate) checkers: NonZeroUsize,
 }
 
@@ -72,18 +73,23 @@ pub(crate) struct UploadArgs {
     ///
     /// Some servers move the data to its place only then. An image whose answer never
     /// comes is looked at again, and not sent again by the same run.
-    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "600",
+        hide_short_help = true
+    )]
     answer_timeout: NonZeroU64,
 
-    /// Directory to prove images in before a server with v1 alone gets them
+    /// Directory to prove images in before a server with v1 gets them
     ///
     /// There, an upload that breaks off, or turns out wrong at its end, uses up the
     /// image's id. The directory needs room for as many images as are written at a
     /// time: they are in a directory below it, and gone after a run that went well.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) stage: Option<PathBuf>,
 
-    /// For an image whose id is used up: fail, skip or new-id
+    /// If an id is used up there: fail, skip or new-id
     ///
     /// Glance never gives an id back: one that was deleted, whose upload through v1
     /// broke off, or whose server died during an upload, is used up.
@@ -94,7 +100,7 @@ pub(crate) struct UploadArgs {
     #[command(flatten)]
     pub(crate) id_map: IdMapArgs,
 
-    /// Inspection of data before it is sent: auto or off
+    /// Inspection of data before it is sent: auto, off
     ///
     /// Glance refuses data that does not match the image's disk_format or looks
     /// unsafe, but only when it has it, and its record is spoiled then.

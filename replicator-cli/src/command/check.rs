@@ -24,6 +24,10 @@ const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
 ///
 /// Nothing is changed. The options and the token of the target are used.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator check cloud:prod
+  glance-replicator check cloud:prod/RegionOne cloud:dr
+  glance-replicator check https://glance.example.com:9292")]
 pub(crate) struct CheckArgs {
     /// The servers: HOST:PORT, a URL, cloud:NAME or env:
     #[arg(required = true, value_name = "SERVER")]

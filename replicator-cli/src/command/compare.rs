@@ -18,6 +18,10 @@ use crate::ui::{Row, Text, named, or_undefined};
 ///
 /// What only the target has does not matter.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator compare cloud:prod cloud:dr
+  glance-replicator compare --exit-code cloud:prod dir:/backup/images   # 5 if they differ
+  glance-replicator compare --drop-property 'os_*' cloud:prod glance.old:9292")]
 pub(crate) struct CompareArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     source: OsString,

@@ -17,6 +17,10 @@ use crate::run::Run;
 /// The directory is created if need be. It holds a file ID with the metadata
 /// of each image, and ID.img with its data.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator dump cloud:prod /backup/images
+  glance-replicator dump --verify read-back cloud:prod /backup/images   # heals damaged files
+  glance-replicator dump --metaonly glance.old:9292 /backup/records")]
 pub(crate) struct DumpArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,

@@ -17,6 +17,10 @@ use crate::run::Run;
 /// that differs is updated. Nothing is deleted. What several targets lack is
 /// read from the source once.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator livecopy --dry-run cloud:prod cloud:dr   # what would be done
+  glance-replicator livecopy cloud:prod/RegionOne cloud:dr cloud:lab
+  glance-replicator livecopy --bwlimit '08:00,20M 19:00,off' cloud:prod cloud:dr")]
 pub(crate) struct LivecopyArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     source: OsString,

@@ -16,6 +16,10 @@ use crate::run::Run;
 /// Images that the server lacks are created, under their own ids; metadata
 /// that differs is updated.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator load --dry-run cloud:dr /backup/images   # what would be done
+  glance-replicator load cloud:dr /backup/images
+  glance-replicator load --on-id-conflict new-id --id-map ids.json cloud:dr /backup/images")]
 pub(crate) struct LoadArgs {
     /// Where the images go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,

@@ -17,6 +17,10 @@ use crate::ui::{Row, Text, human_size};
 ///
 /// The options and the token of the target are used, as in the Python tool.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator size cloud:prod
+  glance-replicator size glance.old:9292
+  glance-replicator size dir:/backup/images")]
 pub(crate) struct SizeArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,

@@ -24,6 +24,10 @@ use crate::ui::{Row, Text};
 /// the images of the source are read and compared with its own digests: that
 /// is how an archive is checked.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator verify dir:/backup/images   # reads every file
+  glance-replicator verify cloud:prod cloud:dr   # compares digests, reads nothing
+  glance-replicator verify --read-back cloud:prod cloud:dr")]
 pub(crate) struct VerifyArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     source: OsString,

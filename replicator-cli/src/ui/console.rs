@@ -20,6 +20,7 @@ pub(crate) fn failure(error: &CliError) {
     // If nobody reads it, nothing can be done.
     match error {
         CliError::Usage(error) => drop(error.print()),
+        CliError::Help(page) => drop(io::stdout().write_all(page.as_bytes())),
         // As other tools do, which the signal ends.
         CliError::NoReader => {}
         CliError::Setting { source } => {
