@@ -297,7 +297,6 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::super::grammar;
-    use super::*;
     use crate::command::Cli;
 
     #[test]

@@ -1,5 +1,4 @@
 //! What `help` and `--version` print.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use crate::kit::program::{program, run};
 
