@@ -24,6 +24,6 @@ pub use omit::{Omit, OmitError};
 pub use pattern::{Pattern, PatternError};
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{BadRecord, RecordError, read_record, valid_unicode};
-pub use selection::{Selection, Test};
+pub use selection::{ExpressionError, Key, Selection, Surroundings, Test};
 pub use status::ImageStatus;
 pub use view::View;

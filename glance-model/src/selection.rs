@@ -1,12 +1,16 @@
 //! The images that somebody means, as a value.
 
-use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+mod expression;
+mod test;
+mod written;
 
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageId, ImageMetadata, ImageStatus, Pattern, Visibility};
+pub use self::expression::{ExpressionError, Surroundings};
+pub use self::test::{Key, Test};
+use crate::{ImageId, ImageMetadata};
 
 /// The images that somebody means. The default is every image.
 ///
@@ -21,49 +25,6 @@ pub struct Selection {
     tests: Vec<Test>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     excluded: Vec<Test>,
-}
-
-/// A test that the metadata of an image passes or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Test {
-    /// The name is one of these, letter by letter.
-    Name(BTreeSet<String>),
-    /// The status is one of these.
-    Status(Vec<ImageStatus>),
-    /// The owner is this project.
-    Owner(String),
-    /// The visibility is this one, as far as the API version tells.
-    Visibility(Visibility),
-    /// The image has this tag.
-    Tag(String),
-    /// The property is there and has this value.
-    Property(String, String),
-    /// The number of bytes is known, and in this range.
-    SizeBytes(RangeInclusive<u64>),
-    /// The disk format is one of these.
-    DiskFormat(BTreeSet<String>),
-    /// The container format is one of these.
-    ContainerFormat(BTreeSet<String>),
-    /// The name is of this pattern.
-    NameLike(Pattern),
-    /// The property is there, whatever its value, and be it null.
-    HasProperty(String),
-    /// The property is there, and its value is of this pattern.
-    PropertyLike(String, Pattern),
-    /// Listings leave the image out, or not; one that says nothing of it is not hidden.
-    Hidden(bool),
-    /// Deleting the image is refused, or not; one that says nothing of it is not protected.
-    Protected(bool),
-    /// The time of the creation is known, and is this one or a later one.
-    CreatedSince(Timestamp),
-    /// The time of the creation is known, and is an earlier one.
-    CreatedBefore(Timestamp),
-    /// The time of the last change is known, and is this one or a later one.
-    UpdatedSince(Timestamp),
-    /// The time of the last change is known, and is an earlier one.
-    UpdatedBefore(Timestamp),
 }
 
 impl Selection {
@@ -87,6 +48,12 @@ impl Selection {
     pub fn without(mut self, test: Test) -> Self {
         self.excluded.push(test);
         self
+    }
+
+    /// Returns whether every image is selected.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Returns the ids that images are selected by, in order; `None` for images of any id.
@@ -132,60 +99,14 @@ impl Selection {
     }
 }
 
-impl Test {
-    /// Returns whether an image passes.
-    #[must_use]
-    pub fn passes(&self, image: &ImageMetadata) -> bool {
-        let is_in = |set: &BTreeSet<String>, value: &Option<String>| {
-            value.as_ref().is_some_and(|value| set.contains(value))
-        };
-        match self {
-            Self::Name(names) => is_in(names, &image.name),
-            Self::Status(statuses) => statuses.contains(&image.status),
-            Self::Owner(owner) => image.owner.as_ref() == Some(owner),
-            Self::Visibility(wanted) => match (image.visibility, wanted) {
-                (Some(Visibility::NotPublic), wanted) => *wanted != Visibility::Public,
-                (Some(found), Visibility::NotPublic) => found != Visibility::Public,
-                (found, wanted) => found == Some(*wanted),
-            },
-            Self::Tag(tag) => image.tags.contains(tag),
-            Self::Property(name, value) => image.properties.get(name) == Some(value),
-            Self::SizeBytes(range) => image.size.is_some_and(|size| range.contains(&size)),
-            Self::DiskFormat(formats) => is_in(formats, &image.disk_format),
-            Self::ContainerFormat(formats) => is_in(formats, &image.container_format),
-            Self::NameLike(pattern) => {
-                let name = image.name.as_ref();
-                name.is_some_and(|name| pattern.matches(name))
-            }
-            Self::HasProperty(name) => {
-                image.properties.contains_key(name)
-                    || image.null_properties.contains(name)
-                    || image.other.contains_key(name)
-            }
-            Self::PropertyLike(name, pattern) => {
-                let value = image.properties.get(name);
-                value.is_some_and(|value| pattern.matches(value))
-            }
-            Self::Hidden(is) => image.hidden.unwrap_or(false) == *is,
-            Self::Protected(is) => image.protected.unwrap_or(false) == *is,
-            Self::CreatedSince(time) => image.created().is_some_and(|at| at >= *time),
-            Self::CreatedBefore(time) => image.created().is_some_and(|at| at < *time),
-            Self::UpdatedSince(time) => image.updated().is_some_and(|at| at >= *time),
-            Self::UpdatedBefore(time) => image.updated().is_some_and(|at| at < *time),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ImageStatus, Visibility};
 
-    fn pattern(text: &str) -> Pattern {
-        text.parse().unwrap()
-    }
-
-    fn time(text: &str) -> Timestamp {
-        text.parse().unwrap()
+    fn surroundings() -> Surroundings {
+        let now = "2026-11-27T00:00:00Z".parse().unwrap();
+        Surroundings::at(now).of_project(Some("alpha".to_owned()))
     }
 
     fn image(last: char) -> ImageMetadata {
@@ -193,67 +114,260 @@ mod tests {
         let mut image = ImageMetadata::new(ImageId::parse(&id).unwrap(), ImageStatus::Active);
         image.name = Some("debian-13".to_owned());
         image.size = Some(10);
+        image.min_disk = Some(20);
+        image.min_ram = Some(0);
+        image.disk_format = Some("qcow2".to_owned());
+        image.owner = Some("alpha".to_owned());
         image.visibility = Some(Visibility::NotPublic);
         image.tags.insert("gold".to_owned());
+        image.tags.insert("a, b".to_owned());
         image.created_at = Some("2026-11-22T23:34:26Z".to_owned());
         image.updated_at = Some("some day".to_owned());
         image.null_properties.insert("null".to_owned());
         image.properties.insert("os".to_owned(), "linux".to_owned());
+        image.properties.insert("a=b".to_owned(), String::new());
         image
     }
 
     #[test]
     fn every_image_is_selected_until_something_is_asked() {
         assert!(Selection::default().matches(&image('1')));
+        assert!(Selection::default().is_all());
+        assert!(!Selection::of_ids([]).is_all());
     }
 
+    /// Each key with each operator that it has; `created` and the others with values at both sides
+    /// of the image's own.
     #[test]
     fn ids_and_tests_all_count() {
         let one = Selection::of_ids([image('1').id]);
         assert!(one.matches(&image('1')));
         assert!(!one.matches(&image('2')));
-        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        for (test, passes) in [
-            (Test::Name(texts(&["debian-13", "x"])), true),
-            (Test::Name(texts(&["Debian-13"])), false),
-            (Test::Status(vec![ImageStatus::Active]), true),
-            (Test::Status(vec![ImageStatus::Queued]), false),
-            (Test::Owner("alpha".to_owned()), false),
-            (Test::Visibility(Visibility::Private), true),
-            (Test::Visibility(Visibility::Public), false),
-            (Test::Tag("gold".to_owned()), true),
-            (Test::Tag("silver".to_owned()), false),
-            (Test::Property("os".to_owned(), "linux".to_owned()), true),
-            (Test::Property("os".to_owned(), "bsd".to_owned()), false),
-            (Test::SizeBytes(10..=20), true),
-            (Test::SizeBytes(11..=20), false),
-            (Test::DiskFormat(texts(&["raw"])), false),
-            (Test::NameLike(pattern("debian-*")), true),
-            (Test::NameLike(pattern("Debian-*")), false),
-            (Test::HasProperty("os".to_owned()), true),
-            (Test::HasProperty("null".to_owned()), true),
-            (Test::HasProperty("none".to_owned()), false),
-            (Test::PropertyLike("os".to_owned(), pattern("l*x")), true),
-            (Test::PropertyLike("os".to_owned(), pattern("b*")), false),
-            (Test::PropertyLike("null".to_owned(), pattern("*")), false),
-            (Test::Hidden(false), true),
-            (Test::Protected(true), false),
-            (Test::CreatedSince(time("2026-11-22T23:34:26Z")), true),
-            (Test::CreatedSince(time("2026-11-23T00:34:27+01:00")), false),
-            (Test::CreatedBefore(time("2026-11-22T23:34:26Z")), false),
-            (Test::CreatedBefore(time("2027-01-01T00:00:00Z")), true),
-            (Test::UpdatedSince(time("1970-01-01T00:00:00Z")), false),
-            (Test::UpdatedBefore(time("2027-01-01T00:00:00Z")), false),
+        for (expression, passes) in [
+            ("name=debian-13", true),
+            ("name = x, debian-13", true),
+            ("name=Debian-13", false),
+            ("name=debian-*", true),
+            ("name=Debian-*", false),
+            ("name=\"debian-*\"", false),
+            ("name={debian,ubuntu}-13", true),
+            ("name=[a-c,e]ebian-13", false),
+            ("name!=debian-*", false),
+            ("name!=ubuntu-*,x", true),
+            ("id=00000000-0000-4000-8000-000000000001", true),
+            ("id=0000*", true),
+            ("id!=0000*", false),
+            ("status=active", true),
+            ("status=queued,active", true),
+            ("status=queued", false),
+            ("status!=queued", true),
+            ("owner=alpha", true),
+            ("owner=mine", true),
+            ("owner!=mine", false),
+            ("owner=\"mine\"", false),
+            ("owner=beta", false),
+            ("visibility=private", true),
+            ("visibility=shared", true),
+            ("visibility=public", false),
+            ("visibility!=public", true),
+            ("visibility!=community", false),
+            ("tag=gold", true),
+            ("tag=silver,gold", true),
+            ("tag=\"a, b\"", true),
+            ("tag=silver", false),
+            ("tag!=gold", false),
+            ("tag!=silver", true),
+            ("property:os=linux", true),
+            ("property:os = l*x", true),
+            ("property:os=bsd", false),
+            ("property:os!=bsd", true),
+            ("property:none!=bsd", true),
+            ("property:os", true),
+            ("property:null", true),
+            ("property:none", false),
+            ("property:null=*", false),
+            ("property:\"a=b\"", true),
+            ("property:\"a=b\"=\"\"", true),
+            ("disk_format=raw", false),
+            ("disk_format!=raw", true),
+            ("container_format=bare", false),
+            ("container_format!=bare", true),
+            ("hidden", false),
+            ("hidden=false", true),
+            ("hidden!=false", false),
+            ("protected", false),
+            ("protected!=true", true),
+            ("size=10", true),
+            ("size=9,10B", true),
+            ("size!=10", false),
+            ("size<10", false),
+            ("size<=10", true),
+            ("size>10", false),
+            ("size>=10", true),
+            ("size<0.5K", true),
+            ("min_disk=20", true),
+            ("min_disk>=20G", true),
+            ("min_disk>20G", false),
+            ("min_ram=0", true),
+            ("min_ram<512", true),
+            ("created>=2026-11-22T23:34:26Z", true),
+            ("created>=2026-11-23T00:34:27+01:00", false),
+            ("created>2026-11-22T23:34:26Z", false),
+            ("created<2026-11-22T23:34:26Z", false),
+            ("created<=2026-11-22T23:34:26Z", true),
+            ("created<2027-01-01", true),
+            ("created=2026-11-22", true),
+            ("created=2026-11-23", false),
+            ("created!=2026-11-22", false),
+            ("created<=2026-11-22", true),
+            ("created>2026-11-22", false),
+            ("created>=2026-11-22", true),
+            ("created<2026-11-22", false),
+            ("created>=5d", true),
+            ("created>=4d", false),
+            ("created<96h", true),
+            ("created<1w", false),
+            ("updated>=1970-01-01", false),
+            ("updated<2027-01-01", false),
+            ("updated!=2027-01-01", true),
         ] {
+            let test = Test::parse(expression, &surroundings()).unwrap();
             let excluded = one.clone().without(test.clone());
             assert_eq!(excluded.matches(&image('1')), !passes, "{excluded:?}");
             assert!(excluded.ids_only().matches(&image('1')));
             let selection = one.clone().with(test);
             let json = serde_json::to_string(&selection).unwrap();
-            assert_eq!(serde_json::from_str::<Selection>(&json).unwrap(), selection);
-            assert_eq!(selection.matches(&image('1')), passes, "{selection:?}");
-            assert!(!selection.matches(&image('2')), "{selection:?}");
+            assert_eq!(
+                serde_json::from_str::<Selection>(&json).unwrap(),
+                selection,
+                "{json}"
+            );
+            assert_eq!(selection.matches(&image('1')), passes, "{expression}");
+            assert!(!selection.matches(&image('2')), "{expression}");
             assert!(selection.ids_only().matches(&image('1')));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_shown_with_its_place_and_what_is_expected() {
+        let mut shown = String::new();
+        for expression in [
+            "nam = x",
+            "name",
+            "name ~ x",
+            "name=",
+            "name==x",
+            "name<x",
+            "name=a,,b",
+            "name=[a",
+            "name=\"a",
+            "name=\"a\"b",
+            "name=\"a\\b\"",
+            "status=activ",
+            "visibility=open",
+            "id=5",
+            "property:",
+            "property:os>3",
+            "hidden=yes",
+            "hidden=true,false",
+            "size=10GB",
+            "size>=",
+            "size>1,2",
+            "size=1.5.5G",
+            "min_disk=99999999999T",
+            "created>yesterday",
+            "created>2026-11-01T12:00:00",
+            "created>-3d",
+            "créé=é",
+        ] {
+            let error = Test::parse(expression, &surroundings()).unwrap_err();
+            shown += &format!("{error}\n");
+        }
+        insta::assert_snapshot!(shown, @r#"
+        expected one of the keys id, name, status, visibility, owner, tag, hidden, protected, disk_format, container_format, size, min_disk, min_ram, created, updated, property:NAME
+          nam = x
+          ^
+        expected = or !=
+          name
+              ^
+        expected one of the keys id, name, status, visibility, owner, tag, hidden, protected, disk_format, container_format, size, min_disk, min_ram, created, updated, property:NAME
+          name ~ x
+          ^
+        expected a value
+          name=
+               ^
+        expected a value, in quotes if it begins with =
+          name==x
+               ^
+        expected = or !=, since this key has no order
+          name<x
+              ^
+        expected a value
+          name=a,,b
+                 ^
+        expected a pattern, or a text in quotes if * ? [ { are meant as such
+          name=[a
+               ^
+        expected a second quote after this one
+          name="a
+               ^
+        expected a comma or the end
+          name="a"b
+                  ^
+        expected \" or \\, since a backslash in quotes is doubled
+          name="a\b"
+                 ^
+        expected one of queued, saving, uploading, importing, active, deactivated, killed, deleted, pending_delete
+          status=activ
+                 ^
+        expected one of public, community, shared, private
+          visibility=open
+                     ^
+        expected the id of an image, or a pattern of ids
+          id=5
+             ^
+        expected the name of a property
+          property:
+                   ^
+        expected = or !=, since this key has no order
+          property:os>3
+                     ^
+        expected true or false
+          hidden=yes
+                 ^
+        expected one value alone
+          hidden=true,false
+                     ^
+        expected a number of bytes, or one with B, K, M, G or T
+          size=10GB
+               ^
+        expected a value
+          size>=
+                ^
+        expected one value alone
+          size>1,2
+                ^
+        expected a number of bytes, or one with B, K, M, G or T
+          size=1.5.5G
+               ^
+        expected a number of GiB, or one with B, K, M, G or T
+          min_disk=99999999999T
+                   ^
+        expected a time with its offset such as 2026-11-01T12:00:00Z, a date such as 2026-11-01, or an age such as 30d, 12h or 2w
+          created>yesterday
+                  ^
+        expected a time with its offset such as 2026-11-01T12:00:00Z, a date such as 2026-11-01, or an age such as 30d, 12h or 2w
+          created>2026-11-01T12:00:00
+                  ^
+        expected a time with its offset such as 2026-11-01T12:00:00Z, a date such as 2026-11-01, or an age such as 30d, 12h or 2w
+          created>-3d
+                  ^
+        expected one of the keys id, name, status, visibility, owner, tag, hidden, protected, disk_format, container_format, size, min_disk, min_ram, created, updated, property:NAME
+          créé=é
+          ^
+        "#);
+        let alone: Result<Test, _> = "owner=mine".parse();
+        assert!(alone.unwrap_err().to_string().contains("which one is mine"));
+        assert!("created>30d".parse::<Test>().is_err());
     }
 }

@@ -1,7 +1,6 @@
 //! Listings: how many requests they take, and images that come and go meanwhile.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use glance_client::testing::{
     RequestKind,
 };
 use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection, Test};
+use glance_model::{ImageId, ImageMetadata, Selection};
 use serde_json::json;
 
 fn numbered(number: usize) -> String {
@@ -254,7 +253,6 @@ async fn ids_of_a_selection_cost_a_page_each_500_and_keep_their_order() {
 
 #[tokio::test]
 async fn a_selection_is_asked_for_and_tested_again() {
-    let set = |text: &str| BTreeSet::from([text.to_owned()]);
     for profile in [Profile::Today, Profile::Legacy, Profile::V1Only] {
         let (glance, client) = start(EmbeddedGlance::builder().profile(profile), 4).await;
         let spec = |number| {
@@ -264,12 +262,21 @@ async fn a_selection_is_asked_for_and_tested_again() {
         glance.add_image(spec(1).data(ImageContent::zeros(10)));
         glance.add_image(spec(2).data(ImageContent::zeros(20)));
         glance.add_image(spec(3).data(ImageContent::zeros(10)).hidden());
-        let wanted = Selection::default()
-            .with(Test::Name(set("a, b")))
-            .with(Test::Owner("alpha".to_owned()))
-            .with(Test::Property("os".to_owned(), "linux".to_owned()))
-            .with(Test::Status(vec![ImageStatus::Active, ImageStatus::Queued]))
-            .with(Test::SizeBytes(1..=10));
+        let wanted = [
+            r#"name="a, b""#,
+            "owner=alpha",
+            "property:os=linux",
+            "status=active,queued",
+            "size>=1",
+            "size<=10",
+            "created>=2000-01-01",
+            "updated<2100-01-01",
+            "protected=false",
+        ];
+        let wanted = wanted.map(|test| test.parse().unwrap());
+        let wanted = wanted
+            .into_iter()
+            .fold(Selection::default(), Selection::with);
         let images: Vec<_> = client.selected_images(&wanted).try_collect().await.unwrap();
         assert_eq!(numbers(&images), [1, 3], "{profile:?}");
         let asked = |text: &str| glance.requests().iter().any(|r| r.target.contains(text));

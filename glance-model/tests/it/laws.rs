@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use glance_model::{
-    BaseProperty, ImageId, ImageMetadata, ImageStatus, Inspector, MetadataDiff, Omit, Scalar,
-    TargetForm, Visibility, v1, v2,
+    BaseProperty, ImageId, ImageMetadata, ImageStatus, Inspector, Key, MetadataDiff, Omit, Scalar,
+    Surroundings, TargetForm, Test, Visibility, v1, v2,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -235,5 +235,73 @@ proptest! {
         let late = inspector.finish();
         prop_assert!(early.is_none() || early == late);
         prop_assert_eq!(late, Inspector::find(format, "bare", &data));
+    }
+}
+
+/// What is typed as a test: keys and operators that there are, and values that may be any text.
+fn expression() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        Just("id".to_owned()),
+        Just("name".to_owned()),
+        Just("status".to_owned()),
+        Just("owner".to_owned()),
+        Just("tag".to_owned()),
+        Just("hidden".to_owned()),
+        Just("size".to_owned()),
+        Just("min_disk".to_owned()),
+        Just("created".to_owned()),
+        "property:[a-z_.]{1,6}",
+        "property:\"[a-z =<\\\\]{1,6}\"",
+    ];
+    let operator = prop_oneof![
+        Just(""),
+        Just("="),
+        Just(" != "),
+        Just("<"),
+        Just("<="),
+        Just(">"),
+        Just(" >= "),
+    ];
+    let value = prop_oneof![
+        "[a-z0-9*?{},. -]{0,8}",
+        "\"[^\"\\\\]{0,8}\"",
+        "[0-9]{1,6}(\\.[0-9]{1,3})?[BKMGT]?",
+        "[0-9]{1,3}[hdw]",
+        Just("2026-11-01".to_owned()),
+        Just("2026-11-01T12:00:00.5+01:00".to_owned()),
+        Just("true".to_owned()),
+        Just("active".to_owned()),
+        Just("mine".to_owned()),
+    ];
+    let values = vec(value, 0..3).prop_map(|values| values.join(","));
+    (key, operator, values).prop_map(|(key, operator, values)| format!("{key}{operator}{values}"))
+}
+
+proptest! {
+    #[test]
+    fn a_test_says_by_itself_what_was_meant(text in expression(), image in image()) {
+        let now = "2026-11-27T00:00:00Z".parse().unwrap();
+        let surroundings = Surroundings::at(now).of_project(Some("mine".to_owned()));
+        if let Ok(test) = Test::parse(&text, &surroundings) {
+            let again: Test = test.to_string().parse().unwrap();
+            prop_assert_eq!(&again, &test, "{} is {}", text, test);
+            prop_assert_eq!(again.passes(&image), test.passes(&image));
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_test_or_an_error_that_shows_its_place(text in "\\PC{0,20}|.{0,20}") {
+        if let Err(error) = text.parse::<Test>() {
+            prop_assert!(error.column <= text.chars().count());
+            prop_assert_eq!(error.to_string().lines().count(), 3);
+        }
+    }
+
+    #[test]
+    fn an_exact_text_is_equal_to_itself_alone(name in ".{0,12}", image in image()) {
+        let test = Test::is(Key::Name, name.clone());
+        prop_assert_eq!(test.passes(&image), image.name.as_ref() == Some(&name));
+        prop_assert_eq!(test.exact(), Some(vec![name.as_str()]));
+        prop_assert_eq!(test.to_string().parse::<Test>(), Ok(test));
     }
 }

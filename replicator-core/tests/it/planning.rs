@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, NoData, Selection, TargetForm, Test, Visibility,
+    ImageId, ImageMetadata, ImageStatus, Key, NoData, Selection, TargetForm, Test, Visibility,
 };
 use replicator_core::testing::{MemoryImages, MockEnd, Setup, active_image, random_id};
 use replicator_core::{
@@ -321,7 +321,7 @@ async fn what_is_not_selected_is_neither_planned_nor_looked_at() {
         source.insert(image, Some("data".into()));
     }
     let (ctx, mut options) = (RunContext::silent(), Setup::default());
-    options.selection = Selection::default().with(Test::Name(["wanted".to_owned()].into()));
+    options.selection = Selection::default().with(Test::is(Key::Name, "wanted"));
     let (from, to) = (Arc::new(source.clone()), Arc::new(target.clone()));
     let report = options.replicate(&ctx, from, to.clone()).await.unwrap();
     assert_eq!((report.copied(), report.results.len()), (1, 1));
