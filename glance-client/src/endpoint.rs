@@ -62,10 +62,15 @@ impl Endpoint {
     ///
     /// [`InvalidEndpoint`] if it is neither.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
-        parse(text).map_err(|problem| InvalidEndpoint {
+        parse(text).map_err(|problem| Self::invalid(text, problem))
+    }
+
+    /// The error of a text that is no URL.
+    pub(crate) fn invalid(text: &str, problem: EndpointProblem) -> InvalidEndpoint {
+        InvalidEndpoint {
             text: without_user(text).chars().take(200).collect(),
             problem,
-        })
+        }
     }
 
     /// Returns the URL, without a slash at its end.

@@ -193,6 +193,14 @@ impl Error {
         Self::new(kind, method, url).with_source(error.without_url())
     }
 
+    /// Leaves out of the URL what may be a secret: a signature.
+    pub(crate) fn without_query(mut self) -> Self {
+        if let Some(at) = self.0.url.find('?') {
+            self.0.url.truncate(at);
+        }
+        self
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self

@@ -19,6 +19,8 @@ mod paging;
 #[cfg(feature = "replicator")]
 mod ports;
 mod proxy;
+#[cfg(feature = "replicator")]
+mod remote_file;
 mod session;
 mod stores;
 mod survey;
@@ -37,6 +39,8 @@ pub use http::Upload;
 pub use limit::{Limits, Rate};
 #[cfg(feature = "replicator")]
 pub use ports::GlanceEnd;
+#[cfg(feature = "replicator")]
+pub use remote_file::RemoteFile;
 pub use stores::Store;
 #[doc(hidden)]
 pub use survey::{Quota, Survey};

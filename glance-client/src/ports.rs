@@ -334,7 +334,7 @@ fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
 }
 
 /// Converts an error into what a use case can do about it.
-fn port_error(error: Error, operation: Operation) -> PortError {
+pub(crate) fn port_error(error: Error, operation: Operation) -> PortError {
     let kind = match error.kind() {
         ErrorKind::NotFound => match operation_id(&operation) {
             Some(id) => return PortError::NotFound { id: *id },

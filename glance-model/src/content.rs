@@ -71,6 +71,63 @@ impl DataFormat {
             Self::Raw => "raw",
         }
     }
+
+    /// Finds the format that data begins like: `head` is its first 64 KiB, or all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ContentProblem::Ambiguous`] if it begins like several.
+    pub fn find(head: &[u8]) -> Result<Self, ContentProblem> {
+        let mut found = head::formats(head);
+        if matches!(
+            vmdk::look(head),
+            vmdk::Look::Sparse | vmdk::Look::Descriptor(_)
+        ) {
+            found.push(Self::Vmdk);
+        }
+        one_of(&found, true)
+    }
+
+    /// Returns the `disk_format` of an image of such data. Disks with a partition table or with LUKS
+    /// have none of their own that every Glance knows, and are raw.
+    #[must_use]
+    pub fn disk_format(self) -> &'static str {
+        match self {
+            Self::Gpt | Self::Luks | Self::Raw => Self::Raw.name(),
+            format => format.name(),
+        }
+    }
+}
+
+/// Returns the one format that data begins like. A bootable ISO may have a partition table in
+/// front, if that `may_be_iso`.
+fn one_of(found: &[DataFormat], may_be_iso: bool) -> Result<DataFormat, ContentProblem> {
+    match *found {
+        [] => Ok(DataFormat::Raw),
+        [DataFormat::Iso, DataFormat::Gpt] if may_be_iso => Ok(DataFormat::Iso),
+        [one] => Ok(one),
+        [first, second, ..] => Err(ContentProblem::Ambiguous { first, second }),
+    }
+}
+
+/// Returns what data begins like that is no image: something that was packed, or a page of the web
+/// in the place of a file.
+#[must_use]
+pub fn wrapping(head: &[u8]) -> Option<&'static str> {
+    const MAGIC: [(&[u8], &str); 7] = [
+        (b"\x1f\x8b", "compressed with gzip"),
+        (b"\xfd7zXZ\0", "compressed with xz"),
+        (b"BZh", "compressed with bzip2"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"<", "a page of HTML or XML"),
+    ];
+    if head.get(257..262) == Some(b"ustar") {
+        return Some("a tar archive");
+    }
+    let found = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
+    found.map(|(_, what)| *what)
 }
 
 impl fmt::Display for DataFormat {
@@ -120,6 +177,12 @@ pub enum ContentProblem {
         found: DataFormat,
         /// The unsafe part.
         why: &'static str,
+    },
+    /// Nothing says what it is an image of, and it looks like something that holds one.
+    #[error("its data is {found}, and no image: unpack it, or state its disk_format")]
+    Wrapped {
+        /// What the data begins like.
+        found: &'static str,
     },
 }
 
@@ -278,15 +341,11 @@ fn begin(disk_format: &str, head: &[u8]) -> State {
             return State::Decided(is_descriptor.then_some(problem));
         }
     };
-    let found = match found[..] {
-        [] => DataFormat::Raw,
-        // A bootable ISO may have a partition table in front; but as raw, such data breaks
-        // the warning that Glance writes of it, and is refused.
-        [DataFormat::Iso, DataFormat::Gpt] if disk_format != "raw" => DataFormat::Iso,
-        [one] => one,
-        [first, second, ..] => {
-            return State::Decided(Some(ContentProblem::Ambiguous { first, second }));
-        }
+    // As raw, an ISO with a partition table breaks the warning that Glance writes of it, and is
+    // refused.
+    let found = match one_of(&found, disk_format != "raw") {
+        Ok(found) => found,
+        Err(problem) => return State::Decided(Some(problem)),
     };
     if !passes_for(found, disk_format) {
         return State::Decided(Some(ContentProblem::Mismatch {

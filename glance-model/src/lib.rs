@@ -15,7 +15,7 @@ pub mod v1;
 pub mod v2;
 mod view;
 
-pub use content::{ContentProblem, DataFormat, Inspector};
+pub use content::{ContentProblem, DataFormat, Inspector, wrapping};
 pub use diff::{Change, Field, FieldValue, MetadataDiff};
 pub use form::TargetForm;
 pub use id::{ImageId, ParseImageIdError};

@@ -6,6 +6,7 @@ pub(crate) mod config_file;
 mod grammar;
 mod help;
 mod images;
+mod new_image;
 mod servers;
 mod timetable;
 mod topics;
@@ -19,14 +20,16 @@ use clap::ArgAction;
 use clap::builder::BoolishValueParser;
 
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
+pub(crate) use self::new_image::NewImageArgs;
 pub(crate) use self::servers::{ServerArgs, SideArgs, SourceArgs, TargetArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
-pub(crate) use self::transfers::{CopyArgs, TransferArgs, UploadArgs};
-pub(crate) use self::words::ProgressMode;
+pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
+pub(crate) use self::words::{ProgressMode, verify};
 
 /// The headings under which the help of a command shows its options, in this order.
 pub(crate) mod heading {
     pub(crate) const WHICH: &str = "Which images";
+    pub(crate) const IMAGE: &str = "The image";
     pub(crate) const HOW: &str = "How";
     pub(crate) const CONNECTION: &str = "Connection";
     pub(crate) const OUTPUT: &str = "Output";

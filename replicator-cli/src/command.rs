@@ -6,6 +6,7 @@ mod dry_run;
 mod dump;
 mod livecopy;
 mod load;
+mod push;
 mod replicate;
 mod size;
 mod verify;
@@ -21,6 +22,7 @@ use self::compare::CompareArgs;
 use self::dump::DumpArgs;
 use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
+use self::push::PushArgs;
 use self::size::SizeArgs;
 use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
@@ -78,6 +80,7 @@ enum Command {
     Livecopy(LivecopyArgs),
     Dump(DumpArgs),
     Load(LoadArgs),
+    Push(PushArgs),
     Verify(VerifyArgs),
     Size(SizeArgs),
 }
@@ -90,6 +93,7 @@ impl Command {
             Self::Livecopy(args) => livecopy::run(run, args).await,
             Self::Dump(args) => dump::run(run, args).await,
             Self::Load(args) => load::run(run, args).await,
+            Self::Push(args) => push::run(run, args).await,
             Self::Verify(args) => verify::run(run, args).await,
             Self::Size(args) => size::run(run, args).await,
         }
@@ -101,6 +105,7 @@ impl Command {
             Self::Dump(args) => args.copies.dry_run,
             Self::Load(args) => args.copies.dry_run,
             Self::Livecopy(args) => args.copies.dry_run,
+            Self::Push(args) => args.dry_run,
             Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => true,
         };
         !dry_run

@@ -1,6 +1,7 @@
 //! Ends: what the user names them by, and how they are opened.
 
 mod connect;
+mod file;
 mod location;
 mod nothing;
 mod place;
@@ -11,6 +12,7 @@ use glance_client::EndpointProblem;
 pub(crate) use self::connect::{
     Access, Connected, Opening, Source, Taken, glance, source, stage, target,
 };
+pub(crate) use self::file::file;
 pub(crate) use self::location::End;
 use self::location::ParseEndError;
 use crate::error::CliError;

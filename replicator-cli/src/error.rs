@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use glance_client::cloud::{AuthError, AuthErrorKind};
 use glance_client::{ErrorKind, InvalidToken};
-use glance_model::OmitError;
-use replicator_core::{FailureKind, ListingError, PortError};
+use glance_model::{ContentProblem, OmitError};
+use replicator_core::{FailureKind, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
 use crate::exit_code::{ExitCode, Signal};
@@ -61,6 +61,17 @@ pub(crate) enum CliError {
     },
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error("cannot push {file}")]
+    File { file: String, source: ImageError },
+    #[error("{file} is not pushed: {problem}")]
+    RefusedFile {
+        file: String,
+        problem: ContentProblem,
+    },
+    #[error(
+        "--container-format {container} needs --disk-format, since only bare data is looked at"
+    )]
+    NoDiskFormat { container: String },
     #[error("cannot look through the archive")]
     Unfinished { source: PortError },
     #[error(transparent)]
@@ -87,6 +98,7 @@ impl CliError {
             | Self::NoServer { .. }
             | Self::Filter(_)
             | Self::NoIdMap
+            | Self::NoDiskFormat { .. }
             | Self::SameTarget { .. }
             | Self::SameEnd { .. }
             | Self::Token { .. } => ExitCode::Usage,
@@ -97,6 +109,7 @@ impl CliError {
             },
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::NoReader => ExitCode::NoReader,
+            Self::RefusedFile { .. } => ExitCode::Refused,
             Self::Connect { source, .. } if is_denial(source.kind()) => ExitCode::Denied,
             Self::Listing(ListingError::Failed { source, .. })
                 if source.kind() == FailureKind::Denied =>

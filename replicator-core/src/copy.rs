@@ -1,7 +1,7 @@
 //! The work of a plan.
 
 mod fan_out;
-mod flow;
+pub(crate) mod flow;
 mod one_image;
 pub(crate) mod schedule;
 pub(crate) mod staging;

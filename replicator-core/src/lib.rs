@@ -3,6 +3,7 @@
 mod compare;
 mod content;
 mod copy;
+mod file_source;
 mod list;
 mod plan;
 mod port;
@@ -18,12 +19,14 @@ pub use content::digest::{Digest, DigestAlgorithm, Digester};
 pub use content::proof::Proof;
 pub use content::wrong::Wrong;
 pub use copy::target::TargetRun;
+pub use file_source::FileSource;
 pub use list::pairs::ListingError;
 pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{
-    Cause, FailureKind, IdMap, IdUse, ImageData, ImageDataStream, ImageSource, ImageStream,
-    ImageTarget, Nature, Operation, PortError, Side, Stage, TargetIds, gives_last_byte,
+    Cause, FailureKind, IdMap, IdUse, ImageData, ImageDataStream, ImageFile, ImageSource,
+    ImageStream, ImageTarget, Nature, Operation, PortError, Side, Stage, TargetIds,
+    gives_last_byte,
 };
 pub use replicate::replicate;
 pub use run::context::RunContext;

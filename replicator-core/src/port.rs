@@ -3,6 +3,7 @@
 mod data;
 mod error;
 mod id_map;
+mod image_file;
 mod nature;
 mod side;
 mod source;
@@ -12,6 +13,7 @@ mod target;
 pub use data::{ImageData, ImageDataStream};
 pub use error::{Cause, FailureKind, Operation, PortError};
 pub use id_map::{IdMap, TargetIds};
+pub use image_file::ImageFile;
 pub use nature::{IdUse, Nature};
 pub use side::Side;
 pub use source::{ImageSource, ImageStream, gives_last_byte};

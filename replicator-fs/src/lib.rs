@@ -9,6 +9,7 @@ mod folder;
 mod hardening;
 mod id_map_file;
 mod layout;
+mod local_file;
 mod locked_file;
 mod metadata_file;
 mod partial_file;
@@ -18,6 +19,7 @@ pub use archive::ImageArchive;
 pub use directory::Contents;
 pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
+pub use local_file::LocalFile;
 // For the fuzz targets alone.
 #[doc(hidden)]
 pub use metadata_file::{metadata_from_json, metadata_to_json};

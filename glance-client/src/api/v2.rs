@@ -133,7 +133,7 @@ impl Dialect for V2 {
         };
         match answer.response.status() {
             StatusCode::NO_CONTENT => Ok(None),
-            StatusCode::PARTIAL_CONTENT if first_byte(&answer) != Some(offset_bytes) => {
+            StatusCode::PARTIAL_CONTENT if answer.first_byte() != Some(offset_bytes) => {
                 let what = "it begins at another byte than asked for";
                 Err(answer.error(ErrorKind::InvalidAnswer, what))
             }
@@ -207,11 +207,4 @@ fn file(id: &ImageId) -> String {
 
 fn is_of_range(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 416)
-}
-
-/// Returns the first byte that a partial answer holds (`Content-Range: bytes 5-9/10`).
-fn first_byte(answer: &Answer) -> Option<u64> {
-    let range = answer.response.headers().get(header::CONTENT_RANGE)?;
-    let range = range.to_str().ok()?.strip_prefix("bytes ")?;
-    range.split('-').next()?.trim().parse().ok()
 }

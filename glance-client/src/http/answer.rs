@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use glance_model::valid_unicode;
-use http::Method;
+use http::{Method, header};
 use serde::de::DeserializeOwned;
 
 use crate::error::BoxError;
@@ -62,6 +62,13 @@ impl Answer {
         Error::new(kind, &self.method, &self.url)
             .with_answer(self.response.status(), self.response.headers())
             .with_message(message)
+    }
+
+    /// Returns the first byte that a partial answer holds (`Content-Range: bytes 5-9/10`).
+    pub(crate) fn first_byte(&self) -> Option<u64> {
+        let range = self.response.headers().get(header::CONTENT_RANGE)?;
+        let range = range.to_str().ok()?.strip_prefix("bytes ")?;
+        range.split('-').next()?.trim().parse().ok()
     }
 
     pub(crate) async fn successful(mut self) -> Result<Self, Error> {

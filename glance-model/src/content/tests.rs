@@ -339,3 +339,38 @@ fn how_the_data_is_cut_into_pieces_does_not_matter() {
         }
     }
 }
+
+#[test]
+fn the_format_of_data_is_found_by_how_it_begins() {
+    let gpt: (usize, &[u8]) = (510, &[0x55, 0xAA]);
+    let iso: (usize, &[u8]) = (32 * 1024 + 1, b"CD001");
+    let qcow2: (usize, &[u8]) = (0, b"QFI\xfb");
+    for (parts, found, disk_format) in [
+        (&[qcow2][..], DataFormat::Qcow2, "qcow2"),
+        (&[iso], DataFormat::Iso, "iso"),
+        (&[gpt], DataFormat::Gpt, "raw"),
+        (&[(0, b"LUKS\xba\xbe")], DataFormat::Luks, "raw"),
+        // A bootable ISO.
+        (&[iso, gpt], DataFormat::Iso, "iso"),
+        (&[(0, b"KDMV\x01")], DataFormat::Vmdk, "vmdk"),
+        (&[], DataFormat::Raw, "raw"),
+    ] {
+        let format = DataFormat::find(&head(parts)).unwrap();
+        assert_eq!((format, format.disk_format()), (found, disk_format));
+    }
+    assert!(DataFormat::find(&head(&[qcow2, gpt])).is_err());
+    assert_eq!(DataFormat::find(b""), Ok(DataFormat::Raw));
+}
+
+#[test]
+fn what_is_packed_is_told_from_an_image() {
+    for (magic, what) in [
+        (&b"\x1f\x8b\x08"[..], "compressed with gzip"),
+        (b"\xfd7zXZ\0\0", "compressed with xz"),
+        (b"<!DOCTYPE html>", "a page of HTML or XML"),
+    ] {
+        assert_eq!(wrapping(magic), Some(what));
+    }
+    assert_eq!(wrapping(&head(&[(257, b"ustar")])), Some("a tar archive"));
+    assert_eq!(wrapping(&head(&[(0, b"QFI\xfb")])), None);
+}

@@ -10,8 +10,9 @@ use super::{heading, topics};
 use crate::exit_code;
 
 /// The headings of a page, in their order.
-const HEADINGS: [&str; 5] = [
+const HEADINGS: [&str; 6] = [
     heading::WHICH,
+    heading::IMAGE,
     heading::HOW,
     heading::CONNECTION,
     heading::OUTPUT,

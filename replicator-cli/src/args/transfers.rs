@@ -25,6 +25,20 @@ pub(crate) struct TransferArgs {
     #[arg(long, value_name = "N", default_value = "4", value_parser = at_a_time)]
     pub(crate) transfers: NonZeroUsize,
 
+    #[command(flatten)]
+    bandwidth: BandwidthArgs,
+}
+
+impl TransferArgs {
+    pub(crate) fn bwlimit(&self) -> &Timetable {
+        &self.bandwidth.bwlimit
+    }
+}
+
+/// The option that limits how many bytes move a second.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct BandwidthArgs {
     /// Bytes of image data a second, as 20M
     ///
     /// A RATE is a number with K, M or G for KiB, MiB or GiB, or B for bytes, as in
@@ -65,10 +79,10 @@ pub(crate) struct CopyArgs {
     pub(crate) checkers: NonZeroUsize,
 }
 
-/// The options of copies to a server.
+/// The options of uploads, whichever image is sent.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::HOW)]
-pub(crate) struct UploadArgs {
+pub(crate) struct SendArgs {
     /// Seconds that the answer to an upload may take
     ///
     /// Some servers move the data to its place only then. An image whose answer never
@@ -89,6 +103,25 @@ pub(crate) struct UploadArgs {
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) stage: Option<PathBuf>,
 
+    /// Inspection of data before it is sent: auto, off
+    ///
+    /// Glance refuses data that does not match the image's disk_format or looks
+    /// unsafe, but only when it has it, and its record is spoiled then.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(value_parser = format_check(), hide_possible_values = true)]
+    pub(crate) format_check: FormatCheck,
+}
+
+impl SendArgs {
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_secs(self.answer_timeout.get())
+    }
+}
+
+/// The options of copies to a server.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct UploadArgs {
     /// If an id is used up there: fail, skip or new-id
     ///
     /// Glance never gives an id back: one that was deleted, whose upload through v1
@@ -100,19 +133,8 @@ pub(crate) struct UploadArgs {
     #[command(flatten)]
     pub(crate) id_map: IdMapArgs,
 
-    /// Inspection of data before it is sent: auto, off
-    ///
-    /// Glance refuses data that does not match the image's disk_format or looks
-    /// unsafe, but only when it has it, and its record is spoiled then.
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    #[arg(value_parser = format_check(), hide_possible_values = true)]
-    pub(crate) format_check: FormatCheck,
-}
-
-impl UploadArgs {
-    pub(crate) fn answer_timeout(&self) -> Duration {
-        Duration::from_secs(self.answer_timeout.get())
-    }
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
 }
 
 fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use glance_client::ApiChoice;
+use glance_model::Visibility;
 use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
 /// A word, its value, and its help.
@@ -32,7 +33,7 @@ pub(super) fn api() -> impl TypedValueParser<Value = ApiChoice> {
     ])
 }
 
-pub(super) fn verify() -> impl TypedValueParser<Value = Verify> {
+pub(crate) fn verify() -> impl TypedValueParser<Value = Verify> {
     words([
         (
             "full",
@@ -52,6 +53,19 @@ pub(super) fn verify() -> impl TypedValueParser<Value = Verify> {
              what is there already is read too, and copied again if it is wrong",
         ),
         ("none", Verify::None, "By its length alone"),
+    ])
+}
+
+pub(super) fn visibility() -> impl TypedValueParser<Value = Visibility> {
+    words([
+        ("private", Visibility::Private, "Its project"),
+        ("shared", Visibility::Shared, "Its project, and its members"),
+        (
+            "community",
+            Visibility::Community,
+            "Everybody who knows its id",
+        ),
+        ("public", Visibility::Public, "Everybody"),
     ])
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
     let job = Job {
         verb: "load",
         source_access: Access::new(run, Side::Source, SideArgs::default())?,
-        target_access: target_access.answer_timeout(args.uploads.answer_timeout()),
+        target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
         targets: vec![End::parse(&args.server)?],
         source: End::archive(&args.directory)?,
         taken: Taken {

@@ -1,11 +1,12 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use glance_model::Selection;
 use replicator_core::{
     DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan,
-    RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    Report, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
 use super::dry_run;
@@ -30,48 +31,101 @@ pub(super) struct Job<'a> {
 }
 
 pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
-    let verb = job.verb;
-    limits::keep_to(&job.copies.transfers.bwlimit, &run.limits, &run.console);
-    let policy = policy(job)?;
-    let options = run_options(run, job);
+    limits::keep_to(job.copies.transfers.bwlimit(), &run.limits, &run.console);
+    let uploads = job.uploads;
+    let parallel = Parallel {
+        transfers: job.copies.transfers.transfers,
+        checkers: job.copies.checkers,
+    };
+    let targets = Targets {
+        verb: job.verb,
+        access: &job.target_access,
+        ends: &job.targets,
+        policy: policy(job)?,
+        options: run_options(run, parallel, job.targets.len()),
+        stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
+        id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
+        dry_run: job.copies.dry_run,
+    };
     // The source first: if that fails, no directory has been created.
     let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
+    let copied = copy(run, source, &Selection::default(), targets).await?;
+    Ok(copied.code)
+}
+
+/// The targets of a copy, and how they are written to.
+pub(super) struct Targets<'a> {
+    pub(super) verb: &'static str,
+    pub(super) access: &'a Access,
+    pub(super) ends: &'a [End],
+    pub(super) policy: TargetPolicy,
+    pub(super) options: RunOptions,
+    pub(super) stage: Option<&'a Path>,
+    pub(super) id_map: Option<&'a Path>,
+    pub(super) dry_run: bool,
+}
+
+/// The end of a copy.
+pub(super) struct Copied {
+    pub(super) code: ExitCode,
+    /// The report of each target, but for those that could not be used, and the name under which
+    /// it was reached. A dry run has none.
+    pub(super) reports: Vec<Option<(String, Report)>>,
+}
+
+/// Copies the selected images of a source to targets, or prints what would be done.
+pub(super) async fn copy(
+    run: &Run<'_>,
+    source: Source,
+    wanted: &Selection,
+    to: Targets<'_>,
+) -> Result<Copied, CliError> {
+    let verb = to.verb;
     let mut ends = Ends {
         run,
-        job,
-        are_several: job.targets.len() > 1,
-        policy,
-        options,
+        are_several: to.ends.len() > 1,
+        to,
         code: ExitCode::Done,
     };
     let targets = ends.open(&source).await?;
     let source = source.images;
     let started = Instant::now();
-    let planned = ends.plan(&*source, targets).await?;
-    if job.copies.dry_run {
+    let planned = ends.plan(&*source, wanted, targets).await?;
+    let mut reports: Vec<_> = ends.to.ends.iter().map(|_| None).collect();
+    if ends.to.dry_run {
         for (target, plan) in &planned {
             let name = ends.are_several.then_some(&*target.name);
             dry_run::print(run, verb, name, plan)?;
         }
         let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
-        return Ok(ends.exit_code(settled));
+        let code = ends.exit_code(settled);
+        return Ok(Copied { code, reports });
     }
-    let (names, runs): (Vec<String>, Vec<TargetRun>) = planned
+    let (names, runs): (Vec<(usize, String)>, Vec<TargetRun>) = planned
         .into_iter()
-        .map(|(target, plan)| (target.name, TargetRun::new(target.end, plan)))
+        .map(|(target, plan)| {
+            let name = (target.number, target.name);
+            (name, TargetRun::new(target.end, plan))
+        })
         .unzip();
-    let reports = replicate(&run.ctx, source, runs, &ends.options).await;
+    let done = replicate(&run.ctx, source, runs, &ends.to.options).await;
     let elapsed = started.elapsed();
-    for (name, report) in names.iter().zip(&reports) {
-        let name = ends.are_several.then_some(&**name);
-        run.console.report(name, verb, report, elapsed);
+    let results = done.iter().flat_map(|report| &report.results);
+    let code = ends.exit_code(results);
+    for ((number, name), report) in names.into_iter().zip(done) {
+        let shown = ends.are_several.then_some(&*name);
+        run.console.report(shown, verb, &report, elapsed);
+        if let Some(place) = reports.get_mut(number) {
+            *place = Some((name, report));
+        }
     }
-    let results = reports.iter().flat_map(|report| &report.results);
-    Ok(ends.exit_code(results))
+    Ok(Copied { code, reports })
 }
 
 /// A target that can be reached.
 struct Target {
+    /// Its place among the ends that were named.
+    number: usize,
     name: String,
     end: TargetEnd,
 }
@@ -79,10 +133,8 @@ struct Target {
 /// The parts of a run that are the same for every target.
 struct Ends<'a> {
     run: &'a Run<'a>,
-    job: &'a Job<'a>,
+    to: Targets<'a>,
     are_several: bool,
-    policy: TargetPolicy,
-    options: RunOptions,
     /// The exit code of the targets that could not be used.
     code: ExitCode,
 }
@@ -90,19 +142,16 @@ struct Ends<'a> {
 impl Ends<'_> {
     /// Of several targets, one that cannot be reached does not stop the others.
     async fn open(&mut self, source: &Source) -> Result<Vec<Target>, CliError> {
-        let uploads = self.job.uploads;
-        let id_map = uploads.and_then(|uploads| uploads.id_map.id_map.as_deref());
-        let stage = uploads.and_then(|uploads| uploads.stage.as_deref());
-        let opening = if self.job.copies.dry_run {
+        let (id_map, stage) = (self.to.id_map, self.to.stage);
+        let opening = if self.to.dry_run {
             Opening::DryRun
         } else {
             Opening::Write
         };
         let mut targets: Vec<Target> = Vec::new();
         let mut places = Vec::new();
-        for end in &self.job.targets {
-            let access = &self.job.target_access;
-            let target = ends::target(self.run, access, end, opening, id_map);
+        for (number, end) in self.to.ends.iter().enumerate() {
+            let target = ends::target(self.run, self.to.access, end, opening, id_map);
             let target = match target.await {
                 Ok(target) => target,
                 Err(error) => {
@@ -124,12 +173,12 @@ impl Ends<'_> {
                 self.run.ctx.clone()
             };
             let mut end = TargetEnd::new(&ctx, target.images);
-            end.policy = self.policy.clone();
+            end.policy = self.to.policy.clone();
             end.id_map = target.id_map;
             if let (Some(path), Opening::Write) = (stage, opening) {
                 end.stage = Some(ends::stage(path, &name)?);
             }
-            targets.push(Target { name, end });
+            targets.push(Target { number, name, end });
         }
         Ok(targets)
     }
@@ -137,10 +186,11 @@ impl Ends<'_> {
     async fn plan(
         &mut self,
         source: &dyn ImageSource,
+        wanted: &Selection,
         targets: Vec<Target>,
     ) -> Result<Vec<(Target, Plan)>, CliError> {
         let ends: Vec<TargetEnd> = targets.iter().map(|target| target.end.clone()).collect();
-        let plans = plan(source, &Selection::default(), &ends, &self.options).await;
+        let plans = plan(source, wanted, &ends, &self.to.options).await;
         let mut planned = Vec::new();
         for (target, plan) in targets.into_iter().zip(plans) {
             match plan {
@@ -186,12 +236,8 @@ fn of_failure(error: &ImageError) -> ExitCode {
     }
 }
 
-fn run_options(run: &Run<'_>, job: &Job<'_>) -> RunOptions {
-    let parallel = Parallel {
-        transfers: job.copies.transfers.transfers,
-        checkers: job.copies.checkers,
-    };
-    let parallel = parallel.within_limit(job.targets.len(), &run.console);
+pub(super) fn run_options(run: &Run<'_>, parallel: Parallel, targets: usize) -> RunOptions {
+    let parallel = parallel.within_limit(targets, &run.console);
     let mut options = RunOptions::default();
     options.transfers = parallel.transfers;
     options.checkers = parallel.checkers;
@@ -214,7 +260,7 @@ fn policy(job: &Job<'_>) -> Result<TargetPolicy, CliError> {
             return Err(CliError::NoIdMap);
         }
         policy.on_id_conflict = uploads.on_id_conflict;
-        policy.format_check = uploads.format_check;
+        policy.format_check = uploads.send.format_check;
     }
     Ok(policy)
 }

@@ -56,7 +56,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     let source = End::parse(&args.source)?;
     let target = args.target.as_ref().map(|target| End::parse(target));
     let target = target.transpose()?;
-    limits::keep_to(&args.transfers.bwlimit, &run.limits, &run.console);
+    limits::keep_to(args.transfers.bwlimit(), &run.limits, &run.console);
     let parallel = Parallel {
         transfers: args.transfers.transfers,
         // No metadata is written.

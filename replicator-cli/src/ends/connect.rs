@@ -287,7 +287,7 @@ async fn signed_in(
 }
 
 /// Before anything is sent that somebody might read.
-fn warn_if_insecure(run: &Run<'_>, whose: impl Display, tls: &Tls) {
+pub(super) fn warn_if_insecure(run: &Run<'_>, whose: impl Display, tls: &Tls) {
     if tls.is_insecure() {
         run.console.warning(&format!(
             "{whose}: certificates are not verified: anybody on the way can read and change \
@@ -341,7 +341,7 @@ fn without_effect(access: &Access, end: &End) -> Vec<&'static str> {
     idle.map(|(option, ..)| option).collect()
 }
 
-fn cloud_options(run: &Run<'_>, side: &SideArgs) -> CloudOptions {
+pub(super) fn cloud_options(run: &Run<'_>, side: &SideArgs) -> CloudOptions {
     let servers = &run.common.servers;
     CloudOptions {
         region: side.region.clone(),

@@ -3,8 +3,8 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 7] = [
-    "check", "compare", "livecopy", "dump", "load", "verify", "size",
+const COMMANDS: [&str; 8] = [
+    "check", "compare", "livecopy", "dump", "load", "push", "verify", "size",
 ];
 
 #[test]
@@ -22,6 +22,7 @@ fn help_of_every_command() {
         assert_eq!(run(&[command, "-h"]).stdout, ran.stdout);
         let headings = [
             "\nWhich images:",
+            "\nThe image:",
             "\nHow:",
             "\nConnection:",
             "\nOutput:",

@@ -21,6 +21,7 @@ mod outages;
 mod parity;
 mod patience;
 mod places;
+mod push;
 mod records;
 mod servers;
 mod settings;

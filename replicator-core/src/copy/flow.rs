@@ -63,6 +63,17 @@ pub(crate) struct FlowOptions<'a> {
     pub(crate) inspects: bool,
 }
 
+impl<'a> FlowOptions<'a> {
+    /// Nobody gets the data: it is read to be known.
+    pub(crate) fn only_hashing(retry: &'a RetryPolicy) -> Self {
+        Self {
+            retry,
+            hashes: true,
+            inspects: false,
+        }
+    }
+}
+
 /// The data of an image at its source, and how it should end.
 pub(crate) struct Flow {
     ctx: RunContext,

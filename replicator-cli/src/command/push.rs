@@ -1,0 +1,179 @@
+//! `push`: from a file to ends.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use clap::builder::BoolishValueParser;
+use glance_model::{ImageId, ImageMetadata, Selection};
+use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify};
+use serde::Serialize;
+
+use super::replicate::{Copied, Targets, copy, run_options};
+use crate::args::{BandwidthArgs, NewImageArgs, SendArgs, TargetArgs, heading, verify};
+use crate::ends::{self, Access, End, Source};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::limits::{self, Parallel};
+use crate::run::Run;
+use crate::ui::{Row, Text};
+
+/// Make an image of a file at servers
+///
+/// The image has the same id at each of them. The file is read once to know its
+/// format and its digests, and then sent to all targets at a time; each copy is
+/// proven, and only then shown to others. Run again with the id, the same command
+/// completes what is missing.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "  \
+  glance-replicator push fedora.qcow2 cloud:prod cloud:dr cloud:lab
+  glance-replicator push --visibility public --property os_type=linux disk.raw cloud:prod
+  glance-replicator push --id 6d55dd55-053a-4765-b7bc-b30df0ea3861 https://host/a.iso cloud:dr")]
+pub(crate) struct PushArgs {
+    /// The file: a path, or a URL with http or https
+    file: OsString,
+    /// Where the image goes: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<OsString>,
+    /// Print what would be done, and change nothing
+    #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
+    pub(super) dry_run: bool,
+    /// Proof of a copy: full, target, read-back or none
+    #[arg(long, value_name = "HOW", default_value = "full", help_heading = heading::HOW)]
+    #[arg(value_parser = verify(), hide_possible_values = true)]
+    verify: Verify,
+    #[command(flatten)]
+    bandwidth: BandwidthArgs,
+    #[command(flatten)]
+    image: NewImageArgs,
+    #[command(flatten)]
+    send: SendArgs,
+    #[command(flatten)]
+    target_args: TargetArgs,
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
+    limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
+    let access = Access::new(run, Side::Target, &args.target_args)?;
+    let access = access.answer_timeout(args.send.answer_timeout());
+    let ends = args.targets.iter().map(|target| End::parse(target));
+    let ends = ends.collect::<Result<Vec<_>, _>>()?;
+    let one = Parallel {
+        transfers: NonZeroUsize::MIN,
+        checkers: NonZeroUsize::MIN,
+    };
+    let mut policy = TargetPolicy::default();
+    (policy.verify, policy.format_check) = (args.verify, args.send.format_check);
+    let targets = Targets {
+        verb: "push",
+        access: &access,
+        ends: &ends,
+        policy,
+        options: run_options(run, one, ends.len()),
+        stage: args.send.stage.as_deref(),
+        id_map: None,
+        dry_run: args.dry_run,
+    };
+    let (source, image) = read(run, args, &targets).await?;
+    let copied = copy(run, source, &Selection::of_ids([image.id]), targets).await?;
+    if args.dry_run {
+        return Ok(copied.code);
+    }
+    for (end, report) in args.targets.iter().zip(&copied.reports) {
+        let end = end.to_string_lossy();
+        run.sink.row(&Pushed::new(&end, &image, report.as_ref()))?;
+    }
+    Ok(exit_code(&copied))
+}
+
+/// Reads the file, and describes the image that becomes of it.
+async fn read(
+    run: &Run<'_>,
+    args: &PushArgs,
+    targets: &Targets<'_>,
+) -> Result<(Source, ImageMetadata), CliError> {
+    let named = ends::file(run, &args.file)?;
+    let file = named.file.to_string();
+    let id = args.image.id().unwrap_or_else(new_id);
+    let image = args.image.describe(id, named.name.as_deref())?;
+    if args.image.id().is_none() {
+        let note = format!("the new image is {id}: to go on after an interruption, give --id {id}");
+        run.console.note(&note);
+    }
+    tracing::info!("reading {file} for its digests");
+    let options = &targets.options;
+    let check = targets.policy.format_check;
+    let source = FileSource::read(&run.ctx, named.file, image, check, &options.retry).await;
+    let source = source.map_err(|error| match error {
+        _ if run.ctx.is_cancelled() => run.interrupted(),
+        ImageError::Refused(problem) => CliError::RefusedFile { file, problem },
+        source => CliError::File { file, source },
+    })?;
+    let image = source.image().clone();
+    let source = Source {
+        images: Arc::new(source),
+        place: named.place,
+    };
+    Ok((source, image))
+}
+
+fn new_id() -> ImageId {
+    let id = uuid::Uuid::new_v4().hyphenated().to_string();
+    // It is in the form of an id.
+    ImageId::parse(&id).unwrap_or_else(|_| new_id())
+}
+
+/// An image that lacks at one of several targets has failed there.
+fn exit_code(copied: &Copied) -> ExitCode {
+    let is_somewhere = copied.reports.iter().any(Option::is_some);
+    let lacks = copied.reports.iter().any(Option::is_none);
+    match is_somewhere && lacks {
+        true => copied.code.and(ExitCode::ImagesFailed),
+        false => copied.code,
+    }
+}
+
+/// The image at one target.
+#[derive(Serialize)]
+struct Pushed<'a> {
+    target: &'a str,
+    id: ImageId,
+    name: Option<&'a str>,
+    disk_format: Option<&'a str>,
+    size: Option<u64>,
+    sha512: Option<&'a str>,
+    result: &'static str,
+}
+
+impl<'a> Pushed<'a> {
+    fn new(target: &'a str, image: &'a ImageMetadata, report: Option<&(String, Report)>) -> Self {
+        Self {
+            target,
+            id: image.id,
+            name: image.name.as_deref(),
+            disk_format: image.disk_format.as_deref(),
+            size: image.size,
+            sha512: image.hash_value.as_deref(),
+            result: report.map_or("failed", |(_, report)| result(report)),
+        }
+    }
+}
+
+fn result(report: &Report) -> &'static str {
+    // One that needs nothing has no result of its own.
+    let outcome = report.results.first().map(|result| &result.outcome);
+    match outcome {
+        None | Some(Outcome::Unchanged | Outcome::AlreadyThere) => "unchanged",
+        Some(Outcome::Copied { .. }) => "created",
+        Some(Outcome::MetadataUpdated(_)) => "updated",
+        Some(Outcome::NotDone(_)) => "not done",
+        Some(_) => "failed",
+    }
+}
+
+impl Row for Pushed<'_> {
+    fn text(&self, out: &mut Text) {
+        let Self { id, target, .. } = self;
+        out.line(format!("{id}  {:<9}  {target}", self.result));
+    }
+}
