@@ -78,6 +78,21 @@ impl GlanceClient {
         self.selected(UsedIds::LeftOut, wanted)
     }
 
+    /// Lists the images that the server does not leave out by itself, selected or not.
+    #[cfg(feature = "replicator")]
+    pub(crate) fn candidates(
+        &self,
+        wanted: &Selection,
+    ) -> BoxStream<'static, Result<ImageMetadata, Error>> {
+        self.listing(UsedIds::LeftOut, self.0.dialect.parts(wanted))
+    }
+
+    /// Returns whether the server is asked for some of its images alone.
+    #[cfg(feature = "replicator")]
+    pub(crate) fn leaves_out(&self, wanted: &Selection) -> bool {
+        self.0.dialect.parts(wanted) != [""]
+    }
+
     fn selected(
         &self,
         used_ids: UsedIds,

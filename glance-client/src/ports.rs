@@ -51,9 +51,13 @@ impl fmt::Display for GlanceEnd {
 impl ImageSource for GlanceEnd {
     fn images(&self, wanted: &Selection) -> ImageStream {
         self.0
-            .selected_images(wanted)
+            .candidates(wanted)
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
+    }
+
+    fn leaves_out(&self, wanted: &Selection) -> bool {
+        self.0.leaves_out(wanted)
     }
 
     async fn image_data(

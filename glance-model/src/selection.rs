@@ -36,6 +36,13 @@ impl Selection {
         }
     }
 
+    /// Selects these ids, too, or these alone if images of any id were selected.
+    #[must_use]
+    pub fn with_ids(mut self, ids: impl IntoIterator<Item = ImageId>) -> Self {
+        self.ids.get_or_insert_default().extend(ids);
+        self
+    }
+
     /// Selects of these images those that pass a test, too.
     #[must_use]
     pub fn with(mut self, test: Test) -> Self {

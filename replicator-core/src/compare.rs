@@ -3,7 +3,7 @@
 use glance_model::{ImageMetadata, MetadataDiff, Omit, Selection, View};
 
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
-use crate::list::selected::{at_target, selected};
+use crate::list::selected::{Counter, SelectedCount, at_target, selected};
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::result::ImageRef;
@@ -45,6 +45,7 @@ pub struct Comparison<'a> {
     ctx: &'a RunContext,
     pairs: Pairs,
     view: View,
+    counter: Counter,
     compared: u64,
 }
 
@@ -60,10 +61,12 @@ pub fn compare<'a>(
     omit: &Omit,
     target_ids: TargetIds,
 ) -> Comparison<'a> {
-    let at_target = selected(target, &at_target(wanted, &target_ids));
+    let (at_target, _) = selected(target, &at_target(wanted, &target_ids));
+    let (images, counter) = selected(source, wanted);
     Comparison {
         ctx,
-        pairs: Pairs::new(selected(source, wanted), at_target, target_ids),
+        pairs: Pairs::new(images, at_target, target_ids),
+        counter,
         view: View::new(omit.clone(), target.nature().form),
         compared: 0,
     }
@@ -74,6 +77,12 @@ impl Comparison<'_> {
     #[must_use]
     pub fn compared(&self) -> u64 {
         self.compared
+    }
+
+    /// The number of images of the source that were selected up to now.
+    #[must_use]
+    pub fn selected(&self) -> SelectedCount {
+        self.counter.count()
     }
 
     /// The next difference.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod choose;
 mod compare;
 mod content;
 mod copy;
@@ -14,6 +15,7 @@ mod size;
 pub mod testing;
 mod verify;
 
+pub use choose::{Named, Newest, find_named, select_newest};
 pub use compare::{Compared, Comparison, Difference, compare};
 pub use content::digest::{Digest, DigestAlgorithm, Digester};
 pub use content::proof::Proof;
@@ -21,6 +23,7 @@ pub use content::wrong::Wrong;
 pub use copy::target::TargetRun;
 pub use file_source::FileSource;
 pub use list::pairs::ListingError;
+pub use list::selected::SelectedCount;
 pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use glance_model::{ImageId, ImageMetadata, MetadataDiff};
 use serde::{Deserialize, Serialize};
 
+use crate::list::selected::SelectedCount;
 use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
 use crate::run::result::{ImageRef, ImageResult};
@@ -24,6 +25,9 @@ pub struct Plan {
     /// Images of which it is known already what becomes of them: they are skipped, or
     /// cannot be replicated.
     pub settled: Vec<ImageResult>,
+    /// The number of images of the source that the plan is about.
+    #[serde(default)]
+    pub selected: SelectedCount,
     /// The number of images that need nothing.
     pub unchanged: u64,
     /// Deactivated images, of which an archive gets the metadata alone. Servers give out

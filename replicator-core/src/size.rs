@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use glance_model::Selection;
 
 use crate::list::pairs::ListingError;
-use crate::list::selected::selected;
+use crate::list::selected::{SelectedCount, selected};
 use crate::port::{ImageSource, PortError, Side};
 use crate::run::context::RunContext;
 use crate::run::event::Event;
@@ -21,6 +21,8 @@ pub struct TotalSize {
     /// The number of images that are not counted, since what the end says of them cannot be
     /// used; an [`Event::Finished`] named each.
     pub failed: u64,
+    /// The number of images that were selected, active or not.
+    pub selected: SelectedCount,
 }
 
 /// Sums up the wanted, active images of an end.
@@ -34,11 +36,14 @@ pub async fn size(
     wanted: &Selection,
 ) -> Result<TotalSize, ListingError> {
     let mut total = TotalSize::default();
-    let mut images = selected(source, wanted);
+    let (mut images, counter) = selected(source, wanted);
     loop {
         let next = ctx.until_cancelled(images.try_next()).await;
         match next.and_then(|next| next) {
-            Ok(None) => return Ok(total),
+            Ok(None) => {
+                total.selected = counter.count();
+                return Ok(total);
+            }
             Ok(Some(image)) if image.is_active() => {
                 total.images += 1;
                 total.total_bytes += image.size.unwrap_or(0);

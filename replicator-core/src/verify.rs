@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::content::proof::{Proof, compare_stated};
 use crate::content::wrong::Wrong;
 use crate::list::pairs::{Listed, ListingError, Pair, Pairs};
-use crate::list::selected::{at_target, selected};
+use crate::list::selected::{SelectedCount, at_target, selected};
 use crate::port::{FailureKind, ImageSource, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
@@ -38,6 +38,8 @@ pub struct VerifyReport {
     pub missing: Vec<ImageId>,
     /// Images whose content is wrong, or could not be read.
     pub failures: Vec<ImageResult>,
+    /// The number of images of the source that were selected, active or not.
+    pub selected: SelectedCount,
 }
 
 /// Compares the content of the wanted, active images of the source with that of their
@@ -63,8 +65,9 @@ pub async fn verify(
     by: VerifyBy,
     transfers: NonZeroUsize,
 ) -> Result<VerifyReport, ListingError> {
-    let at_target = selected(&*target, &at_target(wanted, &target_ids));
-    let mut pairs = Pairs::new(selected(&*source, wanted), at_target, target_ids);
+    let (at_target, _) = selected(&*target, &at_target(wanted, &target_ids));
+    let (images, counter) = selected(&*source, wanted);
+    let mut pairs = Pairs::new(images, at_target, target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
     while let Some(pair) = pairs.next(ctx).await? {
@@ -108,6 +111,7 @@ pub async fn verify(
     while !reading.is_empty() {
         report.join(ctx, &mut reading).await;
     }
+    report.selected = counter.count();
     Ok(report)
 }
 

@@ -89,6 +89,20 @@ impl Test {
     }
 }
 
+impl FromStr for Key {
+    type Err = ExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, ExpressionError> {
+        let mut reader = Reader { text, at: 0 };
+        let key = reader.key()?;
+        if reader.rest().is_empty() {
+            Ok(key)
+        } else {
+            Err(reader.expected_at(reader.at, "the key alone"))
+        }
+    }
+}
+
 impl FromStr for Test {
     type Err = ExpressionError;
 

@@ -309,6 +309,32 @@ fn any_text(key: &Key, image: &ImageMetadata, is_one: impl Fn(&str) -> bool) -> 
 }
 
 impl Key {
+    /// Returns the value that an image has, as a text; none of a tag, of which it may have any
+    /// number.
+    #[must_use]
+    pub fn value(&self, image: &ImageMetadata) -> Option<String> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        match self {
+            Self::Id => Some(image.id.to_string()),
+            Self::Name => image.name.clone(),
+            Self::Status => Some(image.status.to_string()),
+            Self::Visibility => image
+                .visibility
+                .map(|visibility| visibility.as_str().to_owned()),
+            Self::Owner => image.owner.clone(),
+            Self::Tag => None,
+            Self::Hidden | Self::Protected => Some(flag(self, image).to_string()),
+            Self::DiskFormat => image.disk_format.clone(),
+            Self::ContainerFormat => image.container_format.clone(),
+            Self::Size => number(image.size),
+            Self::MinDisk => number(image.min_disk),
+            Self::MinRam => number(image.min_ram),
+            Self::Created => image.created_at.clone(),
+            Self::Updated => image.updated_at.clone(),
+            Self::Property(name) => image.properties.get(name).cloned(),
+        }
+    }
+
     /// The number of bytes that a number without a unit counts.
     pub(super) fn unit_bytes(&self) -> u64 {
         match self {

@@ -1,20 +1,70 @@
 //! The images of an end that are selected.
 
 use std::future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use glance_model::Selection;
+use serde::{Deserialize, Serialize};
 
 use crate::port::{ImageSource, ImageStream, PortError, TargetIds};
 
-/// Lists the selected images of an end. What cannot be used of an end is listed if it may be
-/// of a selected image.
-pub(crate) fn selected(end: &(impl ImageSource + ?Sized), wanted: &Selection) -> ImageStream {
-    only(end.images(wanted), wanted)
+/// The number of images that were selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SelectedCount {
+    /// The selected images.
+    pub images: u64,
+    /// All images of the end, if that is known: a server that leaves out the others by itself
+    /// does not say how many these are.
+    pub of: Option<u64>,
+}
+
+/// Counts what a listing brings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counter {
+    listed: Arc<AtomicU64>,
+    selected: Arc<AtomicU64>,
+    leaves_out: bool,
+}
+
+impl Counter {
+    /// Returns the numbers up to now, which are those of the end once it is listed.
+    pub(crate) fn count(&self) -> SelectedCount {
+        let listed = self.listed.load(Ordering::Relaxed);
+        SelectedCount {
+            images: self.selected.load(Ordering::Relaxed),
+            of: (!self.leaves_out).then_some(listed),
+        }
+    }
+}
+
+/// Lists the selected images of an end, and counts them. What cannot be used of an end is listed
+/// if it may be of a selected image.
+pub(crate) fn selected(
+    end: &(impl ImageSource + ?Sized),
+    wanted: &Selection,
+) -> (ImageStream, Counter) {
+    let counter = Counter {
+        leaves_out: end.leaves_out(wanted),
+        ..Counter::default()
+    };
+    let (listed, kept) = (counter.listed.clone(), counter.selected.clone());
+    let count = |count: Arc<AtomicU64>| {
+        move |_: &Result<_, _>| {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let images = end.images(wanted).inspect(count(listed)).boxed();
+    (only(images, wanted).inspect(count(kept)).boxed(), counter)
 }
 
 /// Leaves out of a listing what is not selected.
 pub(crate) fn only(listed: ImageStream, wanted: &Selection) -> ImageStream {
+    if wanted.is_all() {
+        return listed;
+    }
     let wanted = wanted.clone();
     let is_selected = move |listed: &Result<_, PortError>| match listed {
         Ok(image) => wanted.matches(image),

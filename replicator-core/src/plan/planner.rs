@@ -25,20 +25,20 @@ pub async fn plan(
     targets: &[TargetEnd],
     options: &RunOptions,
 ) -> Vec<Result<Plan, ListingError>> {
+    let (images, counter) = selected(source, wanted);
     let listings = match targets.len() {
-        1 => vec![selected(source, wanted)],
-        count => tee(
-            selected(source, wanted),
-            count,
-            None,
-            &Operation::ListImages,
-        ),
+        1 => vec![images],
+        count => tee(images, count, None, &Operation::ListImages),
     };
     let plans = listings
         .into_iter()
         .zip(targets)
         .map(|(listing, target)| plan_from(listing, wanted, target, options));
-    join_all(plans).await
+    let mut plans = join_all(plans).await;
+    for plan in plans.iter_mut().flatten() {
+        plan.selected = counter.count();
+    }
+    plans
 }
 
 async fn plan_from(

@@ -28,6 +28,12 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
     /// it with an error.
     fn images(&self, wanted: &Selection) -> ImageStream;
 
+    /// Returns whether [`images`](Self::images) leaves out images that are not selected, so that
+    /// nobody learns how many there are.
+    fn leaves_out(&self, wanted: &Selection) -> bool {
+        wanted.ids().is_some()
+    }
+
     /// Opens the data of image `id` at a byte, or returns `None` if the source
     /// knows the image but holds no data for it (a `queued` image).
     ///

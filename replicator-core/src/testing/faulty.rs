@@ -95,6 +95,10 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         self.inner.images(wanted)
     }
 
+    fn leaves_out(&self, wanted: &Selection) -> bool {
+        self.inner.leaves_out(wanted)
+    }
+
     async fn image_data(
         &self,
         id: &ImageId,

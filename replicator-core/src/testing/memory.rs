@@ -91,7 +91,7 @@ impl fmt::Display for MemoryImages {
 impl ImageSource for MemoryImages {
     fn images(&self, wanted: &Selection) -> ImageStream {
         let mut images = self.all();
-        images.retain(|image| wanted.matches(image));
+        images.retain(|image| wanted.matches_id(&image.id));
         stream::iter(images.into_iter().map(Ok)).boxed()
     }
 

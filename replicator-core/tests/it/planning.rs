@@ -11,8 +11,8 @@ use glance_model::{
 };
 use replicator_core::testing::{MemoryImages, MockEnd, Setup, active_image, random_id};
 use replicator_core::{
-    Action, DataPolicy, ErrorKind, Event, EventSink, ImageError, ImageResult, ListingError,
-    Outcome, Plan, PortError, RunContext, SkipReason, size,
+    Action, DataPolicy, ErrorKind, Event, EventSink, ImageError, ImageResult, ListingError, Newest,
+    Outcome, Plan, PortError, RunContext, SkipReason, find_named, select_newest, size,
 };
 
 #[derive(Default)]
@@ -331,4 +331,67 @@ async fn what_is_not_selected_is_neither_planned_nor_looked_at() {
     options.selection = Selection::of_ids([id]);
     let plan = options.plan(&ctx, &source, to).await.unwrap();
     assert_eq!(plan.images.len() as u64 + plan.unchanged, 1);
+}
+
+#[tokio::test]
+async fn selected_images_are_counted_and_those_of_the_end_where_they_are_all_seen() {
+    let source = MemoryImages::default();
+    for number in 1..=5 {
+        let mut image = active_image(b"data");
+        image.name = Some(format!("image-{}", number % 2));
+        source.insert(image, Some("data".into()));
+    }
+    let ctx = RunContext::silent();
+    let ids: Vec<ImageId> = source.all().iter().map(|image| image.id).collect();
+    let named = Selection::default().with(Test::is(Key::Name, "image-0"));
+    let of_ids = Selection::of_ids(ids.iter().take(2).copied());
+    for (wanted, images, of) in [
+        (Selection::default(), 5, Some(5)),
+        (of_ids, 2, None),
+        (named, 2, Some(5)),
+    ] {
+        let total = size(&ctx, &source, &wanted).await.unwrap();
+        assert_eq!((total.selected.images, total.selected.of), (images, of));
+        let mut options = Setup::default();
+        options.selection = wanted;
+        let target = Arc::new(MemoryImages::default());
+        let plan = options.plan(&ctx, &source, target).await.unwrap();
+        assert_eq!(plan.selected, total.selected);
+    }
+}
+
+#[tokio::test]
+async fn images_are_found_by_names_and_ids_and_the_newest_of_a_group_are_selected() {
+    let source = MemoryImages::default();
+    let ctx = RunContext::silent();
+    let mut ids = Vec::new();
+    for (name, created) in [("a", "1"), ("a", "3"), ("a", "2"), ("b", "1"), ("b", "")] {
+        let mut image = active_image(b"data");
+        image.name = Some(name.to_owned());
+        if !created.is_empty() {
+            image.created_at = Some(format!("2026-11-0{created}T00:00:00Z"));
+        }
+        ids.push(image.id);
+        source.insert(image, Some("data".into()));
+    }
+    let wanted = ["a", "x", &ids[3].to_string()].map(str::to_owned);
+    let named = find_named(&ctx, &source, &wanted.clone().into())
+        .await
+        .unwrap();
+    let counts = wanted.each_ref().map(|name| named.found[name]);
+    assert_eq!(counts, [3, 0, 1]);
+    assert_eq!(named.ids, ids[..4].iter().copied().collect());
+
+    for (count, per, newest) in [
+        (1, vec![Key::Name], vec![ids[1], ids[3]]),
+        (2, vec![Key::Name], vec![ids[1], ids[2], ids[3], ids[4]]),
+        (1, vec![], vec![ids[1]]),
+        (1, vec![Key::Name, Key::Owner], vec![ids[1], ids[3]]),
+    ] {
+        let newest_of = Newest::new(count.try_into().unwrap(), per);
+        let found = select_newest(&ctx, &source, &Selection::default(), &newest_of).await;
+        let (found, count) = found.unwrap();
+        assert_eq!(found, newest.into_iter().collect());
+        assert_eq!((count.images, count.of), (found.len() as u64, Some(5)));
+    }
 }
