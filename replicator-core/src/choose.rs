@@ -51,8 +51,10 @@ pub async fn find_named(
     source: &dyn ImageSource,
     named: &BTreeSet<String>,
 ) -> Result<Named, ListingError> {
-    let mut found = Named::default();
-    found.found = named.iter().map(|name| (name.clone(), 0)).collect();
+    let mut found = Named {
+        ids: BTreeSet::new(),
+        found: named.iter().map(|name| (name.clone(), 0)).collect(),
+    };
     let (ids, names): (Vec<_>, Vec<_>) = named
         .iter()
         .map(|name| (ImageId::parse(name).ok(), name))
