@@ -60,8 +60,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--digests" => digests = Some(two_digests(&value()?)?),
             "--public" => public = true,
             "--discard" => discards = true,
-            // The line is always written.
-            "--state-line" => {}
             "--profile" => {
                 builder = builder.profile(match value()?.as_str() {
                     "today" => Profile::Today,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use globset::{Glob, GlobSet};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{BaseProperty, ImageMetadata};
+use crate::{BaseProperty, ImageMetadata, Pattern, PatternError};
 
 /// The fields that the Python tool leaves out unless it is told otherwise.
 const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "updated_at"];
@@ -14,34 +15,38 @@ const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "upd
 ///
 /// As in the Python tool, a name means a field of the record, and never one of the
 /// additional properties: these are a field together, `properties`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Omit {
+    #[serde(deserialize_with = "names_without_id")]
     names: BTreeSet<String>,
-    dropped: GlobSet,
+    dropped: Vec<Pattern>,
+}
+
+fn names_without_id<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+    let names = BTreeSet::<String>::deserialize(from)?;
+    match names.contains("id") {
+        true => Err(D::Error::custom(OmitError::Id)),
+        false => Ok(names),
+    }
 }
 
 /// A list of names cannot be used.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OmitError {
     /// The list names `id`, without which no image is found again.
     #[error("the id of an image cannot be left out")]
     Id,
     /// A pattern is none.
-    #[error("{pattern:?} is no pattern for names of properties")]
-    Pattern {
-        /// The text that was given.
-        pattern: String,
-        /// The fault.
-        source: globset::Error,
-    },
+    #[error("{:?} is no pattern for names of properties", .0.pattern)]
+    Pattern(#[from] PatternError),
 }
 
 impl Default for Omit {
     fn default() -> Self {
         Self {
             names: DEFAULT.map(str::to_owned).into(),
-            dropped: GlobSet::empty(),
+            dropped: Vec::new(),
         }
     }
 }
@@ -52,7 +57,7 @@ impl Omit {
     pub fn nothing() -> Self {
         Self {
             names: BTreeSet::new(),
-            dropped: GlobSet::empty(),
+            dropped: Vec::new(),
         }
     }
 
@@ -78,7 +83,7 @@ impl Omit {
         if names.contains("id") {
             return Err(OmitError::Id);
         }
-        let dropped = GlobSet::empty();
+        let dropped = Vec::new();
         Ok(Self { names, dropped })
     }
 
@@ -92,18 +97,8 @@ impl Omit {
         mut self,
         patterns: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, OmitError> {
-        let mut globs = GlobSet::builder();
-        for pattern in patterns {
-            let glob = Glob::new(pattern).map_err(|source| OmitError::Pattern {
-                pattern: pattern.to_owned(),
-                source,
-            })?;
-            globs.add(glob);
-        }
-        self.dropped = globs.build().map_err(|source| OmitError::Pattern {
-            pattern: source.glob().unwrap_or_default().to_owned(),
-            source,
-        })?;
+        let patterns = patterns.into_iter().map(str::parse);
+        self.dropped = patterns.collect::<Result<_, _>>()?;
         Ok(self)
     }
 
@@ -116,7 +111,7 @@ impl Omit {
     /// Returns whether additional properties of that name are left out by a pattern.
     #[must_use]
     pub fn matches_property(&self, name: &str) -> bool {
-        self.dropped.is_match(name)
+        self.dropped.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Removes what is left out, save what describes the image's data (size and
@@ -189,6 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn it_is_written_and_read_again_and_never_with_the_id() {
+        let omit = Omit::parse("owner").unwrap().with_patterns(["hw_*"]);
+        let json = serde_json::to_string(&omit.clone().unwrap()).unwrap();
+        assert_eq!(json, r#"{"names":["owner"],"dropped":["hw_*"]}"#);
+        assert_eq!(serde_json::from_str::<Omit>(&json).ok(), omit.ok());
+        let error = serde_json::from_str::<Omit>(r#"{"names":["id"],"dropped":[]}"#);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.starts_with("the id of an image cannot be left out"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn additional_properties_are_dropped_by_patterns() {
         let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
         let mut image = ImageMetadata::new(id, ImageStatus::Active);
@@ -202,6 +211,6 @@ mod tests {
         assert_eq!(left, ["os_type"]);
         assert!(filtered.name.is_some(), "base properties stay");
         let error = Omit::default().with_patterns(["[a"]).unwrap_err();
-        assert!(matches!(error, OmitError::Pattern { .. }));
+        assert!(matches!(error, OmitError::Pattern(_)));
     }
 }

@@ -228,11 +228,11 @@ async fn of_a_page_that_is_too_long_half_is_asked_for() {
 }
 
 #[tokio::test]
-async fn ids_of_a_selection_cost_a_page_each_500_and_keep_their_order() {
+async fn ids_of_a_selection_cost_a_page_each_200_and_keep_their_order() {
     let id = |number: usize| ImageId::parse(&numbered(number)).unwrap();
     for (profile, requests) in [
-        // Visible and hidden images, by 500 ids.
-        (Profile::Today, 4),
+        // Visible and hidden images, by 200 ids.
+        (Profile::Today, 10),
         // No filters: pages of all images, the refused query, community images; an empty page.
         (Profile::Legacy, 4),
         (Profile::V1Only, 3),

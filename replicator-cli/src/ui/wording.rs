@@ -211,6 +211,7 @@ fn skipped(image: &ImageRef, why: &str) -> String {
 fn left_behind(image: &ImageMetadata) -> String {
     let id = &image.id;
     match &image.status {
+        _ if image.no_data.is_some() => format!("the metadata of {id}, without data"),
         ImageStatus::Queued => format!("the record {id}, queued, without data"),
         ImageStatus::Active => {
             let visibility = image.visibility.map_or("unknown", Visibility::as_str);

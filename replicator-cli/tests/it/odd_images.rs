@@ -301,9 +301,11 @@ fn of_an_image_whose_data_is_lost_a_dump_keeps_the_metadata_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let archive = dir.path().to_str().unwrap();
         let dump = ["dump", source.host_port(), archive];
-        for _ in 0..2 {
+        for is_new in [true, false] {
             let ran = ended(3, &dump);
             says(&ran, "the source has lost the data of the image");
+            let told = format!("left at the target: the metadata of {ONE}, without data\n");
+            assert_eq!(ran.stderr.contains(&told), is_new, "{ran:?}");
             let kept = fs::read_to_string(dir.path().join(ONE)).unwrap();
             assert!(kept.contains("lost at the source"), "{profile:?}: {kept}");
         }

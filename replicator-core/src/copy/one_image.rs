@@ -246,9 +246,10 @@ impl Writer<'_> {
                 }
                 Err(error) => error,
             };
-            if matches!(error, ImageError::DataLost) {
-                self.keep_record(&copy).await;
-            }
+            let kept = match error {
+                ImageError::DataLost => self.keep_record(&copy).await,
+                _ => None,
+            };
             if !is_new && self.gets_new_id(&error) {
                 begun = self.begin_anew(wanted, error, false).await;
                 continue;
@@ -256,7 +257,10 @@ impl Writer<'_> {
             return match self.leave(planned, error) {
                 Ok(done) => Ok(done),
                 Err(error) => {
-                    let left_behind = self.left_behind(&copy.id, &error).await;
+                    let left_behind = match kept {
+                        Some(record) => Some(record),
+                        None => self.left_behind(&copy.id, &error).await,
+                    };
                     Err(WriteError { error, left_behind })
                 }
             };
@@ -264,15 +268,16 @@ impl Writer<'_> {
     }
 
     /// Keeps what is known of an image whose data is lost, in an archive: anywhere else it would
-    /// look like a record that waits for its data.
-    async fn keep_record(&self, copy: &ImageMetadata) {
+    /// look like a record that waits for its data. Returns the record, if it could be written: the
+    /// image has failed already, whether there is one or not.
+    async fn keep_record(&self, copy: &ImageMetadata) -> Option<Box<ImageMetadata>> {
         if !self.target.nature().keeps_records {
-            return;
+            return None;
         }
         let mut record = copy.clone();
         record.no_data = Some(NoData::Lost);
-        // The image has failed already, whether there is a record or not.
-        drop(self.target.images.create_record(&record).await);
+        let written = self.target.images.create_record(&record).await;
+        written.ok().map(|()| Box::new(record))
     }
 
     fn on_conflict(&self) -> OnIdConflict {

@@ -81,7 +81,8 @@ pub enum Outcome {
     Failed {
         /// The reason.
         error: Arc<ImageError>,
-        /// The record that stays at the target, if this run had begun to write it there.
+        /// The record that stays at the target, if this run had begun to write it there, or has
+        /// kept it in an archive because the data is lost.
         left_behind: Option<Box<ImageMetadata>>,
     },
     /// It was not begun, or not finished.
