@@ -99,6 +99,12 @@ impl Cloud {
         }
     }
 
+    /// Returns the names of the clouds in clouds.yaml, in order; none if it cannot be read.
+    #[must_use]
+    pub fn names(env: &Environment) -> Vec<String> {
+        files::names(env)
+    }
+
     /// Takes the cloud that the `OS_*` variables describe, or name (`OS_CLOUD`).
     ///
     /// # Errors

@@ -31,7 +31,12 @@ impl Advised for CliError {
             Self::Listing(ListingError::Failed { source, .. }) | Self::Unfinished { source } => {
                 return source.hint();
             }
-            Self::End { hint, .. } => *hint,
+            Self::End { hint, .. } => return hint.clone().map(Cow::Owned),
+            Self::NoArchiveButCloud { cloud, .. } => {
+                return Some(Cow::Owned(format!(
+                    "there is a cloud of that name: write {cloud}"
+                )));
+            }
             Self::Connect { source, .. } => adapter(source),
             Self::Archive(error) => hint_of_archive(error),
             Self::NoSyslog => {

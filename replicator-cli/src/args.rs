@@ -21,7 +21,9 @@ use clap::builder::BoolishValueParser;
 
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
 pub(crate) use self::new_image::NewImageArgs;
-pub(crate) use self::servers::{ServerArgs, SideArgs, SourceArgs, TargetArgs};
+pub(crate) use self::servers::{
+    Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
+};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
 pub(crate) use self::words::{ProgressMode, verify};

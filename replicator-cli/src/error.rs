@@ -29,8 +29,11 @@ pub(crate) enum CliError {
     #[error("{problem}")]
     End {
         problem: String,
-        hint: Option<&'static str>,
+        hint: Option<String>,
     },
+    /// A directory that is not there, and is called like a cloud.
+    #[error("{error}")]
+    NoArchiveButCloud { error: ArchiveError, cloud: String },
     #[error("{} is a directory, not a server", path.display())]
     NoServer { path: PathBuf },
     #[error(transparent)]

@@ -49,6 +49,16 @@ pub(super) fn entry_of(name: &str, env: &Environment) -> Result<Found, AuthError
     with_profile(entry, clouds.as_ref(), env)
 }
 
+/// Returns the names of all clouds, as far as they can be read.
+pub(super) fn names(env: &Environment) -> Vec<String> {
+    let clouds = first_of(&places(env, "clouds", "OS_CLIENT_CONFIG_FILE"));
+    clouds
+        .ok()
+        .flatten()
+        .map(|file| file.sorted_names())
+        .unwrap_or_default()
+}
+
 /// Puts under an entry the profile that it names: that of clouds-public.yaml, or of the file of
 /// the entry itself.
 pub(super) fn with_profile(

@@ -1,6 +1,7 @@
 //! Advice on clouds, Keystone and TLS.
 
 use std::error::Error;
+use std::path::Path;
 
 use glance_client::TlsFailure;
 use glance_client::cloud::AuthError;
@@ -11,6 +12,9 @@ pub(super) const PROXY: &str =
 /// Returns what the user can do about a cloud that cannot be used.
 pub(super) fn hint_of_cloud(error: &AuthError) -> Option<String> {
     Some(match error {
+        AuthError::UnknownCloud { cloud, .. } if Path::new(cloud).is_dir() => {
+            format!("there is a directory of that name: write dir:{cloud}")
+        }
         AuthError::UnknownCloud { known, .. } if known.is_empty() => {
             "clouds are described in clouds.yaml, which OS_CLIENT_CONFIG_FILE can name".to_owned()
         }

@@ -15,8 +15,13 @@ use crate::error::CliError;
 
 /// The prefix of the variables that set options.
 const PREFIX: &str = "GLANCE_REPLICATOR_";
-/// The one option that no file can set.
+/// The option that no file can set.
 const CONFIG_FILE: &str = "config-file";
+/// Options that stand for ends, which are named on the command line alone: set for every run, one would
+/// make a source of what is written as a target.
+const ENDS: [&str; 3] = ["os-cloud", "source-os-cloud", "target-os-cloud"];
+/// The most names that are told of what is no option and near none.
+const TOLD: usize = 3;
 /// The least likeness of two names of which one is a slip of the other.
 const NEAR: f64 = 0.86;
 
@@ -113,34 +118,28 @@ fn ignored_in(
     };
     let names = set.iter().map(|(name, _)| name);
     let unknown = names.filter(|name| !options.contains(*name));
-    let unknown: Vec<String> = unknown
-        .map(|name| with_near(name, near(name, options).map(str::to_owned)))
-        .collect();
-    (!unknown.is_empty()).then(|| {
-        format!(
-            "{} sets what is no option of this program, and is ignored: {}",
-            path.display(),
-            unknown.join(", ")
-        )
-    })
+    let unknown = unknown.map(|name| (name.clone(), near(name, options).map(str::to_owned)));
+    let told = told(unknown.collect())?;
+    Some(format!(
+        "{} sets what is no option of this program, and is ignored: {told}",
+        path.display(),
+    ))
 }
 
 fn ignored_in_environment(options: &BTreeSet<String>) -> Option<String> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-    let mut unknown: Vec<String> = names
-        .filter_map(|name| unknown_variable(&name, options))
-        .collect();
-    unknown.sort_unstable();
-    (!unknown.is_empty()).then(|| {
-        format!(
-            "the environment sets what is no option of this program, and is ignored: {}",
-            unknown.join(", ")
-        )
-    })
+    let unknown = names.filter_map(|name| {
+        let near = unknown_variable(&name, options)?;
+        Some((name, near))
+    });
+    let told = told(unknown.collect())?;
+    Some(format!(
+        "the environment sets what is no option of this program, and is ignored: {told}"
+    ))
 }
 
-/// Returns a variable as it is warned about, if it looks like one of ours and is none.
-fn unknown_variable(name: &str, options: &BTreeSet<String>) -> Option<String> {
+/// Returns, of a variable that looks like one of ours and is none, the one that may have been meant.
+fn unknown_variable(name: &str, options: &BTreeSet<String>) -> Option<Option<String>> {
     let upper = name.to_ascii_uppercase();
     let option = upper.strip_prefix(PREFIX)?;
     let option = option.replace('_', "-").to_ascii_lowercase();
@@ -148,19 +147,29 @@ fn unknown_variable(name: &str, options: &BTreeSet<String>) -> Option<String> {
     if is_known && name == variable(&option) {
         return None;
     }
-    let near = if is_known {
-        Some(&*option)
-    } else {
-        near(&option, options)
+    let near = match is_known {
+        true => Some(&*option),
+        // It is an option, and none that is set here.
+        false if ENDS.contains(&&*option) => None,
+        false => near(&option, options),
     };
-    Some(with_near(name, near.map(variable)))
+    Some(near.map(variable))
 }
 
-fn with_near(name: &str, near: Option<String>) -> String {
-    match near {
-        Some(near) => format!("{name} (is it {near}?)"),
-        None => name.to_owned(),
-    }
+/// Lists names that are no option: those that may be slips, then the first others and how many more,
+/// since the file may be that of another program.
+fn told(mut unknown: Vec<(String, Option<String>)>) -> Option<String> {
+    unknown.sort_unstable();
+    let (near, others): (Vec<_>, Vec<_>) =
+        unknown.into_iter().partition(|(_, near)| near.is_some());
+    let more = others.len().saturating_sub(TOLD);
+    let near = near
+        .into_iter()
+        .map(|(name, near)| format!("{name} (is it {}?)", near.unwrap_or_default()));
+    let others = others.into_iter().take(TOLD).map(|(name, _)| name);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let told: Vec<String> = near.chain(others).chain(more).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Finds the option that may have been meant.
@@ -182,7 +191,8 @@ fn with_defaults(grammar: Command, settings: &HashMap<String, String>) -> Comman
 
 fn with_default(arg: clap::Arg, settings: &HashMap<String, String>) -> clap::Arg {
     let names = names(&arg);
-    if arg.is_hide_set() || names.iter().any(|name| name == CONFIG_FILE) {
+    let is_setting = |name: &String| name != CONFIG_FILE && !ENDS.contains(&&**name);
+    if arg.is_hide_set() || !names.iter().all(is_setting) {
         return arg;
     }
     let in_environment = names
@@ -204,7 +214,7 @@ fn names(arg: &clap::Arg) -> Vec<String> {
 fn options(grammar: &Command) -> BTreeSet<String> {
     let mut options: BTreeSet<String> = grammar.get_arguments().flat_map(names).collect();
     // A file does not name another one.
-    options.remove(CONFIG_FILE);
+    options.retain(|option| option != CONFIG_FILE && !ENDS.contains(&&**option));
     options
 }
 
@@ -257,7 +267,7 @@ mod tests {
     #[test]
     fn variables_of_ours_are_known_and_others_are_told() {
         let options = options(&grammar::whole(Cli::command()));
-        let told = |name: &str| unknown_variable(name, &options);
+        let unknown = |name: &str| unknown_variable(name, &options);
         for name in [
             "TRANSFERS",
             "SLAVETOKEN",
@@ -265,17 +275,28 @@ mod tests {
             "CONFIG_FILE",
             "EXIT_CODE",
         ] {
-            assert_eq!(told(&format!("{PREFIX}{name}")), None, "{name}");
+            assert_eq!(unknown(&format!("{PREFIX}{name}")), None, "{name}");
         }
-        assert_eq!(told("GLANCE_REPLICATORS"), None);
-        assert_eq!(told("OS_TRANSFERS"), None);
+        assert_eq!(unknown("GLANCE_REPLICATORS"), None);
+        assert_eq!(unknown("OS_TRANSFERS"), None);
         for slip in ["GLANCE_REPLICATOR_TRANSFER", "glance_replicator_transfers"] {
-            let expected = format!("{slip} (is it GLANCE_REPLICATOR_TRANSFERS?)");
-            assert_eq!(told(slip), Some(expected));
+            let near = "GLANCE_REPLICATOR_TRANSFERS".to_owned();
+            assert_eq!(unknown(slip), Some(Some(near)));
         }
-        assert_eq!(
-            told("GLANCE_REPLICATOR_X"),
-            Some("GLANCE_REPLICATOR_X".to_owned())
-        );
+        for none in ["GLANCE_REPLICATOR_X", "GLANCE_REPLICATOR_SOURCE_OS_CLOUD"] {
+            assert_eq!(unknown(none), Some(None));
+        }
+    }
+
+    #[test]
+    fn slips_are_all_told_and_of_other_names_the_first() {
+        let name = |name: &str| (name.to_owned(), None);
+        let slip = ("retry".to_owned(), Some("retries".to_owned()));
+        let others = ["e", "d", "c", "b", "a"].map(name);
+        let unknown: Vec<_> = others.into_iter().chain([slip]).collect();
+        let expected = "retry (is it retries?), a, b, c, and 2 more";
+        assert_eq!(told(unknown).as_deref(), Some(expected));
+        assert_eq!(told(vec![name("x")]).as_deref(), Some("x"));
+        assert_eq!(told(Vec::new()), None);
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::Arg;
 use clap::builder::BoolishValueParser;
 use glance_client::ApiChoice;
 
@@ -77,18 +78,54 @@ impl ServerArgs {
 /// The options of one side, whichever it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SideArgs {
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Given>,
     pub(crate) api: ApiChoice,
-    pub(crate) region: Option<String>,
-    pub(crate) interface: Option<String>,
+    pub(crate) region: Option<Given>,
+    pub(crate) interface: Option<Given>,
     pub(crate) cacert: Option<PathBuf>,
     pub(crate) insecure: bool,
+}
+
+/// A value, and the option that it was given by.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    /// The name of the option, without dashes before it.
+    pub(crate) option: &'static str,
+    pub(crate) value: String,
+}
+
+fn given(option: &'static str, value: &Option<String>) -> Option<Given> {
+    // As the Python tool takes it, an empty value is none.
+    let value = value.clone().filter(|value| !value.is_empty())?;
+    Some(Given { option, value })
+}
+
+impl SideArgs {
+    /// Fills up what is not given with what other options say.
+    fn or(self, other: Self) -> Self {
+        let api = match self.api {
+            ApiChoice::Auto => other.api,
+            chosen => chosen,
+        };
+        Self {
+            token: self.token.or(other.token),
+            api,
+            region: self.region.or(other.region),
+            interface: self.interface.or(other.interface),
+            cacert: self.cacert.or(other.cacert),
+            insecure: self.insecure || other.insecure,
+        }
+    }
 }
 
 /// The server that images come from.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct SourceArgs {
+    /// Cloud that is the source, with no other written for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source_os_cloud: Option<String>,
+
     /// Token at the source
     #[arg(short = 'M', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "mastertoken")]
@@ -119,20 +156,24 @@ pub(crate) struct SourceArgs {
 impl From<&SourceArgs> for SideArgs {
     fn from(args: &SourceArgs) -> Self {
         Self {
-            token: args.sourcetoken.clone(),
+            token: given("sourcetoken", &args.sourcetoken),
             api: args.source_api,
-            region: args.source_region.clone(),
-            interface: args.source_interface.clone(),
+            region: given("source-region", &args.source_region),
+            interface: given("source-interface", &args.source_interface),
             cacert: args.source_cacert.clone(),
             insecure: args.source_insecure,
         }
     }
 }
 
-/// The server that images go to, or the only one.
+/// The server that images go to.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct TargetArgs {
+    /// Cloud that is the target, with no other written for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target_os_cloud: Option<String>,
+
     /// Token at the target
     #[arg(short = 'S', long, value_name = "TOKEN", hide_default_value = true)]
     #[arg(visible_alias = "slavetoken")]
@@ -163,12 +204,61 @@ pub(crate) struct TargetArgs {
 impl From<&TargetArgs> for SideArgs {
     fn from(args: &TargetArgs) -> Self {
         Self {
-            token: args.targettoken.clone(),
+            token: given("targettoken", &args.targettoken),
             api: args.target_api,
-            region: args.target_region.clone(),
-            interface: args.target_interface.clone(),
+            region: given("target-region", &args.target_region),
+            interface: given("target-interface", &args.target_interface),
             cacert: args.target_cacert.clone(),
             insecure: args.target_insecure,
         }
+    }
+}
+
+/// The cloud of a command with one server.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::CONNECTION)]
+pub(crate) struct OsCloudArgs {
+    /// Cloud that is the server, with no other written for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) os_cloud: Option<String>,
+}
+
+/// The options of a command with one end: those of either side are for it, and where both are
+/// given, those of the target, as in the Python tool. The help shows the target's.
+#[derive(clap::Args, Debug)]
+#[command(mut_args = hide_what_others_say)]
+pub(crate) struct OneEndArgs {
+    #[command(flatten)]
+    os_cloud: OsCloudArgs,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+fn hide_what_others_say(arg: Arg) -> Arg {
+    let id = arg.get_id().as_str();
+    let is_hidden = id.starts_with("source") || id == "target_os_cloud";
+    arg.hide_short_help(is_hidden).hide_long_help(is_hidden)
+}
+
+impl OneEndArgs {
+    /// Returns the cloud that an option names.
+    pub(crate) fn cloud(&self) -> Option<&str> {
+        let [one, target, source] = [
+            &self.os_cloud.os_cloud,
+            &self.target.target_os_cloud,
+            &self.source.source_os_cloud,
+        ];
+        one.as_ref()
+            .or(target.as_ref())
+            .or(source.as_ref())
+            .map(String::as_str)
+    }
+}
+
+impl From<&OneEndArgs> for SideArgs {
+    fn from(args: &OneEndArgs) -> Self {
+        Self::from(&args.target).or((&args.source).into())
     }
 }

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use replicator_core::{ImageRef, Side};
 use serde::Serialize;
 
-use crate::args::TargetArgs;
-use crate::ends::{self, Access, Connected, End};
+use crate::args::OneEndArgs;
+use crate::ends::{self, Access, Connected, End, Ends};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -22,7 +22,8 @@ const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
 
 /// Sign in to servers and print what they are and what would hurt
 ///
-/// Nothing is changed. The options and the token of the target are used.
+/// Nothing is changed. The token and the options of either side are used, and those of
+/// the target where both are given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "  \
   glance-replicator check cloud:prod
@@ -30,20 +31,18 @@ const SHORT_LIFE: SignedDuration = SignedDuration::from_mins(30);
   glance-replicator check https://glance.example.com:9292")]
 pub(crate) struct CheckArgs {
     /// The servers: HOST:PORT, a URL, cloud:NAME or env:
-    #[arg(required = true, value_name = "SERVER")]
+    ///
+    /// Without any, the cloud of --os-cloud or of the variable OS_CLOUD.
+    #[arg(value_name = "SERVER")]
     ends: Vec<OsString>,
     #[command(flatten)]
-    target: TargetArgs,
+    one: OneEndArgs,
 }
 
 /// Checks each end, also after one that could not be checked.
 pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
-    let access = Access::new(run, Side::Target, &args.target)?;
-    let ends = args.ends.iter().map(|end| {
-        let name = end.to_string_lossy().into_owned();
-        Ok((name, End::parse(end)?))
-    });
-    let ends = ends.collect::<Result<Vec<_>, CliError>>()?;
+    let access = Access::new(run, Side::Target, &args.one)?;
+    let ends = Ends::new(&args.ends, &run.env).each(args.one.cloud())?;
     let mut code = ExitCode::Done;
     for (name, end) in &ends {
         match check(run, &access, name, end).await {

@@ -8,7 +8,7 @@ use replicator_core::{Compared, Difference, PortError, Side, compare};
 use serde::Serialize;
 
 use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs, heading};
-use crate::ends::{self, Access, End, Opening, Taken};
+use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -18,15 +18,18 @@ use crate::ui::{Row, Text, named, or_undefined};
 ///
 /// What only the target has does not matter.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator compare [OPTIONS] <SOURCE> <TARGET>")]
 #[command(after_help = "  \
   glance-replicator compare cloud:prod cloud:dr
   glance-replicator compare --exit-code cloud:prod dir:/backup/images   # 5 if they differ
   glance-replicator compare --drop-property 'os_*' cloud:prod glance.old:9292")]
 pub(crate) struct CompareArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    source: OsString,
+    #[arg(required_unless_present = "source_os_cloud")]
+    source: Option<OsString>,
     /// Where their copies are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    target: OsString,
+    #[arg(required_unless_present_any = ["source_os_cloud", "target_os_cloud"])]
+    target: Option<OsString>,
     /// Exit with 5 if there are differences
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     exit_code: bool,
@@ -54,7 +57,10 @@ struct Counts {
 pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
-    let (source, target) = (End::parse(&args.source)?, End::parse(&args.target)?);
+    let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
+    let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
+    let target = ends.next("TARGET", args.target_args.target_os_cloud.as_deref())?;
+    ends.finish()?;
     let filter = args.omit.filter()?;
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{CopyArgs, SideArgs, SourceArgs};
-use crate::ends::{Access, End, Taken};
+use crate::args::{CopyArgs, OsCloudArgs, SideArgs, SourceArgs};
+use crate::ends::{Access, End, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 
-/// Copy the images of a server into a directory
+/// Copy the images of a server into a directory: SERVER -> DIR
 ///
 /// The directory is created if need be. It holds a file ID with the metadata
 /// of each image, and ID.img with its data.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator dump [OPTIONS] <SERVER> <DIR>")]
 #[command(after_help = "  \
   glance-replicator dump cloud:prod /backup/images
   glance-replicator dump --verify read-back cloud:prod /backup/images   # heals damaged files
@@ -24,11 +25,14 @@ use crate::run::Run;
 pub(crate) struct DumpArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,
-    /// The directory
+    /// The directory that they go to
     #[arg(value_name = "DIR")]
-    directory: OsString,
+    #[arg(required_unless_present_any = ["os_cloud", "source_os_cloud"])]
+    directory: Option<OsString>,
     #[command(flatten)]
     pub(super) copies: CopyArgs,
+    #[command(flatten)]
+    os_cloud: OsCloudArgs,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -36,24 +40,39 @@ pub(crate) struct DumpArgs {
 impl DumpArgs {
     /// Returns the path of the directory, if it is written like one.
     pub(super) fn path(&self) -> Option<PathBuf> {
-        match End::archive(&self.directory) {
+        let directory = match self.cloud() {
+            Some(_) => &self.server,
+            None => self.directory.as_ref()?,
+        };
+        match End::archive(directory) {
             Ok(End::Archive(path)) => Some(path),
             _ => None,
         }
     }
+
+    /// Returns the cloud that an option names.
+    fn cloud(&self) -> Option<&str> {
+        let cloud = self.os_cloud.os_cloud.as_deref();
+        cloud.or(self.source.source_os_cloud.as_deref())
+    }
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliError> {
+    let words = [&args.server].into_iter().chain(&args.directory);
+    let mut ends = Ends::new(words, &run.env);
+    let server = ends.next("SERVER", args.cloud())?;
+    let directory = ends.archive()?;
+    ends.finish()?;
     let job = Job {
         verb: "dump",
         source_access: Access::new(run, Side::Source, &args.source)?,
-        source: End::parse(&args.server)?,
+        source: server,
         taken: Taken {
             allow_empty: false,
             metadata_only: args.copies.metaonly.metaonly,
         },
         target_access: Access::new(run, Side::Target, SideArgs::default())?,
-        targets: vec![End::archive(&args.directory)?],
+        targets: vec![directory],
         copies: &args.copies,
         uploads: None,
     };

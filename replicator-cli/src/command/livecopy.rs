@@ -6,7 +6,7 @@ use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
 use crate::args::{AllowEmpty, CopyArgs, SourceArgs, TargetArgs, UploadArgs};
-use crate::ends::{Access, End, Taken};
+use crate::ends::{Access, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -17,15 +17,18 @@ use crate::run::Run;
 /// that differs is updated. Nothing is deleted. What several targets lack is
 /// read from the source once.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator livecopy [OPTIONS] <SOURCE> <TARGET>...")]
 #[command(after_help = "  \
   glance-replicator livecopy --dry-run cloud:prod cloud:dr   # what would be done
   glance-replicator livecopy cloud:prod/RegionOne cloud:dr cloud:lab
   glance-replicator livecopy --bwlimit '08:00,20M 19:00,off' cloud:prod cloud:dr")]
 pub(crate) struct LivecopyArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    source: OsString,
+    #[arg(required_unless_present = "source_os_cloud")]
+    source: Option<OsString>,
     /// Where they go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(value_name = "TARGET")]
+    #[arg(required_unless_present_any = ["source_os_cloud", "target_os_cloud"])]
     targets: Vec<OsString>,
     #[command(flatten)]
     allow_empty: AllowEmpty,
@@ -42,8 +45,9 @@ pub(crate) struct LivecopyArgs {
 pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, CliError> {
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
-    let source = End::parse(&args.source)?;
-    let targets = args.targets.iter().map(|target| End::parse(target));
+    let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
+    let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
+    let targets = ends.rest("TARGET", args.target_args.target_os_cloud.as_deref())?;
     let job = Job {
         verb: "livecopy",
         source_access,
@@ -53,7 +57,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
             metadata_only: args.copies.metaonly.metaonly,
         },
         target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
-        targets: targets.collect::<Result<_, _>>()?,
+        targets,
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };

@@ -5,17 +5,18 @@ use std::ffi::OsString;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{AllowEmpty, CopyArgs, SideArgs, TargetArgs, UploadArgs};
-use crate::ends::{Access, End, Taken};
+use crate::args::{AllowEmpty, CopyArgs, OsCloudArgs, SideArgs, TargetArgs, UploadArgs};
+use crate::ends::{Access, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 
-/// Copy the images of a directory to a server
+/// Copy the images of a directory to a server: SERVER <- DIR
 ///
 /// Images that the server lacks are created, under their own ids; metadata
 /// that differs is updated.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator load [OPTIONS] <SERVER> <DIR>")]
 #[command(after_help = "  \
   glance-replicator load --dry-run cloud:dr /backup/images   # what would be done
   glance-replicator load cloud:dr /backup/images
@@ -23,9 +24,10 @@ use crate::run::Run;
 pub(crate) struct LoadArgs {
     /// Where the images go: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,
-    /// The directory, as `dump` has filled it
+    /// The directory that they come from, as `dump` has filled it
     #[arg(value_name = "DIR")]
-    directory: OsString,
+    #[arg(required_unless_present_any = ["os_cloud", "target_os_cloud"])]
+    directory: Option<OsString>,
     #[command(flatten)]
     allow_empty: AllowEmpty,
     #[command(flatten)]
@@ -33,17 +35,26 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     uploads: UploadArgs,
     #[command(flatten)]
+    os_cloud: OsCloudArgs,
+    #[command(flatten)]
     target: TargetArgs,
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliError> {
     let target_access = Access::new(run, Side::Target, &args.target)?;
+    let cloud = args.os_cloud.os_cloud.as_ref();
+    let cloud = cloud.or(args.target.target_os_cloud.as_ref());
+    let words = [&args.server].into_iter().chain(&args.directory);
+    let mut ends = Ends::new(words, &run.env);
+    let server = ends.next("SERVER", cloud.map(String::as_str))?;
+    let directory = ends.archive()?;
+    ends.finish()?;
     let job = Job {
         verb: "load",
         source_access: Access::new(run, Side::Source, SideArgs::default())?,
         target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
-        targets: vec![End::parse(&args.server)?],
-        source: End::archive(&args.directory)?,
+        targets: vec![server],
+        source: directory,
         taken: Taken {
             allow_empty: args.allow_empty.allow_empty,
             metadata_only: args.copies.metaonly.metaonly,

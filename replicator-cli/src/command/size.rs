@@ -6,8 +6,8 @@ use glance_model::Selection;
 use replicator_core::{Side, size};
 use serde::Serialize;
 
-use crate::args::TargetArgs;
-use crate::ends::{self, Access, End, Opening};
+use crate::args::OneEndArgs;
+use crate::ends::{self, Access, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -15,7 +15,8 @@ use crate::ui::{Row, Text, human_size};
 
 /// Sum up the active images of a server
 ///
-/// The options and the token of the target are used, as in the Python tool.
+/// The token and the options of either side are used, and those of the target where
+/// both are given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "  \
   glance-replicator size cloud:prod
@@ -23,14 +24,17 @@ use crate::ui::{Row, Text, human_size};
   glance-replicator size dir:/backup/images")]
 pub(crate) struct SizeArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    server: OsString,
+    ///
+    /// Without it, the cloud of --os-cloud or of the variable OS_CLOUD.
+    #[arg(value_name = "END")]
+    end: Option<OsString>,
     #[command(flatten)]
-    target: TargetArgs,
+    one: OneEndArgs,
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliError> {
-    let access = Access::new(run, Side::Target, &args.target)?;
-    let end = End::parse(&args.server)?;
+    let access = Access::new(run, Side::Target, &args.one)?;
+    let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
     let total = size(&run.ctx, &*end.images, &Selection::default())
         .await

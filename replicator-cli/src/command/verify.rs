@@ -10,7 +10,7 @@ use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify
 use serde::Serialize;
 
 use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs, heading};
-use crate::ends::{self, Access, End, Opening, Taken};
+use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
@@ -24,13 +24,15 @@ use crate::ui::{Row, Text};
 /// the images of the source are read and compared with its own digests: that
 /// is how an archive is checked.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator verify [OPTIONS] <SOURCE> [TARGET]")]
 #[command(after_help = "  \
   glance-replicator verify dir:/backup/images   # reads every file
   glance-replicator verify cloud:prod cloud:dr   # compares digests, reads nothing
   glance-replicator verify --read-back cloud:prod cloud:dr")]
 pub(crate) struct VerifyArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    source: OsString,
+    #[arg(required_unless_present = "source_os_cloud")]
+    source: Option<OsString>,
     /// Where their copies are, written in the same way
     target: Option<OsString>,
     /// Read each image from the target, instead of trusting its digests
@@ -53,9 +55,10 @@ pub(crate) struct VerifyArgs {
 pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
-    let source = End::parse(&args.source)?;
-    let target = args.target.as_ref().map(|target| End::parse(target));
-    let target = target.transpose()?;
+    let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
+    let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
+    let target = ends.optional(args.target_args.target_os_cloud.as_deref())?;
+    ends.finish()?;
     limits::keep_to(args.transfers.bwlimit(), &run.limits, &run.console);
     let parallel = Parallel {
         transfers: args.transfers.transfers,

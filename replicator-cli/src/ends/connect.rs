@@ -11,10 +11,11 @@ use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
 use super::location::End;
+use super::named::cloud_called;
 use super::nothing::Nothing;
 use super::place::Place;
 use super::tokens::token;
-use crate::args::SideArgs;
+use crate::args::{Given, SideArgs};
 use crate::error::CliError;
 use crate::run::Run;
 use crate::secrets;
@@ -46,14 +47,10 @@ impl Access {
         args: impl Into<SideArgs>,
     ) -> Result<Self, CliError> {
         let args = args.into();
-        let name = match side {
-            Side::Source => "sourcetoken",
-            Side::Target => "targettoken",
-        };
         let both = run.common.servers.token.as_deref();
         Ok(Self {
             side,
-            token: token((name, args.token.as_deref()), both, &run.env)?,
+            token: token(args.token.as_ref(), both, &run.env)?,
             args,
             answer_timeout: None,
         })
@@ -91,7 +88,7 @@ pub(crate) async fn source(
             images: Arc::new(GlanceEnd::new(client)),
         });
     };
-    let mut archive = ImageArchive::open(path)?;
+    let mut archive = ImageArchive::open(path).map_err(|error| no_archive(run, error))?;
     match archive.contents()? {
         Contents::Nothing if !taken.allow_empty => {
             return Err(ArchiveError::Empty { path: path.clone() }.into());
@@ -113,6 +110,18 @@ pub(crate) async fn source(
         place: Place::of_directory(path),
         images: Arc::new(archive),
     })
+}
+
+/// A directory that is not there may be a cloud whose name was written without `cloud:`.
+fn no_archive(run: &Run<'_>, error: ArchiveError) -> CliError {
+    let cloud = match &error {
+        ArchiveError::Missing { path } => cloud_called(&path.to_string_lossy(), &run.env),
+        _ => None,
+    };
+    match cloud {
+        Some(cloud) => CliError::NoArchiveButCloud { error, cloud },
+        None => error.into(),
+    }
 }
 
 fn has_images_if_anything(contents: Contents, path: &Path) -> Result<(), CliError> {
@@ -194,7 +203,7 @@ pub(crate) async fn target(
     let images: Arc<dyn ImageTarget> = match (archive, opening) {
         (Err(ArchiveError::Missing { .. }), Opening::DryRun) => Arc::new(Nothing),
         (archive, _) => {
-            let archive = archive?;
+            let archive = archive.map_err(|error| no_archive(run, error))?;
             match (archive.contents()?, opening) {
                 (Contents::Others, Opening::Write | Opening::DryRun) => {
                     run.console.warning(&format!(
@@ -242,7 +251,7 @@ pub(crate) async fn glance(
     let side = access.side;
     for option in without_effect(access, end) {
         run.console.warning(&format!(
-            "{option} has no effect at the {side}, which {}",
+            "--{option} has no effect at the {side}, which {}",
             match end {
                 End::Glance(_) => "is named by its address, not as a cloud",
                 _ => "is a cloud: it is signed in to",
@@ -326,26 +335,24 @@ async fn connect(
 /// Lists what was given for this server alone and has no effect on one of its kind.
 fn without_effect(access: &Access, end: &End) -> Vec<&'static str> {
     let is_cloud = matches!(end, End::Cloud(..) | End::Environment);
-    let [region, interface, token] = match access.side {
-        Side::Source => ["--source-region", "--source-interface", "--sourcetoken"],
-        Side::Target => ["--target-region", "--target-interface", "--targettoken"],
-    };
     let given = [
-        (region, &access.args.region, false),
-        (interface, &access.args.interface, false),
-        (token, &access.args.token, true),
+        (&access.args.region, false),
+        (&access.args.interface, false),
+        (&access.args.token, true),
     ];
-    let idle = given.into_iter().filter(|(_, value, on_cloud)| {
-        *on_cloud == is_cloud && value.as_deref().is_some_and(|v| !v.is_empty())
-    });
-    idle.map(|(option, ..)| option).collect()
+    let idle = given
+        .into_iter()
+        .filter(|(_, on_cloud)| *on_cloud == is_cloud);
+    idle.filter_map(|(given, _)| Some(given.as_ref()?.option))
+        .collect()
 }
 
 pub(super) fn cloud_options(run: &Run<'_>, side: &SideArgs) -> CloudOptions {
     let servers = &run.common.servers;
+    let value = |given: &Option<Given>| given.as_ref().map(|given| given.value.clone());
     CloudOptions {
-        region: side.region.clone(),
-        interface: side.interface.clone(),
+        region: value(&side.region),
+        interface: value(&side.interface),
         cacert: side.cacert.as_ref().or(servers.cacert.as_ref()).cloned(),
         insecure: side.insecure || servers.insecure,
         stall_timeout: Some(servers.stall_timeout()),

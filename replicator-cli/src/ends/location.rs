@@ -44,18 +44,22 @@ impl End {
             return Ok(Self::Environment);
         }
         if let Some(cloud) = text.strip_prefix("cloud:") {
-            let (name, region) = match cloud.split_once('/') {
-                Some((name, region)) => (name, Some(region.to_owned())),
-                None => (cloud, None),
-            };
-            if name.is_empty() || region.as_deref() == Some("") {
-                return Err(ParseEndError::Cloud {
-                    text: text.to_owned(),
-                });
-            }
-            return Ok(Self::Cloud(name.to_owned(), region));
+            return Self::cloud(cloud);
         }
         Ok(Self::Glance(Endpoint::parse(text)?))
+    }
+
+    /// Reads `NAME[/REGION]`.
+    pub(crate) fn cloud(text: &str) -> Result<Self, ParseEndError> {
+        let (name, region) = match text.split_once('/') {
+            Some((name, region)) => (name, Some(region.to_owned())),
+            None => (text, None),
+        };
+        if name.is_empty() || region.as_deref() == Some("") {
+            let text = format!("cloud:{text}");
+            return Err(ParseEndError::Cloud { text });
+        }
+        Ok(Self::Cloud(name.to_owned(), region))
     }
 
     /// Reads the path of an archive, with or without `dir:`. Without it, what is written like

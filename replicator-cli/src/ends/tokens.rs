@@ -3,6 +3,7 @@
 use glance_client::AuthToken;
 use glance_client::cloud::Environment;
 
+use crate::args::Given;
 use crate::error::CliError;
 use crate::secrets;
 
@@ -10,14 +11,15 @@ use crate::secrets;
 ///
 /// As the Python tool takes it, an empty token is none.
 pub(super) fn token(
-    own: (&'static str, Option<&str>),
+    own: Option<&Given>,
     both: Option<&str>,
     env: &Environment,
 ) -> Result<Option<AuthToken>, CliError> {
-    let given = [own, ("token", both), ("OS_TOKEN", env.get("OS_TOKEN"))];
-    let token = given
-        .into_iter()
-        .find_map(|(option, text)| Some((option, text.filter(|text| !text.is_empty())?)));
+    let own = own.map(|given| (given.option, given.value.as_str()));
+    let both = both.filter(|text| !text.is_empty());
+    let token = own
+        .or(both.map(|text| ("token", text)))
+        .or(env.get("OS_TOKEN").map(|text| ("OS_TOKEN", text)));
     let Some((option, text)) = token else {
         return Ok(None);
     };

@@ -1,81 +1,15 @@
 //! Clouds whose Keystone does what a real one is hard to bring to: the program between
 //! embedded Glance servers.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::fs;
 use std::time::Duration;
 
-use glance_client::testing::{
-    Caller, EmbeddedGlance, EmbeddedKeystone, FaultAction, FaultOn, ImageContent, ImageSpec,
-    ImageView, RequestKind,
-};
+use glance_client::testing::{EmbeddedGlance, FaultAction, FaultOn, ImageView, RequestKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
+use crate::kit::cloud::{AUTH, Lab};
 use crate::kit::program::{Ran, program, run};
-
-const ID: &str = "00000000-0000-4000-8000-000000000001";
-const AUTH: &str = "username: alice, password: right, project_name: alpha";
-
-/// A cloud `c` with the regions `One` and `Two`; the first has an image.
-struct Lab {
-    keystone: EmbeddedKeystone,
-    one: EmbeddedGlance,
-    two: EmbeddedGlance,
-    home: TempDir,
-    _runtime: Runtime,
-}
-
-impl Lab {
-    fn new(auth: &str) -> Self {
-        let runtime = Runtime::new().unwrap();
-        let keystone = runtime.block_on(EmbeddedKeystone::start());
-        let glance = || {
-            let right = EmbeddedGlance::builder().token("right", Caller::admin());
-            let glance = (1..10).fold(right, |glance, number| {
-                glance.token(&format!("token-{number}"), Caller::admin())
-            });
-            glance.start_blocking().unwrap()
-        };
-        let (one, two) = (glance(), glance());
-        one.add_image(ImageSpec::new(ID).data(ImageContent::pattern(1, 2000)));
-        let endpoint = |region: &str, glance: &EmbeddedGlance| {
-            let url = format!("http://{}", glance.host_port());
-            json!({"interface": "public", "region_id": region, "region": region, "url": url})
-        };
-        keystone.state().catalog = json!([{"type": "image", "name": "glance", "endpoints": [
-            endpoint("One", &one),
-            endpoint("Two", &two),
-        ]}]);
-        let home = TempDir::new().unwrap();
-        let url = &keystone.url;
-        let clouds = format!("clouds: {{c: {{auth: {{auth_url: '{url}/identity/v3', {auth}}}}}}}");
-        fs::write(home.path().join("clouds.yaml"), clouds).unwrap();
-        Self {
-            keystone,
-            one,
-            two,
-            home,
-            _runtime: runtime,
-        }
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        let ran = program()
-            .current_dir(self.home.path())
-            .args(args)
-            .output()
-            .unwrap();
-        let ran = Ran::from(ran);
-        assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
-        ran
-    }
-
-    fn livecopy(&self) -> Ran {
-        self.run(&["-d", "livecopy", "cloud:c/One", "cloud:c/Two"])
-    }
-}
 
 #[track_caller]
 fn assert_error(ran: &Ran, code: i32, texts: &[&str]) {

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod background;
+pub(crate) mod cloud;
 pub(crate) mod images;
 pub(crate) mod killing;
 pub(crate) mod program;

@@ -4,6 +4,7 @@ mod archives;
 mod clouds;
 mod cuts;
 mod disks;
+mod ends;
 mod exit_codes;
 mod fan_out;
 mod faults;

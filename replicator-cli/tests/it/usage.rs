@@ -119,7 +119,7 @@ fn option_that_a_command_does_not_use_is_a_usage_error_wherever_it_stands() {
     for (command, option) in [
         (&["size", "127.0.0.1:1"][..], &["--stage", "/x"][..]),
         (&["size", "127.0.0.1:1"], &["--verify", "read-back"]),
-        (&["size", "127.0.0.1:1"], &["--source-region", "R"]),
+        (&["dump", "127.0.0.1:1", "/x"], &["--target-region", "R"]),
         (&["check", "127.0.0.1:1"], &["--transfers", "2"]),
         (&["compare", "127.0.0.1:1", "127.0.0.1:2"], &["--dry-run"]),
         (&["verify", "127.0.0.1:1"], &["--drop-property", "x"]),
