@@ -114,17 +114,14 @@ fn first_page(grammar: &Command) -> String {
 
 fn page(command: &Command, common: &[Arg]) -> String {
     let mut text = about(command);
-    let mut usage = format!(
-        "\nUsage: glance-replicator {} [OPTIONS]",
-        command.get_name()
-    );
-    for arg in command.get_positionals() {
-        let _ = write!(usage, " {arg}");
-    }
-    let _ = writeln!(text, "{usage}");
+    let name = format!("glance-replicator {}", command.get_name());
+    let usage = command.clone().bin_name(name).render_usage();
+    let _ = writeln!(text, "\n{}", usage.to_string().trim_end());
     let ends = command.get_positionals().map(|arg| {
         let help = arg.get_help().map(ToString::to_string);
-        (arg.to_string(), help.unwrap_or_default())
+        // The usage shows which can be left out.
+        let name = arg.clone().required(true).to_string();
+        (name, help.unwrap_or_default())
     });
     table(&mut text, "Arguments", ends);
     let args: Vec<&Arg> = command.get_arguments().chain(common).collect();
@@ -138,9 +135,11 @@ fn page(command: &Command, common: &[Arg]) -> String {
             .flatten();
         table(&mut text, heading, rows.chain(other_names));
     }
-    let rare = args
-        .iter()
-        .filter(|arg| !arg.is_hide_set() && arg.is_hide_short_help_set());
+    let is_rare = |arg: &&&Arg| {
+        let is_hidden = arg.is_hide_set() || arg.is_hide_long_help_set();
+        !is_hidden && arg.is_hide_short_help_set()
+    };
+    let rare = args.iter().filter(is_rare);
     let rare: Vec<String> = rare.map(|arg| flags(arg).trim_start().to_owned()).collect();
     if !rare.is_empty() {
         let rare = rare.join(", ");

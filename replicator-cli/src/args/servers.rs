@@ -122,7 +122,7 @@ impl SideArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct SourceArgs {
-    /// Cloud that is the source, with no other written for it
+    /// Cloud at the source, with no end written for it
     #[arg(long, value_name = "NAME")]
     pub(crate) source_os_cloud: Option<String>,
 
@@ -170,7 +170,7 @@ impl From<&SourceArgs> for SideArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct TargetArgs {
-    /// Cloud that is the target, with no other written for it
+    /// Cloud at the target, with no end written for it
     #[arg(long, value_name = "NAME")]
     pub(crate) target_os_cloud: Option<String>,
 
@@ -218,7 +218,7 @@ impl From<&TargetArgs> for SideArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::CONNECTION)]
 pub(crate) struct OsCloudArgs {
-    /// Cloud that is the server, with no other written for it
+    /// Cloud of clouds.yaml, with no end written for it
     #[arg(long, value_name = "NAME")]
     pub(crate) os_cloud: Option<String>,
 }

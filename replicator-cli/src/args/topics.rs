@@ -47,6 +47,10 @@ An end is what images are read from or written to: a Glance server, or a directo
 `dump` and `load` take the path of their directory with or without dir:. A name that is written like
 a server is never taken for a directory: write ./NAME or dir:NAME for one that is called so.
 
+An option can name the cloud in place of an end that is written out: --os-cloud NAME where there is one
+server (check, size, dump, load), else --source-os-cloud and --target-os-cloud. check and size without
+any end take the cloud of OS_CLOUD, and the token, region and other options of either side.
+
 clouds.yaml is looked for in the working directory, ~/.config/openstack and /etc/openstack; the first
 one counts. OS_CLIENT_CONFIG_FILE names another one. `glance-replicator check END` shows what an end
 is, and as whom one is signed in there.
