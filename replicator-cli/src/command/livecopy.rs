@@ -57,7 +57,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
             metadata_only: args.copies.metaonly.metaonly,
         },
         target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
-        targets,
+        targets: targets.into_iter().map(|(_, end)| end).collect(),
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };

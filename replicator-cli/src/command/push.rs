@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::replicate::{Copied, Targets, copy, run_options};
 use crate::args::{BandwidthArgs, NewImageArgs, SendArgs, TargetArgs, heading, verify};
-use crate::ends::{self, Access, End, Source};
+use crate::ends::{self, Access, End, Ends, Source};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
@@ -25,6 +25,7 @@ use crate::ui::{Row, Text};
 /// proven, and only then shown to others. Run again with the id, the same command
 /// completes what is missing.
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "glance-replicator push [OPTIONS] <FILE> <TARGET>...")]
 #[command(after_help = "  \
   glance-replicator push fedora.qcow2 cloud:prod cloud:dr cloud:lab
   glance-replicator push --visibility public --property os_type=linux disk.raw cloud:prod
@@ -33,7 +34,7 @@ pub(crate) struct PushArgs {
     /// The file: a path, or a URL with http or https
     file: OsString,
     /// Where the image goes: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(value_name = "TARGET", required_unless_present = "target_os_cloud")]
     targets: Vec<OsString>,
     /// Print what would be done, and change nothing
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
@@ -56,8 +57,9 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
     limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
     let access = Access::new(run, Side::Target, &args.target_args)?;
     let access = access.answer_timeout(args.send.answer_timeout());
-    let ends = args.targets.iter().map(|target| End::parse(target));
-    let ends = ends.collect::<Result<Vec<_>, _>>()?;
+    let cloud = args.target_args.target_os_cloud.as_deref();
+    let ends = Ends::new(&args.targets, &run.env).rest("TARGET", cloud)?;
+    let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
     let one = Parallel {
         transfers: NonZeroUsize::MIN,
         checkers: NonZeroUsize::MIN,
@@ -79,9 +81,8 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
     if args.dry_run {
         return Ok(copied.code);
     }
-    for (end, report) in args.targets.iter().zip(&copied.reports) {
-        let end = end.to_string_lossy();
-        run.sink.row(&Pushed::new(&end, &image, report.as_ref()))?;
+    for (end, report) in names.iter().zip(&copied.reports) {
+        run.sink.row(&Pushed::new(end, &image, report.as_ref()))?;
     }
     Ok(exit_code(&copied))
 }

@@ -48,13 +48,23 @@ impl<'a> Ends<'a> {
         End::archive(word).map_err(|error| self.wrong(word, error))
     }
 
-    /// Takes all that are left, of which there has to be one at least, and a cloud before them.
-    pub(crate) fn rest(&mut self, what: &str, cloud: Option<&str>) -> Result<Vec<End>, CliError> {
-        let mut ends = vec![self.next(what, cloud)?];
-        while let Some(word) = self.words.pop() {
-            ends.push(self.read(word)?);
+    /// Takes the cloud that an option names, and all ends that are left, with their names: one at least.
+    pub(crate) fn rest(
+        &mut self,
+        what: &str,
+        cloud: Option<&str>,
+    ) -> Result<Vec<(String, End)>, CliError> {
+        let mut ends = Vec::new();
+        if let Some(cloud) = cloud {
+            ends.push((format!("cloud:{cloud}"), self.cloud(cloud)?));
         }
-        Ok(ends)
+        while let Some(word) = self.words.pop() {
+            ends.push((word.to_string_lossy().into_owned(), self.read(word)?));
+        }
+        match ends.is_empty() {
+            true => Err(missing(what)),
+            false => Ok(ends),
+        }
     }
 
     /// Takes the only end of a command, with its name: where none is written, the cloud of an option,
@@ -71,20 +81,14 @@ impl<'a> Ends<'a> {
         }
     }
 
-    /// Takes all ends of a command that does with each the same, with their names.
+    /// Takes all ends of a command that does with each the same, with their names; where there are none,
+    /// the cloud of `OS_CLOUD`.
     pub(crate) fn each(&mut self, cloud: Option<&str>) -> Result<Vec<(String, End)>, CliError> {
-        let mut ends = Vec::new();
-        if let Some(cloud) = cloud {
-            ends.push((format!("cloud:{cloud}"), self.cloud(cloud)?));
-        }
-        while let Some(word) = self.words.pop() {
-            ends.push((word.to_string_lossy().into_owned(), self.read(word)?));
-        }
-        match (ends.is_empty(), self.env.get("OS_CLOUD")) {
-            (false, _) => Ok(ends),
+        match self.env.get("OS_CLOUD") {
+            _ if cloud.is_some() || !self.words.is_empty() => self.rest("END", cloud),
             // With its region and whatever else OS_* say.
-            (true, Some(_)) => Ok(vec![("env:".to_owned(), End::Environment)]),
-            (true, None) => Err(CliError::End {
+            Some(_) => Ok(vec![("env:".to_owned(), End::Environment)]),
+            None => Err(CliError::End {
                 problem: "no end is named".to_owned(),
                 hint: Some(format!(
                     "{WRITE_ONE}, give --os-cloud NAME, or set OS_CLOUD"

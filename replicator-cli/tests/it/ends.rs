@@ -19,6 +19,7 @@ fn assert_usage_error(ran: &Ran, texts: &[&str]) {
 fn clouds_are_named_by_options_in_place_of_ends() {
     let lab = Lab::new(AUTH);
     fs::create_dir(lab.home.path().join("dir")).unwrap();
+    fs::write(lab.home.path().join("file"), "data").unwrap();
     let (one, two) = ("c/One", "c/Two");
     for args in [
         &["size", "--os-cloud", one][..],
@@ -61,6 +62,7 @@ fn clouds_are_named_by_options_in_place_of_ends() {
             two,
             "--exit-code",
         ],
+        &["push", "file", "--target-os-cloud", one, "--dry-run"],
         &["verify", "--source-os-cloud", one],
         &["verify", "--source-os-cloud", one, "--target-os-cloud", two],
         &["verify", "dir:dir", "--target-os-cloud", two],
