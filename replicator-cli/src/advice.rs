@@ -37,6 +37,14 @@ impl Advised for CliError {
                     "there is a cloud of that name: write {cloud}"
                 )));
             }
+            Self::NoSuchImage { near, .. } if near.is_empty() => {
+                Some("`glance-replicator list` shows the images that there are")
+            }
+            Self::NoSuchImage { near, .. } => {
+                let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+                let near = near.join(", ");
+                return Some(Cow::Owned(format!("there are images called {near}")));
+            }
             Self::Connect { source, .. } => adapter(source),
             Self::Archive(error) => hint_of_archive(error),
             Self::NoSyslog => {

@@ -6,7 +6,9 @@ pub(crate) mod config_file;
 mod grammar;
 mod help;
 mod images;
+mod near;
 mod new_image;
+mod selection;
 mod servers;
 mod timetable;
 mod topics;
@@ -20,7 +22,9 @@ use clap::ArgAction;
 use clap::builder::BoolishValueParser;
 
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
+pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
+pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
 };

@@ -8,6 +8,7 @@ mod livecopy;
 mod load;
 mod push;
 mod replicate;
+mod select;
 mod size;
 mod verify;
 

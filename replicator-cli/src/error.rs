@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use glance_client::cloud::{AuthError, AuthErrorKind};
 use glance_client::{ErrorKind, InvalidToken};
-use glance_model::{ContentProblem, OmitError};
+use glance_model::{ContentProblem, ExpressionError, OmitError, ParseImageIdError};
 use replicator_core::{FailureKind, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
@@ -38,6 +38,25 @@ pub(crate) enum CliError {
     NoServer { path: PathBuf },
     #[error(transparent)]
     Auth(#[from] AuthError),
+    #[error("a test of --select or --exclude cannot be used")]
+    Selection(#[source] ExpressionError),
+    #[error("{end} has no image {name:?}")]
+    NoSuchImage {
+        name: String,
+        end: String,
+        /// Names that may have been meant.
+        near: Vec<String>,
+    },
+    #[error("cannot read ids from {}", path.display())]
+    ImagesFrom { path: PathBuf, source: io::Error },
+    #[error("line {line} of {} is no id of an image", path.display())]
+    BadId {
+        path: PathBuf,
+        line: usize,
+        source: ParseImageIdError,
+    },
+    #[error("no image of {end} is selected")]
+    NothingSelected { end: String },
     #[error("what is to be left out cannot be")]
     Filter(#[from] OmitError),
     #[error("--{option} cannot be used")]
@@ -100,6 +119,8 @@ impl CliError {
             | Self::End { .. }
             | Self::NoServer { .. }
             | Self::Filter(_)
+            | Self::Selection(_)
+            | Self::BadId { .. }
             | Self::NoIdMap
             | Self::NoDiskFormat { .. }
             | Self::SameTarget { .. }

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 use configparser::ini::Ini;
 
+use super::near::near as nearest;
 use super::{grammar, help};
 use crate::error::CliError;
 
@@ -22,8 +23,6 @@ const CONFIG_FILE: &str = "config-file";
 const ENDS: [&str; 3] = ["os-cloud", "source-os-cloud", "target-os-cloud"];
 /// The most names that are told of what is no option and near none.
 const TOLD: usize = 3;
-/// The least likeness of two names of which one is a slip of the other.
-const NEAR: f64 = 0.86;
 
 /// A command line that was understood.
 #[derive(Debug)]
@@ -174,11 +173,7 @@ fn told(mut unknown: Vec<(String, Option<String>)>) -> Option<String> {
 
 /// Finds the option that may have been meant.
 fn near<'a>(name: &str, options: &'a BTreeSet<String>) -> Option<&'a str> {
-    let rated = options
-        .iter()
-        .map(|option| (strsim::jaro_winkler(name, option), option));
-    let (likeness, option) = rated.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (likeness >= NEAR).then_some(option)
+    nearest(name, options.iter().map(String::as_str), 1).pop()
 }
 
 /// Makes settings the defaults of the options that they name. A setting that a command does not

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, Id};
 
-use super::help;
+use super::{help, selection};
 
 /// The Python tool's options that not all commands use. Where one has no use, it is accepted, and
 /// the help does not show it.
@@ -103,6 +103,14 @@ fn of_another_command(grammar: &Command, command: &str, error: clap::Error) -> c
     let mut grammar = grammar.clone();
     grammar.build();
     match grammar.find_subcommand_mut(command) {
+        Some(command)
+            if error.kind() == ErrorKind::UnknownArgument
+                && command.get_arguments().any(|arg| arg.get_id() == "select")
+                && let Some(ours) = selection::in_our_words(option) =>
+        {
+            let message = format!("there is no '{option}': use {ours}");
+            command.error(ErrorKind::UnknownArgument, message)
+        }
         Some(command) if is_known && error.kind() == ErrorKind::UnknownArgument => {
             command.error(ErrorKind::UnknownArgument, message)
         }

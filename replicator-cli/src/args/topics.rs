@@ -13,11 +13,16 @@ pub(super) struct Topic {
     pub(super) text: fn() -> String,
 }
 
-pub(super) const TOPICS: [Topic; 2] = [
+pub(super) const TOPICS: [Topic; 3] = [
     Topic {
         name: "ends",
         about: "How servers, clouds and directories are written",
         text: || ENDS.to_owned(),
+    },
+    Topic {
+        name: "selection",
+        about: "Which images are meant: names, tests, the newest",
+        text: || SELECTION.to_owned(),
     },
     Topic {
         name: "exit-codes",
@@ -62,3 +67,31 @@ projects, it takes an administrator's.
 A directory to read from has to hold images. One with other files is an error, and so is an empty one
 without --allow-empty, since its disk may not be mounted. The same end on both sides is an error.
 ";
+
+const SELECTION: &str = r#"All images of the source are meant, unless something is selected. An image is selected if it is named
+(by any of --image and --images-from, where these are given), passes every --select and no --exclude.
+
+  --image 6d55dd55-053a-4765-b7bc-b30df0ea3861     by its id
+  --image debian-13                                all images of that name
+  --images-from ids.txt                            by ids, one a line; - is stdin
+  --select 'status=active'                         KEY OPERATOR VALUE, the better in quotes
+  --exclude 'name=snap-*,tmp-*'                    several values: any of them
+  --newest 2 --per name                            then: the newest two of each name
+
+  key                                    operators             values
+  id name owner tag                      = !=                  texts, with * ? [a-z] {a,b}
+  status visibility                      = !=                  active, public ... or a pattern
+  disk_format container_format           = !=                  texts, as above
+  property:NAME                          = !=, or none         as above; none: the image has it
+  hidden protected                       = !=, or none         true, false; none: true
+  size min_disk min_ram                  = != < <= > >=        bytes, GiB, MiB; or 10G, 512M ...
+  created updated                        = != < <= > >=        2026-11-01T12:00:00Z, 2026-11-01, 30d
+
+A text in quotes has no patterns: --select 'name="50% *"'. Letter case counts. owner=mine is the project
+that one has signed in to at the source. 30d (or 12h, 2w) is the time 30 days ago, so that 'created>=30d' is
+what was made since. A date is its whole day in UTC. An image without such a value passes != alone.
+
+`list` with the same options shows what is selected. The result says how many there were: `5 of 17 selected`,
+or `5 selected` where the server has left out the others by itself. That none was is a warning, and with
+--error-on-nothing an error.
+"#;

@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
-use glance_model::Selection;
 use replicator_core::{Compared, Difference, PortError, Side, compare};
 use serde::Serialize;
 
-use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SourceArgs, TargetArgs, heading};
+use super::select::select;
+use crate::args::{
+    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SelectionArgs, SourceArgs, TargetArgs, heading,
+};
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -33,6 +35,8 @@ pub(crate) struct CompareArgs {
     /// Exit with 5 if there are differences
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     exit_code: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
     #[command(flatten)]
     allow_empty: AllowEmpty,
     #[command(flatten)]
@@ -70,11 +74,18 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     let id_map = args.id_map.id_map.as_deref();
     let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
     source.is_another_than(&target)?;
+    let selected = select(
+        run,
+        &args.selection,
+        &*source.images,
+        source.details.as_ref(),
+    )
+    .await?;
     let mut comparison = compare(
         &run.ctx,
         &*source.images,
         &*target.images,
-        &Selection::default(),
+        &selected.selection,
         &filter,
         target.ids(),
     );
@@ -98,12 +109,18 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     if damaged > 0 {
         summary += &format!(", {damaged} damaged");
     }
+    let code = selected
+        .tell(run, &*source.images, comparison.selected())
+        .await?;
+    if let Some(selected) = selected.summary(comparison.selected()) {
+        summary += &format!(" ({selected})");
+    }
     run.console.summary(&summary);
-    Ok(match (damaged, differ + missing) {
+    Ok(code.and(match (damaged, differ + missing) {
         (1.., _) => ExitCode::ImagesFailed,
         (0, 1..) if args.exit_code => ExitCode::Differences,
         _ => ExitCode::Done,
-    })
+    }))
 }
 
 fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliError> {

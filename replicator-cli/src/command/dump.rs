@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{CopyArgs, OsCloudArgs, SideArgs, SourceArgs};
+use crate::args::{CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SourceArgs};
 use crate::ends::{Access, End, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -29,6 +29,8 @@ pub(crate) struct DumpArgs {
     #[arg(value_name = "DIR")]
     #[arg(required_unless_present_any = ["os_cloud", "source_os_cloud"])]
     directory: Option<OsString>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     #[command(flatten)]
     pub(super) copies: CopyArgs,
     #[command(flatten)]
@@ -73,6 +75,7 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
         },
         target_access: Access::new(run, Side::Target, SideArgs::default())?,
         targets: vec![directory],
+        selection: &args.selection,
         copies: &args.copies,
         uploads: None,
     };

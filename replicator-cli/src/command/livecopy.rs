@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{AllowEmpty, CopyArgs, SourceArgs, TargetArgs, UploadArgs};
+use crate::args::{AllowEmpty, CopyArgs, SelectionArgs, SourceArgs, TargetArgs, UploadArgs};
 use crate::ends::{Access, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -30,6 +30,8 @@ pub(crate) struct LivecopyArgs {
     #[arg(value_name = "TARGET")]
     #[arg(required_unless_present_any = ["source_os_cloud", "target_os_cloud"])]
     targets: Vec<OsString>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     #[command(flatten)]
     allow_empty: AllowEmpty,
     #[command(flatten)]
@@ -58,6 +60,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
         },
         target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
         targets: targets.into_iter().map(|(_, end)| end).collect(),
+        selection: &args.selection,
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{AllowEmpty, CopyArgs, OsCloudArgs, SideArgs, TargetArgs, UploadArgs};
+use crate::args::{
+    AllowEmpty, CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, TargetArgs, UploadArgs,
+};
 use crate::ends::{Access, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -28,6 +30,8 @@ pub(crate) struct LoadArgs {
     #[arg(value_name = "DIR")]
     #[arg(required_unless_present_any = ["os_cloud", "target_os_cloud"])]
     directory: Option<OsString>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     #[command(flatten)]
     allow_empty: AllowEmpty,
     #[command(flatten)]
@@ -59,6 +63,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
             allow_empty: args.allow_empty.allow_empty,
             metadata_only: args.copies.metaonly.metaonly,
         },
+        selection: &args.selection,
         copies: &args.copies,
         uploads: Some(&args.uploads),
     };

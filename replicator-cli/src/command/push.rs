@@ -10,6 +10,7 @@ use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolic
 use serde::Serialize;
 
 use super::replicate::{Copied, Targets, copy, run_options};
+use super::select::Selected;
 use crate::args::{BandwidthArgs, NewImageArgs, SendArgs, TargetArgs, heading, verify};
 use crate::ends::{self, Access, End, Ends, Source};
 use crate::error::CliError;
@@ -77,7 +78,13 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         dry_run: args.dry_run,
     };
     let (source, image) = read(run, args, &targets).await?;
-    let copied = copy(run, source, &Selection::of_ids([image.id]), targets).await?;
+    let copied = copy(
+        run,
+        source,
+        &Selected::only(Selection::of_ids([image.id])),
+        targets,
+    )
+    .await?;
     if args.dry_run {
         return Ok(copied.code);
     }
@@ -112,6 +119,7 @@ async fn read(
     })?;
     let image = source.image().clone();
     let source = Source {
+        details: None,
         images: Arc::new(source),
         place: named.place,
     };

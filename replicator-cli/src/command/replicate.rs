@@ -10,7 +10,8 @@ use replicator_core::{
 };
 
 use super::dry_run;
-use crate::args::{CopyArgs, UploadArgs};
+use super::select::{Selected, select};
+use crate::args::{CopyArgs, SelectionArgs, UploadArgs};
 use crate::ends::{self, Access, End, Opening, Source, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -25,6 +26,7 @@ pub(super) struct Job<'a> {
     pub(super) taken: Taken,
     pub(super) target_access: Access,
     pub(super) targets: Vec<End>,
+    pub(super) selection: &'a SelectionArgs,
     pub(super) copies: &'a CopyArgs,
     /// The options of uploads; a directory needs none.
     pub(super) uploads: Option<&'a UploadArgs>,
@@ -49,7 +51,8 @@ pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, Cl
     };
     // The source first: if that fails, no directory has been created.
     let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
-    let copied = copy(run, source, &Selection::default(), targets).await?;
+    let selected = select(run, job.selection, &*source.images, source.details.as_ref()).await?;
+    let copied = copy(run, source, &selected, targets).await?;
     Ok(copied.code)
 }
 
@@ -77,7 +80,7 @@ pub(super) struct Copied {
 pub(super) async fn copy(
     run: &Run<'_>,
     source: Source,
-    wanted: &Selection,
+    selected: &Selected,
     to: Targets<'_>,
 ) -> Result<Copied, CliError> {
     let verb = to.verb;
@@ -90,13 +93,22 @@ pub(super) async fn copy(
     let targets = ends.open(&source).await?;
     let source = source.images;
     let started = Instant::now();
-    let planned = ends.plan(&*source, wanted, targets).await?;
+    let planned = ends.plan(&*source, &selected.selection, targets).await?;
+    let count = planned.first().map(|(_, plan)| plan.selected);
+    if let Some(count) = count {
+        let code = selected.tell(run, &*source, count).await?;
+        ends.code = ends.code.and(code);
+    }
+    let summary = count.and_then(|count| selected.summary(count));
     let mut reports: Vec<_> = ends.to.ends.iter().map(|_| None).collect();
     if ends.to.dry_run {
         for (target, plan) in &planned {
             let name = ends.are_several.then_some(&*target.name);
             dry_run::print(run, verb, name, plan)?;
         }
+        summary
+            .iter()
+            .for_each(|summary| run.console.summary(summary));
         let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
         let code = ends.exit_code(settled);
         return Ok(Copied { code, reports });
@@ -110,6 +122,9 @@ pub(super) async fn copy(
         .unzip();
     let done = replicate(&run.ctx, source, runs, &ends.to.options).await;
     let elapsed = started.elapsed();
+    summary
+        .iter()
+        .for_each(|summary| run.console.summary(summary));
     let results = done.iter().flat_map(|report| &report.results);
     let code = ends.exit_code(results);
     for ((number, name), report) in names.into_iter().zip(done) {

@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use glance_model::Selection;
 use replicator_core::{Side, size};
 use serde::Serialize;
 
-use crate::args::OneEndArgs;
+use super::select::select;
+use crate::args::{OneEndArgs, SelectionArgs};
 use crate::ends::{self, Access, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -29,6 +29,8 @@ pub(crate) struct SizeArgs {
     #[arg(value_name = "END")]
     end: Option<OsString>,
     #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
     one: OneEndArgs,
 }
 
@@ -36,15 +38,20 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
-    let total = size(&run.ctx, &*end.images, &Selection::default())
+    let selected = select(run, &args.selection, &*end.images, end.details.as_ref()).await?;
+    let total = size(&run.ctx, &*end.images, &selected.selection)
         .await
         .map_err(|error| run.listing_failed(error))?;
+    let code = selected.tell(run, &*end.images, total.selected).await?;
     run.sink.row(&Total {
         bytes: total.total_bytes,
         images: total.images,
     })?;
+    if let Some(summary) = selected.summary(total.selected) {
+        run.console.summary(&summary);
+    }
     Ok(if total.failed == 0 {
-        ExitCode::Done
+        code
     } else {
         ExitCode::ImagesFailed
     })

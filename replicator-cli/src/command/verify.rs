@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
-use glance_model::Selection;
 use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify};
 use serde::Serialize;
 
-use crate::args::{AllowEmpty, IdMapArgs, MetaOnly, SourceArgs, TargetArgs, TransferArgs, heading};
+use super::select::select;
+use crate::args::{
+    AllowEmpty, IdMapArgs, MetaOnly, SelectionArgs, SourceArgs, TargetArgs, TransferArgs, heading,
+};
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -38,6 +40,8 @@ pub(crate) struct VerifyArgs {
     /// Read each image from the target, instead of trusting its digests
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     read_back: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
     #[command(flatten)]
     allow_empty: AllowEmpty,
     #[command(flatten)]
@@ -91,11 +95,18 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             VerifyBy::Reading,
         ),
     };
+    let selected = select(
+        run,
+        &args.selection,
+        &*source.images,
+        source.details.as_ref(),
+    )
+    .await?;
     let report = verify(
         &run.ctx,
-        source.images,
+        Arc::clone(&source.images),
         target,
-        &Selection::default(),
+        &selected.selection,
         ids,
         by,
         parallel.transfers,
@@ -116,12 +127,15 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     for (id, problem) in missing.chain(unverifiable).chain(failed) {
         run.sink.row(&NotVerified { id, problem })?;
     }
+    let code = selected.tell(run, &*source.images, report.selected).await?;
+    let selected = selected.summary(report.selected);
+    let selected = selected.map_or_else(String::new, |selected| format!(" ({selected})"));
     let how = match by {
         VerifyBy::Stated => "same digest on record",
         VerifyBy::Reading => "verified by reading",
     };
     run.console.summary(&format!(
-        "verify: {} {how}, {} unverifiable, {} missing, {} failed",
+        "verify: {} {how}, {} unverifiable, {} missing, {} failed{selected}",
         report.verified,
         report.unverifiable.len(),
         report.missing.len(),
@@ -130,13 +144,13 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
     let mut errors = report.failures.iter().filter_map(ImageResult::error);
     let is_wrong = errors.any(is_wrong);
-    Ok(if is_wrong || !report.missing.is_empty() {
+    Ok(code.and(if is_wrong || !report.missing.is_empty() {
         ExitCode::WrongContent
     } else if report.failures.is_empty() {
         ExitCode::Done
     } else {
         ExitCode::ImagesFailed
-    })
+    }))
 }
 
 /// An image that is not known to be the same at both ends.

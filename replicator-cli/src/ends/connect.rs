@@ -82,9 +82,10 @@ pub(crate) async fn source(
     taken: Taken,
 ) -> Result<Source, CliError> {
     let End::Archive(path) = end else {
-        let client = glance(run, access, end).await?.client;
+        let Connected { client, details } = glance(run, access, end).await?;
         return Ok(Source {
             place: Place::of_server(client.endpoint().as_str()),
+            details,
             images: Arc::new(GlanceEnd::new(client)),
         });
     };
@@ -108,6 +109,7 @@ pub(crate) async fn source(
     }
     Ok(Source {
         place: Place::of_directory(path),
+        details: None,
         images: Arc::new(archive),
     })
 }
@@ -138,6 +140,8 @@ fn has_images_if_anything(contents: Contents, path: &Path) -> Result<(), CliErro
 pub(crate) struct Source {
     pub(crate) images: Arc<dyn ImageSource>,
     pub(crate) place: Place,
+    /// The token, if it was got by signing in.
+    pub(crate) details: Option<Details>,
 }
 
 impl Source {
@@ -157,6 +161,8 @@ pub(crate) struct Target {
     /// Its endpoint, or the path of its directory.
     pub(crate) name: String,
     pub(crate) images: Arc<dyn ImageTarget>,
+    /// The token, if it was got by signing in.
+    pub(crate) details: Option<Details>,
     /// The map of those that go by another id there, where it is kept.
     pub(crate) id_map: Option<Arc<dyn IdMap>>,
 }
@@ -177,7 +183,7 @@ pub(crate) async fn target(
     id_map: Option<&Path>,
 ) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
-        let client = glance(run, access, end).await?.client;
+        let Connected { client, details } = glance(run, access, end).await?;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
         let id_map = id_map.map(open).transpose()?;
         let console = Arc::clone(&run.console);
@@ -192,6 +198,7 @@ pub(crate) async fn target(
         return Ok(Target {
             place: Place::of_server(client.endpoint().as_str()),
             name: client.endpoint().to_string(),
+            details,
             id_map: id_map.map(|map| Arc::new(map) as _),
             images: Arc::new(GlanceEnd::new(client)),
         });
@@ -220,6 +227,7 @@ pub(crate) async fn target(
         place: Place::of_directory(path),
         name: path.display().to_string(),
         images,
+        details: None,
         // Every id can be used in a directory.
         id_map: None,
     })

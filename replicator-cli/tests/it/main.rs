@@ -24,6 +24,7 @@ mod patience;
 mod places;
 mod push;
 mod records;
+mod selection;
 mod servers;
 mod settings;
 mod signals;
