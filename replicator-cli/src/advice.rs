@@ -60,10 +60,9 @@ impl Advised for PortError {
     fn hint(&self) -> Option<Cow<'static, str>> {
         let hint = match self {
             Self::AlreadyExists { .. } => Some(
-                "either the image was deleted there, and Glance never gives a used id again, or it \
-                 is there and this token does not see it; look with an administrator's token: if it \
-                 was deleted, only its purge from Glance's database (glance-manage db purge, then \
-                 purge_images_table) frees the id; --on-id-conflict new-id copies it under another one",
+                "the image was deleted there, which uses up its id until it is purged from Glance's \
+                 database, or this token does not see it (an administrator's does); --on-id-conflict \
+                 new-id copies it under another id; docs/stuck-images.md has all ways out",
             ),
             Self::Adapter { source, .. } | Self::Damaged { source, .. } => adapter(&**source),
             _ => None,
@@ -85,20 +84,17 @@ impl Advised for ImageError {
                  later run says what can be done"
             }
             Self::LeftToAnother { .. } => {
-                "run it again later; if no other run is under way, the target's server was restarted \
-                 in the middle of an upload, and the record stays so: docs/stuck-images.md has the \
-                 ways out, and once it is taken for dead, --on-id-conflict new-id copies it under \
-                 another id"
+                "run it again later; if no other run is under way, an upload ended without its server \
+                 noticing, and docs/stuck-images.md has the ways out"
             }
             Self::Content(Wrong::TargetDiffers { .. }) => {
-                "what came to the target is not what was sent: a network or a proxy on the way, or \
-                 the disks of its store, may be at fault; the copy cannot be written over, and is not \
-                 published; --on-id-conflict new-id copies the image under another id in the next run"
+                "the target has another image of that id, or the data was damaged on its way or in its \
+                 store; the copy cannot be written over: --on-id-conflict new-id copies the image \
+                 under another id"
             }
             Self::DifferentContent(_) => {
-                "both have an image of that id, with other data, and neither is written over; \
-                 --on-id-conflict new-id copies the source's under another id (if the target's is the \
-                 wrong one and is deleted there, its id stays used up until it is purged)"
+                "neither is written over: --on-id-conflict new-id copies the source's image under \
+                 another id (deleting the target's uses up the id)"
             }
             Self::Content(
                 Wrong::ReadBack { .. } | Wrong::SourceDigest { .. } | Wrong::SourceChanged { .. },
@@ -176,10 +172,9 @@ fn hint_of_content(problem: &ContentProblem) -> &'static str {
              into its metadata file, and load it from there"
         }
         ContentProblem::Mismatch { .. } => {
-            "v2 does not change the disk_format of an image that has its data: create it anew at \
-             the source, with the right one; or, for a copy that no later run is to update, dump \
-             it, correct the disk_format in its metadata file, and load it from there; if the \
-             target does not check what it is given, --format-check off sends it all the same"
+            "create it anew at the source with the right disk_format, which v2 does not change \
+             once there is data; or dump it, correct its metadata file, and load it from there; \
+             --format-check off sends it to a target that does not check"
         }
         ContentProblem::RefusedBefore { .. } => {
             "the record there takes no data with that disk_format any more: create the image \

@@ -11,6 +11,7 @@ use replicator_core::{Event, EventSink, Report};
 
 use super::escape::escaped;
 use super::progress::{Look, Progress};
+use super::summary::summary;
 use super::wording::{self, Lines, Weight, Wording};
 use crate::advice::Advised;
 use crate::error::CliError;
@@ -28,7 +29,7 @@ pub(crate) fn failure(error: &CliError) {
             show("hint: the value is one of the environment or of the configuration file");
         }
         error => {
-            for line in wording::chain("error: ", error, error.hint().as_deref()).lines {
+            for line in wording::told("error: ", error, error.hint().as_deref()).lines {
                 show(&line);
             }
         }
@@ -85,11 +86,7 @@ impl Console {
     pub(crate) fn failed(&self, place: &str, error: &impl Advised) {
         let head = format!("error: {place}");
         let hint = error.hint();
-        self.send(Message::Lines(wording::chain(
-            &head,
-            error,
-            hint.as_deref(),
-        )));
+        self.send(Message::Lines(wording::told(&head, error, hint.as_deref())));
     }
 
     /// Sums up what a run has done, at one of several targets if it has a name.
@@ -100,7 +97,7 @@ impl Console {
         report: &Report,
         elapsed: Duration,
     ) {
-        let mut lines = wording::summary(verb, report, elapsed);
+        let mut lines = summary(verb, report, elapsed);
         if let Some(target) = target {
             wording::place(&mut lines, target);
         }

@@ -2,18 +2,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
-    Event, ImageError, ImageRef, ImageResult, LeftOut, Outcome, Proof, Report, SkipReason,
-    saving_limit,
+    Event, ImageError, ImageRef, ImageResult, LeftOut, Outcome, Proof, SkipReason, saving_limit,
 };
 
 use super::escape::escaped;
 use super::row::or_undefined;
+use super::words::{amount, counted, named, reason, reason_of_image};
 use crate::advice::Advised as _;
 
 /// The target of what is shown on the terminal, too. On stderr it would be there
@@ -74,7 +72,11 @@ impl Wording {
             Event::Finished(result) => return self.finished(result),
             Event::PutOff { image, since } => Lines {
                 weight: Weight::Problem,
-                lines: vec![skipped(image, &being_written(image, since.as_deref()))],
+                lines: vec![format!(
+                    "Image {} is put off: {}; it is looked at again at the end",
+                    named(image),
+                    being_written(image, since.as_deref())
+                )],
             },
             Event::IdAssigned { image, target_id } => Lines {
                 weight: Weight::Problem,
@@ -88,7 +90,7 @@ impl Wording {
                 lines: vec![format!(
                     "warning: image {} is damaged at the target, and copied again: {}",
                     named(image),
-                    causes(&**error).join(": ")
+                    on_a_line(error)
                 )],
             },
             Event::Withheld { image } => Lines {
@@ -105,15 +107,15 @@ impl Wording {
                 error,
             } => info(format!(
                 "warning: image {} failed and is tried again (attempt {}): {}",
-                image.id,
+                named(image),
                 attempts + 1,
-                causes(&**error).join(": ")
+                on_a_line(error)
             )),
             Event::MetadataNotKept { image, diff } => Lines {
                 weight: Weight::Problem,
                 lines: vec![format!(
                     "warning: image {}: the target has not kept {}",
-                    image.id,
+                    named(image),
                     not_kept(diff)
                 )],
             },
@@ -125,7 +127,7 @@ impl Wording {
                 weight: Weight::Problem,
                 lines: vec![format!(
                     "warning: image {}: {}",
-                    image.id,
+                    named(image),
                     left_out(names, *reason)
                 )],
             },
@@ -134,17 +136,15 @@ impl Wording {
     }
 
     fn started(&self, image: &ImageRef) -> String {
-        let size = match image.size {
-            Some(size) => format!("({size} bytes)"),
-            None => "(unknown size)".to_owned(),
-        };
+        let named = named(image);
+        let size = image.size.map(amount);
+        let size = size.as_deref().unwrap_or("of unknown size");
         match &self.dump_directory {
             Some(directory) => format!(
-                "Storing: {} {size} in {}",
-                named(image),
+                "Storing: {named}, {size}, in {}",
                 directory.join(format!("{}.img", image.id)).display()
             ),
-            None => format!("Image {} {size} is being synced", named(image)),
+            None => format!("Image {named}, {size}, is being synced"),
         }
     }
 
@@ -164,8 +164,12 @@ impl Wording {
                 "Image {} is already there: another run has stored it",
                 named(image)
             ),
-            Outcome::RecordCreated => format!("Storing: {} (metadata only)", image.id),
-            Outcome::MetadataUpdated(_) => format!("Image {} metadata has changed", named(image)),
+            Outcome::RecordCreated => format!("Storing: {}, metadata only", named(image)),
+            Outcome::MetadataUpdated(diff) => {
+                let fields = diff.changes().iter().map(|change| change.field.to_string());
+                let fields = fields.collect::<Vec<_>>().join(", ");
+                format!("Image {} metadata has changed: {fields}", named(image))
+            }
             Outcome::Skipped(reason) => {
                 return Some(Lines {
                     weight: weight_of(reason),
@@ -193,9 +197,9 @@ impl Wording {
         let hint = error
             .hint()
             .filter(|hint| self.advised.insert(hint.to_string()));
-        let mut lines = chain(&head, error, hint.as_deref());
+        let mut lines = lines(&head, reason_of_image(error), hint.as_deref());
         if let Some(left) = left_there {
-            let line = format!("left at the target: {}", left_behind(left));
+            let line = format!("left at the target: {}", left_behind(image, left));
             let place = lines.lines.len() - usize::from(hint.is_some());
             lines.lines.insert(place, line);
         }
@@ -208,17 +212,22 @@ fn skipped(image: &ImageRef, why: &str) -> String {
 }
 
 /// Returns the words for what a failure has left at the target.
-fn left_behind(image: &ImageMetadata) -> String {
-    let id = &image.id;
-    match &image.status {
-        _ if image.no_data.is_some() => format!("the metadata of {id}, without data"),
-        ImageStatus::Queued => format!("the record {id}, queued, without data"),
+fn left_behind(image: &ImageRef, left: &ImageMetadata) -> String {
+    let id = left.id.to_string();
+    let under = if id == image.id {
+        String::new()
+    } else {
+        format!(" under the id {id}")
+    };
+    match &left.status {
+        _ if left.no_data.is_some() => format!("its metadata{under}, without data"),
+        ImageStatus::Queued => format!("its record{under}, queued, without data"),
         ImageStatus::Active => {
-            let visibility = image.visibility.map_or("unknown", Visibility::as_str);
-            format!("the image {id}, active, its visibility {visibility}")
+            let visibility = left.visibility.map_or("unknown", Visibility::as_str);
+            format!("the image{under}, active, its visibility {visibility}")
         }
         status if status.is_burnt() => format!("the id {id}, used up: the image is {status}"),
-        status => format!("the record {id}, {status}"),
+        status => format!("its record{under}, {status}"),
     }
 }
 
@@ -229,13 +238,14 @@ pub(super) fn place(lines: &mut [String], target: &str) {
     }
 }
 
-/// An error, its causes and what can be done about it, a line each.
-pub(super) fn chain(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
-    let mut lines = causes(error);
-    for (index, line) in lines.iter_mut().enumerate() {
-        let start = if index == 0 { head } else { "caused by: " };
-        line.insert_str(0, start);
-    }
+/// An error, its cause and what can be done about it, a line each.
+pub(super) fn told(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
+    lines(head, reason(error), hint)
+}
+
+fn lines(head: &str, (what, why): (String, Option<String>), hint: Option<&str>) -> Lines {
+    let mut lines = vec![format!("{head}{what}")];
+    lines.extend(why.map(|why| format!("caused by: {why}")));
     lines.extend(hint.map(|hint| format!("hint: {hint}")));
     Lines {
         weight: Weight::Problem,
@@ -243,75 +253,12 @@ pub(super) fn chain(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines 
     }
 }
 
-/// The one line that sums up a run, and one for each image that failed.
-pub(super) fn summary(verb: &str, report: &Report, elapsed: Duration) -> Vec<String> {
-    let mut line = format!("{verb}: {} copied", report.copied());
-    if report.copied() > 0 {
-        let (bytes, seconds) = (report.copied_bytes(), elapsed.as_secs_f64());
-        let _ = write!(
-            line,
-            " ({} in {seconds:.1} s, {}/s)",
-            human_size(bytes),
-            human_size(rate(bytes, elapsed)),
-        );
+/// What failed of an image and why, on a line.
+fn on_a_line(error: &ImageError) -> String {
+    match reason_of_image(error) {
+        (what, Some(why)) => format!("{what}: {why}"),
+        (what, None) => what,
     }
-    let optional = [
-        (report.records_created(), "metadata only"),
-        (report.unverified(), "not verified (no digest to compare)"),
-        (report.already_there(), "already there"),
-        (report.left().count() as u64, "left to another run"),
-        (report.not_done(), "not done"),
-    ];
-    let [records, unverified, there, left, not_done] =
-        optional.map(|(count, what)| (count > 0).then(|| format!("{count} {what}")));
-    let parts = [
-        records,
-        unverified,
-        there,
-        Some(format!("{} updated", report.updated())),
-        Some(format!("{} unchanged", report.unchanged())),
-        Some(format!("{} skipped", report.skipped())),
-        Some(format!("{} failed", report.failures().count())),
-        left,
-        not_done,
-    ];
-    for part in parts.into_iter().flatten() {
-        let _ = write!(line, ", {part}");
-    }
-    let mut lines = vec![line];
-    let mut name = |what: &str, mut images: Vec<&ImageRef>| {
-        images.sort_by(|a, b| a.id.cmp(&b.id));
-        let named = images.into_iter().map(named);
-        lines.extend(named.map(|image| format!("{what}: {image}")));
-    };
-    name(
-        "failed",
-        report
-            .failures()
-            .map(|(result, _)| &*result.image)
-            .collect(),
-    );
-    name(
-        "not at the target yet",
-        report.left().map(|(result, _)| &*result.image).collect(),
-    );
-    lines
-}
-
-/// Bytes a second.
-pub(super) fn rate(bytes: u64, elapsed: Duration) -> u64 {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    bytes.saturating_mul(1000) / millis.max(1)
-}
-
-/// An image's id, as it is written, which may be none, and its name.
-pub(crate) fn named(image: &ImageRef) -> String {
-    let id = if image.id.is_empty() {
-        "without an id"
-    } else {
-        &image.id
-    };
-    format!("{id} ({})", image.name.as_deref().unwrap_or("no name"))
 }
 
 /// Everybody is told of an image that the target should have whole, and has not.
@@ -348,12 +295,15 @@ fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
 
 fn being_written(image: &ImageRef, since: Option<&str>) -> String {
     match since {
-        Some(since) => format!(
-            "somebody else is uploading it to the target since {since}; what lasts longer than {} \
-             hours is taken for dead",
-            saving_limit(image.size).as_secs().div_ceil(3600)
-        ),
-        None => "somebody else is writing it to the target".to_owned(),
+        Some(since) => {
+            let hours = saving_limit(image.size).as_secs().div_ceil(3600);
+            format!(
+                "another run has been uploading it to the target since {since} (after {} it is \
+                 taken for dead)",
+                counted(hours, "hour")
+            )
+        }
+        None => "another run is writing it to the target".to_owned(),
     }
 }
 
@@ -362,10 +312,9 @@ fn left_out(names: &BTreeSet<String>, reason: LeftOut) -> String {
     let names = names.join(", ");
     match reason {
         LeftOut::NotUpdated => format!(
-            "the target can be given the properties {names} only with a new record, and has one: \
-             left out"
+            "left out: {names}, which the target takes only with a new record, and it has one"
         ),
-        _ => format!("the target cannot hold the properties {names}: left out"),
+        _ => format!("left out: {names}, which the target cannot hold"),
     }
 }
 
@@ -375,54 +324,4 @@ fn not_kept(diff: &MetadataDiff) -> String {
         format!("{} (it is {target}, not {})", change.field, change.source)
     });
     changes.collect::<Vec<_>>().join(", ")
-}
-
-/// A number of bytes as people read it, as `_human_readable_size` in
-/// `glance/cmd/replicator.py` has it.
-pub(crate) fn human_size(bytes: u64) -> String {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "one digit behind the point is shown"
-    )]
-    let mut number = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] {
-        if number < 1024.0 {
-            return format!("{number:.1} {unit}");
-        }
-        number /= 1024.0;
-    }
-    format!("{number:.1} EiB")
-}
-
-/// The texts of an error and its causes, none twice.
-fn causes(error: &dyn Error) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|above| above.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
-    }
-    texts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_those_of_the_python_tool() {
-        for (bytes, text) in [
-            (0, "0.0 B"),
-            (1023, "1023.0 B"),
-            (1024, "1.0 KiB"),
-            (1_073_741_824, "1.0 GiB"),
-            (5_368_709_120, "5.0 GiB"),
-            (u64::MAX, "16.0 EiB"),
-        ] {
-            assert_eq!(human_size(bytes), text);
-        }
-    }
 }

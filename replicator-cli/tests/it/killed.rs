@@ -262,7 +262,7 @@ impl Target for V1<'_> {
             images.filter(|image| image.status == status).count()
         };
         let burnt = self.burnt();
-        let named = |id: &String| ran.stderr.contains(&format!("failed: {id}"));
+        let named = |id: &String| ran.lists_as_failed(id);
         let is_done = !has_skipped(ran) && left("saving") == 0;
         if !is_done || !burnt.iter().all(named) {
             // The server has noticed the end of an upload since the run listed its images, or has

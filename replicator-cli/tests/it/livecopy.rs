@@ -23,7 +23,7 @@ fn livecopy_makes_the_target_equal_and_the_second_run_changes_nothing() {
         let ran = succeeded(&["livecopy", ends[0], ends[1]]);
         assert_eq!(
             summary(&ran),
-            "livecopy: 5 copied (2.9 MiB in TIME), 0 updated, 0 unchanged, 2 skipped, 0 failed",
+            "livecopy: 5 copied (2.9 MiB in TIME), 2 skipped (1 deactivated at the source, 1 queued at the source)",
             "{from:?} {to:?}"
         );
         if from == to && to != V1Only {
@@ -38,7 +38,7 @@ fn livecopy_makes_the_target_equal_and_the_second_run_changes_nothing() {
         let ran = succeeded(&["livecopy", ends[0], ends[1]]);
         assert_eq!(
             summary(&ran),
-            "livecopy: 0 copied, 0 updated, 5 unchanged, 2 skipped, 0 failed",
+            "livecopy: nothing to do, 5 unchanged, 2 skipped (1 deactivated at the source, 1 queued at the source)",
             "{from:?} {to:?}"
         );
         assert_eq!(target.images().len(), before);
@@ -80,7 +80,7 @@ fn changed_metadata_is_compared_shown_and_updated() {
     assert_eq!(
         planned.stdout,
         format!(
-            "update (metadata differs) {id} (new\\n\\u{{1b}}[31m): name from old to \
+            "update (metadata differs) \"new\\n\\u{{1b}}[31m\" ({id}): name from old to \
              new\\n\\u{{1b}}[31m, tags from b to a, b, frog from undefined to 1\n\
              livecopy: would copy 0 (0.0 B), write the metadata of 0, update 1; 0 unchanged, \
              0 skipped, 0 failed\n"
@@ -91,8 +91,8 @@ fn changed_metadata_is_compared_shown_and_updated() {
     assert_eq!(
         ran.stderr,
         format!(
-            "Image {id} (new\\n\\u{{1b}}[31m) metadata has changed\n\
-             livecopy: 0 copied, 1 updated, 0 unchanged, 0 skipped, 0 failed\n"
+            "Image \"new\\n\\u{{1b}}[31m\" ({id}) metadata has changed: name, tags, frog\n\
+             livecopy: 1 updated\n"
         )
     );
     let updated = target.image(&id).unwrap();
@@ -114,7 +114,7 @@ fn metaonly_opens_no_data() {
     let ran = succeeded(&["--metaonly", "dump", source.host_port(), path(dir.path())]);
     insta::assert_snapshot!(
         summary(&ran),
-        @"dump: 0 copied, 7 metadata only, 0 updated, 0 unchanged, 0 skipped, 0 failed"
+        @"dump: 7 metadata only"
     );
     assert_eq!(source.count(RequestKind::Download), 0);
     // What has no data yet is completed.
@@ -153,13 +153,13 @@ fn a_dry_run_prints_the_plan_and_creates_nothing() {
     let ran = succeeded(&["dump", "--dry-run", source.host_port(), path(&archive)]);
     assert!(!archive.exists());
     insta::assert_snapshot!(ran.stdout, @r#"
-    copy (missing) 00000000-0000-4000-8000-000000000001 (image 1) 0 bytes
-    copy (missing) 00000000-0000-4000-8000-000000000002 (image 2) 1 bytes
-    copy (missing) 00000000-0000-4000-8000-000000000003 (image 3) 3000000 bytes
-    copy (missing) 00000000-0000-4000-8000-000000000004 (日本 "quoted") 70000 bytes
-    copy (missing) 00000000-0000-4000-8000-000000000005 (image 5) 5 bytes
-    write metadata (missing) 00000000-0000-4000-8000-000000000006 (image 6)
-    write metadata (missing) 00000000-0000-4000-8000-000000000007 (queued)
+    copy (missing) "image 1" (00000000-0000-4000-8000-000000000001) 0 bytes
+    copy (missing) "image 2" (00000000-0000-4000-8000-000000000002) 1 bytes
+    copy (missing) "image 3" (00000000-0000-4000-8000-000000000003) 3000000 bytes
+    copy (missing) "日本 \"quoted\"" (00000000-0000-4000-8000-000000000004) 70000 bytes
+    copy (missing) "image 5" (00000000-0000-4000-8000-000000000005) 5 bytes
+    write metadata (missing) "image 6" (00000000-0000-4000-8000-000000000006)
+    write metadata (missing) "queued" (00000000-0000-4000-8000-000000000007)
     dump: would copy 5 (2.9 MiB), write the metadata of 2, update 0; 0 unchanged, 0 skipped, 0 failed
     "#);
     assert_eq!(source.count(RequestKind::Download), 0);
@@ -180,26 +180,23 @@ fn one_bad_image_of_twenty_does_not_stop_the_others() {
         let ran = run(&[&args[..], &ends].concat());
         assert_eq!(ran.code, Some(3), "{ran:?}");
         assert_eq!(contents(&target).len(), 19);
-        let error = format!(
-            "error: image {} (n\\u{{7}}): the source failed\ncaused by: ",
-            id(13)
-        );
+        let error = format!("error: image \"n\\u{{7}}\" ({}): ", id(13));
         assert!(ran.stderr.contains(&error), "{ran:?}");
         assert!(ran.stderr.contains("403 Forbidden"), "{ran:?}");
         assert!(ran.stderr.contains("hint: "), "{ran:?}");
         let mut last = ran.stderr.lines().rev();
-        let failed = format!("failed: {} (n\\u{{7}})", id(13));
-        assert_eq!(last.next(), Some(&*failed));
         assert_eq!(
             timeless(last.next().unwrap()),
-            "livecopy: 19 copied (18.7 KiB in TIME), 0 updated, 0 unchanged, 0 skipped, 1 failed"
+            "livecopy: 19 copied (18.7 KiB in TIME), 1 failed"
         );
+        let failed = format!("failed: \"n\\u{{7}}\" ({}): ", id(13));
+        assert!(last.next().unwrap().starts_with(&failed), "{ran:?}");
 
         source.clear_faults();
         let again = succeeded(&["livecopy", ends[0], ends[1]]);
         assert_eq!(
             summary(&again),
-            "livecopy: 1 copied (1013.0 B in TIME), 0 updated, 19 unchanged, 0 skipped, 0 failed"
+            "livecopy: 1 copied (1013 B in TIME), 19 unchanged"
         );
     }
 }
@@ -221,7 +218,7 @@ fn what_a_server_may_get_over_is_tried_again() {
     let ran = succeeded(&["livecopy", ends[0], ends[1]]);
     insta::assert_snapshot!(
         summary(&ran),
-        @"livecopy: 5 copied (2.9 MiB in TIME), 0 updated, 0 unchanged, 2 skipped, 0 failed"
+        @"livecopy: 5 copied (2.9 MiB in TIME), 2 skipped (1 deactivated at the source, 1 queued at the source)"
     );
     assert_eq!(contents(&target), contents(&source));
 
@@ -278,14 +275,14 @@ fn data_that_does_not_match_its_format_is_not_sent_unless_one_wants_it() {
     );
     assert!(
         ran.stderr
-            .contains("hint: v2 does not change the disk_format"),
+            .contains("hint: create it anew at the source with the right disk_format"),
         "{ran:?}"
     );
     // The record was made before the data was opened: it has none, and takes some later.
     assert_eq!(today.image(&id(1)).unwrap().status, "queued");
     assert_eq!(today.count(RequestKind::Upload), 0);
-    let left = format!("left at the target: the record {}, queued", id(1));
-    assert!(ran.stderr.contains(&left), "{ran:?}");
+    let left = "left at the target: its record, queued";
+    assert!(ran.stderr.contains(left), "{ran:?}");
     let off = [
         "--format-check",
         "off",
@@ -295,7 +292,7 @@ fn data_that_does_not_match_its_format_is_not_sent_unless_one_wants_it() {
     ];
     insta::assert_snapshot!(
         summary(&succeeded(&off)),
-        @"livecopy: 1 copied (4.9 KiB in TIME), 0 updated, 0 unchanged, 0 skipped, 0 failed"
+        @"livecopy: 1 copied (4.9 KiB in TIME)"
     );
 }
 
@@ -305,8 +302,7 @@ fn an_id_that_is_burnt_on_v1_is_found_before_any_data_moves() {
     target.burn(&id(3));
     let ran = run(&["livecopy", source.host_port(), target.host_port()]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    let failed = format!("failed: {}", id(3));
-    assert!(ran.stderr.contains(&failed), "{ran:?}");
+    assert!(ran.lists_as_failed(&id(3)), "{ran:?}");
     assert!(ran.stderr.contains("the image is deleted"), "{ran:?}");
     assert!(ran.stderr.contains("glance-manage db purge"), "{ran:?}");
     let requests = source.requests();
@@ -331,14 +327,10 @@ fn a_burnt_id_is_reported_with_both_meanings() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.stderr.contains("is taken"), "{ran:?}");
     assert!(
-        ran.stderr
-            .contains("hint: either the image was deleted there"),
+        ran.stderr.contains("hint: the image was deleted there"),
         "{ran:?}"
     );
-    assert!(
-        summary(&ran).starts_with(&format!("failed: {}", id(2))),
-        "{ran:?}"
-    );
+    assert!(ran.lists_as_failed(&id(2)), "{ran:?}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod kit;
 mod limits;
 mod livecopy;
 mod memory;
+mod messages;
 mod odd_images;
 mod odd_records;
 mod outages;

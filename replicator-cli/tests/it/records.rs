@@ -96,12 +96,12 @@ fn what_a_failure_leaves_at_the_target_is_named() {
         (
             FaultAction::status(500),
             FaultOn::kind(RequestKind::Download),
-            format!("left at the target: the record {ONE}, queued, without data"),
+            "left at the target: its record, queued, without data",
         ),
         (
             FaultAction::FlipByte(10),
             FaultOn::kind(RequestKind::Download),
-            format!("left at the target: the record {ONE}, queued, without data"),
+            "left at the target: its record, queued, without data",
         ),
     ] {
         let (source, target) = (one(), glance());
@@ -115,7 +115,7 @@ fn what_a_failure_leaves_at_the_target_is_named() {
         ];
         let ran = run(&livecopy);
         assert!(matches!(ran.code, Some(3 | 6)), "{ran:?}");
-        assert!(ran.stderr.contains(&left), "{ran:?}");
+        assert!(ran.stderr.contains(left), "{ran:?}");
     }
     let (source, target) = (glance(), glance());
     source.add_image(image(1).visibility("public"));
@@ -123,8 +123,8 @@ fn what_a_failure_leaves_at_the_target_is_named() {
     let livecopy = ["livecopy", source.host_port(), target.host_port()];
     let ran = run(&livecopy);
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    let left = format!("left at the target: the image {ONE}, active, its visibility private");
-    assert!(ran.stderr.contains(&left), "{ran:?}");
+    let left = "left at the target: the image, active, its visibility private";
+    assert!(ran.stderr.contains(left), "{ran:?}");
     // What was refused at its creation has left nothing.
     let target = glance();
     target.fault(FaultOn::kind(RequestKind::Create), FaultAction::status(400));
@@ -153,7 +153,7 @@ fn an_upload_of_another_run_that_does_not_end_is_no_success() {
             target.host_port(),
         ];
         let ran = ended(3, &livecopy);
-        let named = format!("not at the target yet: {ONE} (an image)");
+        let named = format!("not at the target yet: \"an image\" ({ONE})");
         assert!(ran.stderr.contains(&named), "{ran:?}");
         let counts = "1 copied (";
         assert!(ran.stderr.contains(counts) && ran.stderr.contains("1 left to another run"));
@@ -171,7 +171,7 @@ fn an_upload_of_another_run_that_has_ended_by_the_end_is_well() {
     target.add_image(image(1));
     let ran = Ran::from(running.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stderr.contains("0 copied, 1 already there"), "{ran:?}");
+    assert!(ran.stderr.contains("1 already there"), "{ran:?}");
     ended(
         0,
         &[
@@ -239,7 +239,7 @@ fn an_image_that_differs_at_the_target_can_be_copied_under_a_new_id() {
         ended(0, &new_id);
         assert_eq!(target.images().len(), 2, "{profile:?}");
         let ran = ended(0, &new_id);
-        assert!(ran.stderr.contains("0 copied"), "{ran:?}");
+        assert!(ran.stderr.contains("nothing to do"), "{ran:?}");
         let compare = ["compare", "--exit-code", livecopy[1], livecopy[2]];
         ended(0, &[&compare[..], &map].concat());
     }

@@ -272,7 +272,7 @@ fn the_log_is_a_file_that_holds_what_was_done_and_no_token() {
         "a warning and the summary: {ran:?}"
     );
     let log = fs::read_to_string(dir.path().join("glance-replicator.log")).unwrap();
-    let line = format!("Image {} (image 3) (3000000 bytes) is being synced", id(3));
+    let line = format!("Image \"image 3\" ({}), 2.9 MiB, is being synced", id(3));
     assert!(log.contains(&line), "{log}");
     assert!(log.contains("DEBUG glance_client"), "{log}");
     assert!(log.contains("livecopy: 5 copied"), "{log}");

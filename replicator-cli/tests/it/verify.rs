@@ -255,7 +255,7 @@ fn an_archive_that_was_dumped_without_data_says_so_and_takes_it_later() {
     ] {
         let ran = run(&verb);
         assert_eq!(ran.code, Some(0), "{verb:?}: {ran:?}");
-        let reason = format!("Image {ONE} (image {ONE}) is skipped: there is no data for it");
+        let reason = format!("Image \"image {ONE}\" ({ONE}) is skipped: there is no data for it");
         assert!(
             ran.stderr.contains(" is skipped: there is no data for it"),
             "{reason} {ran:?}"
@@ -337,7 +337,8 @@ fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
 
     let ran = run(&[&dump[..], &["--dry-run"]].concat());
     assert!(
-        ran.stdout.contains(&format!("read (to be proven) {TWO}")),
+        ran.stdout
+            .contains(&format!("read (to be proven) unnamed ({TWO})")),
         "{ran:?}"
     );
     source.fault(
@@ -346,7 +347,7 @@ fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
     );
     let ran = run(&dump);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let warning = format!("warning: image {TWO} ");
+    let warning = format!("warning: image \"image {TWO}\" ({TWO}) ");
     assert!(ran.stderr.contains(&warning), "{ran:?}");
     assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
     assert!(ran.stderr.contains("1 unchanged"), "{ran:?}");

@@ -91,7 +91,7 @@ impl Target for Glance<'_> {
 
     fn is_done_after(&self, ran: &Ran) -> bool {
         let burnt = self.burnt();
-        let named = |id: &&String| ran.stderr.contains(&format!("failed: {id}"));
+        let named = |id: &&String| ran.lists_as_failed(id);
         if has_skipped(ran) || !burnt.iter().all(named) {
             // The server has yet to notice the end of an upload, or has noticed it just now.
             self.wait_until_nothing_is_saved();

@@ -148,10 +148,7 @@ fn replicate(source: &'static str, target: &'static str) {
     assert_eq!(text(&compared.stdout), "");
     let before = target.updated_at();
     let again = text(&run(0, &["livecopy", &source.url, &target.url]).stderr);
-    assert!(
-        again.contains("0 copied") && again.contains("0 updated"),
-        "{again}"
-    );
+    assert!(again.contains("nothing to do"), "{again}");
     assert_eq!(target.updated_at(), before);
 
     let directory = tempfile::tempdir().unwrap();
@@ -161,18 +158,12 @@ fn replicate(source: &'static str, target: &'static str) {
     run(0, &["dump", &source.url, path]);
     assert_only_whole_files(&archive);
     let again = text(&run(0, &["dump", &source.url, path]).stderr);
-    assert!(
-        again.contains("0 copied") && again.contains("0 updated"),
-        "{again}"
-    );
+    assert!(again.contains("nothing to do"), "{again}");
     run(0, &["load", &target.url, path]);
     assert_replicated(&source, &target, &data);
     let before = target.updated_at();
     let again = text(&run(0, &["load", &target.url, path]).stderr);
-    assert!(
-        again.contains("0 copied") && again.contains("0 updated"),
-        "{again}"
-    );
+    assert!(again.contains("nothing to do"), "{again}");
     assert_eq!(target.updated_at(), before);
     let archive = format!("dir:{path}");
     run(0, &["compare", "--exit-code", &source.url, &archive]);

@@ -117,7 +117,7 @@ fn tokens_that_live_20_seconds_are_renewed_in_a_long_run_and_not_for_every_reque
     assert_replicated(&one, &two, &data);
     let images = data.len();
     assert!(log.contains(&format!("{images} copied")), "{log}");
-    assert!(log.contains(" 0 failed"), "{log}");
+    assert!(!log.contains(" failed"), "{log}");
     assert!(log.contains("tokens live for 20s alone"), "{log}");
     let requests = target.connections();
     assert!(requests > 2 * images, "{requests}");

@@ -110,7 +110,7 @@ fn finish(target: &impl Target) -> Duration {
 
 /// Whether the run has left alone what was still being written.
 pub(crate) fn has_skipped(ran: &Ran) -> bool {
-    ran.stderr.contains(" is skipped: ")
+    ran.stderr.contains(" is put off: ")
 }
 
 /// A command line: two images at a time, so that there is always something going on.

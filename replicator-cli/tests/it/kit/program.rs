@@ -11,6 +11,15 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl Ran {
+    /// Returns whether the image of this id is listed among those that failed.
+    pub(crate) fn lists_as_failed(&self, id: &str) -> bool {
+        let id = format!("({id}): ");
+        let mut lines = self.stderr.lines();
+        lines.any(|line| line.contains("failed: ") && line.contains(&id))
+    }
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {
