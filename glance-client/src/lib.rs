@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod http;
 mod limit;
+mod metadefs;
 mod paging;
 #[cfg(feature = "replicator")]
 mod ports;

@@ -6,6 +6,7 @@ mod dry_run;
 mod dump;
 mod livecopy;
 mod load;
+mod metadefs;
 mod push;
 mod replicate;
 mod select;
@@ -23,6 +24,7 @@ use self::compare::CompareArgs;
 use self::dump::DumpArgs;
 use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
+use self::metadefs::MetadefsArgs;
 use self::push::PushArgs;
 use self::size::SizeArgs;
 use self::verify::VerifyArgs;
@@ -84,6 +86,7 @@ enum Command {
     Push(PushArgs),
     Verify(VerifyArgs),
     Size(SizeArgs),
+    Metadefs(MetadefsArgs),
 }
 
 impl Command {
@@ -97,6 +100,7 @@ impl Command {
             Self::Push(args) => push::run(run, args).await,
             Self::Verify(args) => verify::run(run, args).await,
             Self::Size(args) => size::run(run, args).await,
+            Self::Metadefs(args) => metadefs::run(run, args).await,
         }
     }
 
@@ -107,6 +111,7 @@ impl Command {
             Self::Load(args) => args.copies.dry_run,
             Self::Livecopy(args) => args.copies.dry_run,
             Self::Push(args) => args.dry_run,
+            Self::Metadefs(args) => args.dry_run,
             Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => true,
         };
         !dry_run

@@ -1,6 +1,7 @@
 //! Ends: what the user names them by, and how they are opened.
 
 mod connect;
+mod definitions;
 mod file;
 mod location;
 mod named;
@@ -11,6 +12,7 @@ mod tokens;
 pub(crate) use self::connect::{
     Access, Connected, Opening, Source, Taken, glance, source, stage, target,
 };
+pub(crate) use self::definitions::{Definitions, Listed};
 pub(crate) use self::file::file;
 pub(crate) use self::location::End;
 pub(crate) use self::named::Ends;

@@ -81,6 +81,10 @@ pub(crate) enum CliError {
         endpoint: String,
         source: glance_client::Error,
     },
+    #[error("cannot read or write metadata definitions")]
+    Definitions(#[from] glance_client::Error),
+    #[error("the target has not kept {lacking}")]
+    NotDefined { lacking: String },
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error("cannot push {file}")]
@@ -134,7 +138,11 @@ impl CliError {
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::NoReader => ExitCode::NoReader,
             Self::RefusedFile { .. } => ExitCode::Refused,
-            Self::Connect { source, .. } if is_denial(source.kind()) => ExitCode::Denied,
+            Self::Connect { source, .. } | Self::Definitions(source)
+                if is_denial(source.kind()) =>
+            {
+                ExitCode::Denied
+            }
             Self::Listing(ListingError::Failed { source, .. })
                 if source.kind() == FailureKind::Denied =>
             {

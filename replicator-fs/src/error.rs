@@ -42,6 +42,12 @@ pub enum ArchiveError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    /// A file does not hold a namespace of metadata definitions.
+    #[error("{} holds no namespace of metadata definitions", path.display())]
+    Metadefs {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     /// A metadata file is that of another image than its name says.
     #[error("{} holds the metadata of another image, {found}", path.display())]
     OtherImage { path: PathBuf, found: ImageId },

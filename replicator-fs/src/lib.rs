@@ -12,6 +12,7 @@ mod layout;
 mod local_file;
 mod locked_file;
 mod metadata_file;
+mod metadefs;
 mod partial_file;
 mod transfer;
 
@@ -20,6 +21,7 @@ pub use directory::Contents;
 pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
 pub use local_file::LocalFile;
+pub use metadefs::MetadefDirectory;
 // For the fuzz targets alone.
 #[doc(hidden)]
 pub use metadata_file::{metadata_from_json, metadata_to_json};

@@ -51,11 +51,13 @@ today_config() { # DIRECTORY PORT [LINES about who may do what]
 log_file = $1/glance.log
 worker_self_reference_url = http://127.0.0.1:$2
 node_staging_uri = file://$1/staging/
-enabled_backends = main:file
+enabled_backends = main:file, second:file
 [glance_store]
 default_backend = main
 [main]
 filesystem_store_datadir = $1/images
+[second]
+filesystem_store_datadir = $1/second
 [os_glance_staging_store]
 filesystem_store_datadir = $1/staging
 [os_glance_tasks_store]
@@ -88,7 +90,7 @@ serve() { # NAME PORT MODULE PROCESSES
 
 glance_start() { # NAME PORT [LINES]
     local at=$lab/$1
-    mkdir -p "$at"/{images,staging,tasks}
+    mkdir -p "$at"/{images,second,staging,tasks}
     today_config "$at" "$2" "${3:-}"
     [ -e "$at/glance.sqlite" ] || cp "$lab/today.sqlite" "$at/glance.sqlite"
     OS_GLANCE_CONFIG_DIR=$at serve "$1" "$2" today_wsgi "${GLANCE_LAB_WORKERS:-2}"

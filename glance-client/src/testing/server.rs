@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::caller::Caller;
@@ -137,6 +138,25 @@ impl EmbeddedGlance {
             .values()
             .filter(|image| !image.deleted)
             .map(ImageView::of)
+            .collect()
+    }
+
+    /// Puts a namespace of metadata definitions there, as the body of a POST describes it.
+    pub fn add_metadefs(&self, namespace: &Value) {
+        let name = namespace["namespace"].as_str().unwrap_or_default();
+        let fields = namespace.as_object().cloned().unwrap_or_default();
+        self.shared.state().metadefs.insert(name.to_owned(), fields);
+    }
+
+    /// Returns the namespaces of metadata definitions by name, without what the server sets.
+    #[must_use]
+    pub fn metadefs(&self) -> Vec<Value> {
+        let state = self.shared.state();
+        state
+            .metadefs
+            .values()
+            .cloned()
+            .map(Value::Object)
             .collect()
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::{Map, Value};
+
 use super::content::{Digests, ImageContent, mix};
 
 pub(super) const DISK_FORMATS: [&str; 11] = [
@@ -95,6 +97,8 @@ impl StoredImage {
 pub(super) struct State {
     /// By id, deleted ones included: an id is used up for good.
     pub(super) images: BTreeMap<String, StoredImage>,
+    /// Namespaces of metadata definitions by their names, without what the server sets.
+    pub(super) metadefs: BTreeMap<String, Map<String, Value>>,
     clock: u64,
     invented_ids: u64,
 }

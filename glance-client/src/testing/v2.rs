@@ -4,6 +4,7 @@ mod data;
 mod fields;
 mod listing;
 mod members;
+mod metadefs;
 
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
         ) => set_activation(call, id, action),
         ("GET", ["images", id, "members"]) => members::list(call, id),
         ("POST", ["images", id, "members"]) => members::add(call, id).await,
+        (_, ["metadefs", "namespaces", rest @ ..]) => metadefs::route(call, rest).await,
         ("GET", ["info", "stores"]) if today && !call.shared.settings.stores.is_empty() => {
             Ok(stores(call))
         }

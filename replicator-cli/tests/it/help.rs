@@ -3,8 +3,8 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 8] = [
-    "check", "compare", "livecopy", "dump", "load", "push", "verify", "size",
+const COMMANDS: [&str; 9] = [
+    "check", "compare", "livecopy", "dump", "load", "push", "verify", "size", "metadefs",
 ];
 
 #[test]

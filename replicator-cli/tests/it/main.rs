@@ -17,6 +17,7 @@ mod limits;
 mod livecopy;
 mod memory;
 mod messages;
+mod metadefs;
 mod odd_images;
 mod odd_records;
 mod outages;
