@@ -8,6 +8,7 @@ mod help;
 mod images;
 mod near;
 mod new_image;
+mod output;
 mod selection;
 mod servers;
 mod timetable;
@@ -24,6 +25,7 @@ use clap::builder::BoolishValueParser;
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
 pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
+pub(crate) use self::output::{Format, OutputArgs, ReportArgs};
 pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
@@ -49,6 +51,8 @@ pub(crate) struct CommonArgs {
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 
     /// Size of a chunk in bytes: accepted, without effect
     ///

@@ -9,6 +9,7 @@ mod load;
 mod metadefs;
 mod push;
 mod replicate;
+mod results;
 mod select;
 mod size;
 mod verify;

@@ -59,6 +59,15 @@ pub(crate) enum CliError {
     NothingSelected { end: String },
     #[error("what is to be left out cannot be")]
     Filter(#[from] OmitError),
+    #[error("{name:?} is no column of the result{}", columns(.near, *.count))]
+    Column {
+        name: String,
+        near: Vec<&'static str>,
+        /// The number of columns that there are.
+        count: usize,
+    },
+    #[error("cannot write the report to {}", path.display())]
+    Report { path: PathBuf, source: io::Error },
     #[error("--{option} cannot be used")]
     Token {
         option: &'static str,
@@ -125,6 +134,7 @@ impl CliError {
             | Self::Filter(_)
             | Self::Selection(_)
             | Self::BadId { .. }
+            | Self::Column { .. }
             | Self::NoIdMap
             | Self::NoDiskFormat { .. }
             | Self::SameTarget { .. }
@@ -151,6 +161,15 @@ impl CliError {
             _ => ExitCode::Error,
         }
     }
+}
+
+fn columns(near: &[&str], count: usize) -> String {
+    let all = if near.len() == count {
+        "the columns are"
+    } else {
+        "near ones are"
+    };
+    format!(": {all} {}", near.join(", "))
 }
 
 fn is_denial(kind: ErrorKind) -> bool {

@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::exit_code::Signal;
 use crate::secrets;
 use crate::signals::{self, FirstSignal};
-use crate::ui::{Console, Sink};
+use crate::ui::{Console, Row, Sink};
 
 /// A command that runs.
 pub(crate) struct Run<'a> {
@@ -24,8 +24,6 @@ pub(crate) struct Run<'a> {
     /// The limits that all clients of the run share.
     pub(crate) limits: Limits,
     pub(crate) console: Arc<Console>,
-    /// Takes the result of the command.
-    pub(crate) sink: Sink,
     signal: FirstSignal,
 }
 
@@ -50,8 +48,12 @@ impl<'a> Run<'a> {
             begun: Instant::now(),
             limits,
             console: Arc::clone(console),
-            sink: Sink,
         })
+    }
+
+    /// Makes the sink of the command's result.
+    pub(crate) fn sink<R: Row>(&self) -> Result<Sink<R>, CliError> {
+        Sink::new(&self.common.output, false)
     }
 
     /// Returns the signal that has cancelled the run.

@@ -1,17 +1,24 @@
 //! The output for people: the only modules that write to the terminal and to the log.
 
+mod cell;
 mod console;
+pub(crate) mod document;
 mod escape;
 pub(crate) mod log;
 mod progress;
+mod report_file;
+mod result;
 mod row;
 mod sink;
 mod summary;
+mod table;
 mod wording;
 mod words;
 
 pub(crate) use self::console::{Console, failure};
 pub(crate) use self::progress::Look;
-pub(crate) use self::row::{Row, Text, or_undefined};
+pub(crate) use self::report_file::ReportFile;
+pub(crate) use self::result::{outcome_word, reason, reason_word, with_cause, word};
+pub(crate) use self::row::{Column, Row, Text, bytes, column, or_undefined};
 pub(crate) use self::sink::Sink;
 pub(crate) use self::words::{human_size, named};

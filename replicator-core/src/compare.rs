@@ -1,6 +1,6 @@
 //! The comparison of the metadata of two ends.
 
-use glance_model::{ImageMetadata, MetadataDiff, Omit, Selection, View};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Omit, Selection, View};
 
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
 use crate::list::selected::{Counter, SelectedCount, at_target, selected};
@@ -14,6 +14,8 @@ use crate::run::result::ImageRef;
 pub enum Difference {
     /// The source has it, active, and the target does not.
     Missing,
+    /// The target has it, and the source does not: of the wanted images, no other ones.
+    OnlyAtTarget,
     /// The target has it differently.
     Diff(MetadataDiff),
     /// One of the ends holds something that cannot be used.
@@ -29,7 +31,7 @@ pub enum Difference {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Compared {
-    /// The image, as the source has it.
+    /// The image, as the source has it; as the target, if that alone has it.
     pub image: ImageRef,
     /// The difference.
     pub difference: Difference,
@@ -46,11 +48,12 @@ pub struct Comparison<'a> {
     pairs: Pairs,
     view: View,
     counter: Counter,
+    wanted: Selection,
     compared: u64,
 }
 
-/// Compares two ends by what they state of the wanted images, one way: what only the
-/// target has does not matter. An image that goes by another id at the target is
+/// Compares two ends by what they state of the wanted images. Of an image that both have,
+/// what only the target says does not matter. An image that goes by another id at the target is
 /// compared with its copy there, after all others.
 #[must_use]
 pub fn compare<'a>(
@@ -68,6 +71,7 @@ pub fn compare<'a>(
         pairs: Pairs::new(images, at_target, target_ids),
         counter,
         view: View::new(omit.clone(), target.nature().form),
+        wanted: wanted.clone(),
         compared: 0,
     }
 }
@@ -102,7 +106,7 @@ impl Comparison<'_> {
                     self.compared += 1;
                     self.diff(listed.image, *found)
                 }
-                Pair::Alone => None,
+                Pair::Alone(id, found) => self.alone(&id, found.as_deref()),
                 Pair::Damaged(damaged) => {
                     let is_of_source = damaged.side == Side::Source || damaged.source.is_some();
                     self.compared += u64::from(is_of_source);
@@ -114,6 +118,15 @@ impl Comparison<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn alone(&self, id: &ImageId, found: Option<&ImageMetadata>) -> Option<Compared> {
+        let image = found.map_or_else(|| ImageRef::of_id(id), ImageRef::from);
+        let is_wanted = found.is_none_or(|found| self.wanted.matches(found));
+        is_wanted.then_some(Compared {
+            image,
+            difference: Difference::OnlyAtTarget,
+        })
     }
 
     fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {

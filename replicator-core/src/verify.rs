@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata, Selection};
+use glance_model::{ImageMetadata, Selection};
 use tokio::task::JoinSet;
 
 use crate::content::proof::{Proof, compare_stated};
@@ -33,9 +33,9 @@ pub struct VerifyReport {
     /// The number of images that have the content that the source states.
     pub verified: u64,
     /// Images without a digest that could be compared.
-    pub unverifiable: Vec<ImageId>,
+    pub unverifiable: Vec<ImageRef>,
     /// Active images of the source that the target does not have with data.
-    pub missing: Vec<ImageId>,
+    pub missing: Vec<ImageRef>,
     /// Images whose content is wrong, or could not be read.
     pub failures: Vec<ImageResult>,
     /// The number of images of the source that were selected, active or not.
@@ -73,17 +73,17 @@ pub async fn verify(
     while let Some(pair) = pairs.next(ctx).await? {
         let (image, copy) = match pair {
             Pair::Missing(listed) if listed.image.is_active() => {
-                report.missing.push(listed.image.id);
+                report.missing.push(ImageRef::from(&listed.image));
                 continue;
             }
             Pair::Both(listed, copy) if listed.image.is_active() => {
                 if !copy.is_active() {
-                    report.missing.push(listed.image.id);
+                    report.missing.push(ImageRef::from(&listed.image));
                     continue;
                 }
                 (listed.image, *copy)
             }
-            Pair::Missing(_) | Pair::Both(..) | Pair::Alone => continue,
+            Pair::Missing(_) | Pair::Both(..) | Pair::Alone(..) => continue,
             Pair::Damaged(damaged) => {
                 let is_active = |source: &Listed| source.image.is_active();
                 if damaged.source.as_ref().is_none_or(is_active) {
@@ -134,7 +134,9 @@ type Read = (ImageMetadata, Result<Proof, ImageError>);
 impl VerifyReport {
     async fn join(&mut self, ctx: &RunContext, reading: &mut JoinSet<Read>) {
         match reading.join_next().await {
-            Some(Ok((image, Ok(Proof::Unverifiable)))) => self.unverifiable.push(image.id),
+            Some(Ok((image, Ok(Proof::Unverifiable)))) => {
+                self.unverifiable.push(ImageRef::from(&image))
+            }
             Some(Ok((_, Ok(_)))) => self.verified += 1,
             Some(Ok((image, Err(error)))) => {
                 self.fail(ctx, ImageResult::failed(ImageRef::from(&image), error));

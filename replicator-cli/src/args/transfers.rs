@@ -9,6 +9,7 @@ use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
 use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
+use super::output::ReportArgs;
 use super::timetable::Timetable;
 use super::words::{format_check, on_id_conflict, verify};
 
@@ -69,6 +70,9 @@ pub(crate) struct CopyArgs {
     #[arg(long, value_name = "HOW", default_value = "full")]
     #[arg(value_parser = verify(), hide_possible_values = true)]
     pub(crate) verify: Verify,
+
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,

@@ -13,7 +13,7 @@ use crate::ends::{self, Access, Connected, End, Ends};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text, named};
+use crate::ui::{Column, Row, Text, column, named, with_cause};
 
 /// The largest difference of two clocks before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -41,14 +41,15 @@ pub(crate) struct CheckArgs {
 
 /// Checks each end, also after one that could not be checked.
 pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
+    let mut sink = run.sink()?;
     let access = Access::new(run, Side::Target, &args.one)?;
     let ends = Ends::new(&args.ends, &run.env).each(args.one.cloud())?;
     let mut code = ExitCode::Done;
     for (name, end) in &ends {
         match check(run, &access, name, end).await {
             Ok(facts) => {
-                run.sink.row(&facts)?;
-                if facts.has_bad_records && code == ExitCode::Done {
+                sink.row(&facts)?;
+                if !facts.bad_images.is_empty() && code == ExitCode::Done {
                     code = ExitCode::ImagesFailed;
                 }
             }
@@ -56,9 +57,13 @@ pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, Cli
             Err(error) => {
                 code = code.and(error.exit_code());
                 run.console.failed(&format!("{name}: "), &error);
+                if !sink.is_text() {
+                    sink.row(&Facts::unknown(name, &error))?;
+                }
             }
         }
     }
+    sink.end(&())?;
     Ok(code)
 }
 
@@ -72,6 +77,7 @@ async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<
             source,
         })?;
     let mut facts = Facts::of(name);
+    facts.endpoint = Some(client.endpoint().to_string());
     facts.line("endpoint", client.endpoint().to_string());
     facts.versions(client.version(), &survey);
     facts.caller(details.as_ref());
@@ -81,15 +87,109 @@ async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<
 
 /// The facts about an end, and what would hurt.
 #[derive(Default, Serialize)]
-struct Facts {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Facts {
+    /// The end, as it was named.
     end: String,
-    #[serde(rename = "facts")]
-    lines: Vec<(&'static str, String)>,
+    /// The reason why it could not be checked.
+    error: Option<String>,
+    endpoint: Option<String>,
+    /// The version of the Image API that is spoken.
+    api: Option<String>,
+    /// The versions that the server offers.
+    apis: Vec<String>,
+    /// The user that the token is of; null if we have not signed in with Keystone.
+    user: Option<NameAndId>,
+    project: Option<NameAndId>,
+    roles: Vec<String>,
+    /// The time at which the token ends, in RFC 3339.
+    token_ends: Option<String>,
+    /// The seconds by which Keystone's clock is ahead of ours.
+    keystone_clock: Option<i64>,
+    /// The seconds by which the server's clock is ahead of ours.
+    clock: Option<i64>,
+    /// The number of images on the first page of a listing.
+    page_images: Option<u64>,
+    /// Whether that page is the only one.
+    is_one_page: Option<bool>,
+    /// Whether a download that breaks off is read on; null if it could not be tried.
+    range: Option<bool>,
+    stores: Vec<StoreFacts>,
+    import_methods: Vec<String>,
+    quotas: Vec<QuotaFacts>,
     warnings: Vec<String>,
-    has_bad_records: bool,
+    /// The images whose records cannot be used.
+    bad_images: Vec<BadImage>,
+    #[serde(skip)]
+    lines: Vec<(&'static str, String)>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct NameAndId {
+    id: String,
+    name: String,
+}
+
+impl From<&Named> for NameAndId {
+    fn from(named: &Named) -> Self {
+        Self {
+            id: named.id.clone(),
+            name: named.name.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StoreFacts {
+    id: String,
+    is_default: bool,
+    is_read_only: bool,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct QuotaFacts {
+    resource: String,
+    usage: u64,
+    /// Null if there is none.
+    limit: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct BadImage {
+    id: String,
+    name: Option<String>,
+    problem: String,
 }
 
 impl Row for Facts {
+    const SCHEMA: &'static str = "check/1";
+    const ITEMS: &'static str = "ends";
+    const COLUMNS: &'static [Column] = &[
+        column("end"),
+        column("error"),
+        column("endpoint").long(),
+        column("api"),
+        column("apis").long(),
+        column("user"),
+        column("project"),
+        column("roles"),
+        column("token_ends").long(),
+        column("keystone_clock").long(),
+        column("clock").long(),
+        column("page_images").long(),
+        column("is_one_page").long(),
+        column("range").long(),
+        column("stores").long(),
+        column("import_methods").long(),
+        column("quotas").long(),
+        column("warnings"),
+        column("bad_images").long(),
+    ];
+
     fn text(&self, out: &mut Text) {
         out.line(&*self.end);
         for (name, value) in &self.lines {
@@ -109,6 +209,14 @@ impl Facts {
         }
     }
 
+    fn unknown(end: &str, error: &CliError) -> Self {
+        let error = Some(with_cause(error));
+        Self {
+            error,
+            ..Self::of(end)
+        }
+    }
+
     fn line(&mut self, name: &'static str, value: String) {
         self.lines.push((name, value));
     }
@@ -119,6 +227,8 @@ impl Facts {
 
     fn versions(&mut self, version: ApiVersion, survey: &Survey) {
         let offered = survey.versions.join(", ");
+        self.api = Some(version.to_string());
+        self.apis.clone_from(&survey.versions);
         self.line("API", format!("{version} is spoken; offered: {offered}"));
         match version {
             ApiVersion::V1 => self.warn(
@@ -141,9 +251,12 @@ impl Facts {
             Some(named) => format!("{} ({})", named.name, named.id),
             None => "none".to_owned(),
         };
+        self.user = details.user.as_ref().map(NameAndId::from);
+        self.project = details.project.as_ref().map(NameAndId::from);
         self.line("user", name(details.user.as_ref()));
         self.line("project", name(details.project.as_ref()));
         let roles: Vec<&str> = details.roles.iter().map(|role| &*role.name).collect();
+        self.roles = roles.iter().map(|&role| role.to_owned()).collect();
         self.line("roles", roles.join(", "));
         let is_admin = roles.contains(&"admin");
         if is_admin {
@@ -161,10 +274,11 @@ impl Facts {
             self.warn("neither admin nor member: it can most likely not download or write");
         }
         // Given out a moment ago.
-        self.clock("Keystone", details.issued_at());
+        self.keystone_clock = self.clock("Keystone", details.issued_at());
         if let Some(expires_at) = details.expires_at() {
             let left = expires_at.duration_since(Timestamp::now());
             let text = format!("{} (in {} s)", expires_at, left.as_secs());
+            self.token_ends = Some(expires_at.to_string());
             self.line("token ends", text);
             if left < SHORT_LIFE {
                 self.warn(
@@ -177,6 +291,7 @@ impl Facts {
 
     fn server(&mut self, survey: &Survey) {
         let (images, is_last) = survey.first_page;
+        (self.page_images, self.is_one_page) = (Some(images as u64), Some(is_last));
         let page = if is_last {
             format!("{images} images, all on one page")
         } else {
@@ -186,8 +301,13 @@ impl Facts {
         for bad in &survey.bad_records {
             let image = named(&ImageRef::from(bad));
             self.warn(&format!("image {image} cannot be used: {bad}"));
-            self.has_bad_records = true;
+            self.bad_images.push(BadImage {
+                id: bad.id.clone(),
+                name: bad.name.clone(),
+                problem: bad.to_string(),
+            });
         }
+        self.range = survey.has_range;
         let range = match survey.has_range {
             Some(true) => "yes: a download that breaks off is read on",
             Some(false) => "no: a download that breaks off is read again from the start",
@@ -195,6 +315,12 @@ impl Facts {
         };
         self.line("Range", range.to_owned());
         if let Some(stores) = &survey.stores {
+            let facts = stores.iter().map(|store| StoreFacts {
+                id: store.id.clone(),
+                is_default: store.is_default,
+                is_read_only: store.is_read_only,
+            });
+            self.stores = facts.collect();
             let name = |store: &glance_client::Store| {
                 let default = if store.is_default { " (default)" } else { "" };
                 let read_only = if store.is_read_only {
@@ -208,9 +334,15 @@ impl Facts {
             self.line("stores", names.join(", "));
         }
         if let Some(methods) = &survey.import_methods {
+            self.import_methods.clone_from(methods);
             self.line("import", methods.join(", "));
         }
         for quota in &survey.quotas {
+            self.quotas.push(QuotaFacts {
+                resource: quota.resource.clone(),
+                usage: quota.usage,
+                limit: quota.limit,
+            });
             let limit = quota
                 .limit
                 .map_or("no limit".to_owned(), |l| format!("of {l}"));
@@ -224,11 +356,12 @@ impl Facts {
         }
         let date = survey.date.as_deref();
         let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-        self.clock("its clock", date.map(|date| date.timestamp()));
+        self.clock = self.clock("its clock", date.map(|date| date.timestamp()));
     }
 
-    fn clock(&mut self, whose: &'static str, shows: Option<Timestamp>) {
-        let Some(shows) = shows else { return };
+    /// Tells by how many seconds a clock is ahead of ours, and returns it.
+    fn clock(&mut self, whose: &'static str, shows: Option<Timestamp>) -> Option<i64> {
+        let shows = shows?;
         let ahead = shows.duration_since(Timestamp::now());
         let text = match ahead.as_secs() {
             // Dates have no fractions, and answers take a while.
@@ -240,6 +373,7 @@ impl Facts {
         if ahead.abs() > HARMLESS_SKEW {
             self.warn("the clocks differ: tokens seem to end earlier or later than they do");
         }
+        Some(ahead.as_secs())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
-use replicator_core::{Compared, Difference, PortError, Side, compare};
+use glance_model::FieldValue;
+use replicator_core::{Compared, Difference, ImageRef, PortError, Side, compare};
 use serde::Serialize;
 
 use super::select::select;
@@ -14,11 +15,12 @@ use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text, named, or_undefined};
+use crate::ui::{Column, Row, Sink, Text, column, named, or_undefined, with_cause};
 
 /// Print what a target lacks of the images of a source
 ///
-/// What only the target has does not matter.
+/// What only the target has is counted, and printed with --both. Every format but text
+/// has it without, too.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "glance-replicator compare [OPTIONS] <SOURCE> <TARGET>")]
 #[command(after_help = "  \
@@ -35,6 +37,9 @@ pub(crate) struct CompareArgs {
     /// Exit with 5 if there are differences
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     exit_code: bool,
+    /// Print the images that only the target has, too, which are differences then
+    #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
+    both: bool,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -51,14 +56,8 @@ pub(crate) struct CompareArgs {
     target_args: TargetArgs,
 }
 
-#[derive(Default)]
-struct Counts {
-    differ: u64,
-    missing: u64,
-    damaged: u64,
-}
-
 pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
+    let sink = run.sink()?;
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
@@ -84,27 +83,43 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     let mut comparison = compare(
         &run.ctx,
         &*source.images,
-        &*target.images,
+        &*target.end.images,
         &selected.selection,
         &filter,
-        target.ids(),
+        target.end.target_ids(),
     );
-    let mut counts = Counts::default();
+    let mut output = Output {
+        run,
+        sink,
+        both: args.both,
+        totals: Totals::default(),
+    };
     loop {
         let next = comparison.next().await;
         let Some(found) = next.map_err(|error| run.listing_failed(error))? else {
             break;
         };
-        show(run, &mut counts, &found)?;
+        output.show(&found)?;
     }
-    let Counts {
+    let Output {
+        sink, mut totals, ..
+    } = output;
+    totals.compared = comparison.compared();
+    sink.end(&Rest {
+        source: source.images.to_string(),
+        target: target.name(),
+        totals,
+    })?;
+    let Totals {
+        compared,
         differ,
         missing,
+        only_at_target,
         damaged,
-    } = counts;
+    } = totals;
     let mut summary = format!(
-        "{} images compared: {differ} differ, {missing} missing",
-        comparison.compared()
+        "{compared} images compared: {differ} differ, {missing} missing, \
+         {only_at_target} only at the target"
     );
     if damaged > 0 {
         summary += &format!(", {damaged} damaged");
@@ -116,82 +131,169 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         summary += &format!(" ({selected})");
     }
     run.console.summary(&summary);
-    Ok(code.and(match (damaged, differ + missing) {
+    let alone = if args.both { only_at_target } else { 0 };
+    Ok(code.and(match (damaged, differ + missing + alone) {
         (1.., _) => ExitCode::ImagesFailed,
         (0, 1..) if args.exit_code => ExitCode::Differences,
         _ => ExitCode::Done,
     }))
 }
 
-fn show(run: &Run<'_>, counts: &mut Counts, found: &Compared) -> Result<(), CliError> {
-    let id = &found.image.id;
-    match &found.difference {
-        Difference::Missing => {
-            counts.missing += 1;
-            let (id, name) = (id.to_string(), found.image.name.clone());
-            run.sink.row(&Lacking::Image { id, name })
-        }
-        Difference::Diff(diff) => {
-            counts.differ += 1;
-            for change in diff.changes() {
-                run.sink.row(&Lacking::Field {
-                    id: id.to_string(),
-                    field: change.field.to_string(),
-                    source: change.source.to_string(),
-                    target: change.target.as_ref().map(ToString::to_string),
-                })?;
-            }
-            Ok(())
-        }
-        Difference::Damaged { side, error } => {
-            counts.damaged += 1;
-            let image = match error {
-                PortError::BadRecord(_) => {
-                    format!("image {}: ", named(&found.image))
+/// The differences, as they are found.
+struct Output<'a> {
+    run: &'a Run<'a>,
+    sink: Sink<DifferenceRow>,
+    both: bool,
+    totals: Totals,
+}
+
+impl Output<'_> {
+    fn show(&mut self, found: &Compared) -> Result<(), CliError> {
+        let row = DifferenceRow::of(&found.image, &found.difference);
+        match &found.difference {
+            Difference::Missing => self.totals.missing += 1,
+            Difference::OnlyAtTarget => {
+                self.totals.only_at_target += 1;
+                if !self.both && self.sink.is_text() {
+                    return Ok(());
                 }
-                // It names the image.
-                _ => String::new(),
-            };
-            run.console
-                .failed(&format!("at the {side}, {image}"), error);
-            Ok(())
+            }
+            Difference::Diff(diff) => {
+                self.totals.differ += 1;
+                return diff.changes().iter().try_for_each(|change| {
+                    self.sink.row(&DifferenceRow {
+                        field: Some(change.field.to_string()),
+                        source: Some(change.source.clone()),
+                        target: change.target.clone(),
+                        ..row.clone()
+                    })
+                });
+            }
+            Difference::Damaged { side, error } => {
+                self.totals.damaged += 1;
+                let image = match error {
+                    PortError::BadRecord(_) => format!("image {}: ", named(&found.image)),
+                    // It names the image.
+                    _ => String::new(),
+                };
+                let place = format!("at the {side}, {image}");
+                self.run.console.failed(&place, error);
+            }
+            _ => return Ok(()),
         }
-        _ => Ok(()),
+        self.sink.row(&row)
     }
 }
 
-/// The lack of a target: an image, or the right value of a field.
-#[derive(Serialize)]
-#[serde(tag = "lacking", rename_all = "snake_case")]
-enum Lacking {
-    Image {
-        id: String,
-        name: Option<String>,
-    },
-    Field {
-        id: String,
-        field: String,
-        source: String,
-        target: Option<String>,
-    },
+/// An image that one end lacks or cannot use, or a field that the target has differently.
+#[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DifferenceRow {
+    id: String,
+    name: Option<String>,
+    difference: Word,
+    /// The side of what cannot be used.
+    side: Option<String>,
+    /// The field that differs.
+    field: Option<String>,
+    /// The value of the field at the source.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    source: Option<FieldValue>,
+    /// The value of the field at the target; null as well if it says nothing.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    target: Option<FieldValue>,
+    /// The reason why it cannot be used.
+    message: Option<String>,
 }
 
-impl Row for Lacking {
+/// The sort of a difference.
+#[derive(Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// The target does not have the image.
+    Missing,
+    /// The source does not have the image.
+    OnlyAtTarget,
+    /// A field differs.
+    Differs,
+    /// One side has something of the image that cannot be used.
+    Damaged,
+}
+
+/// The numbers of images.
+#[derive(Clone, Copy, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Totals {
+    /// Those of the source.
+    compared: u64,
+    differ: u64,
+    missing: u64,
+    only_at_target: u64,
+    damaged: u64,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rest {
+    source: String,
+    target: String,
+    totals: Totals,
+}
+
+impl DifferenceRow {
+    fn of(image: &ImageRef, difference: &Difference) -> Self {
+        let (difference, damage) = match difference {
+            Difference::OnlyAtTarget => (Word::OnlyAtTarget, None),
+            Difference::Diff(_) => (Word::Differs, None),
+            Difference::Damaged { side, error } => (Word::Damaged, Some((side, error))),
+            _ => (Word::Missing, None),
+        };
+        Self {
+            id: image.id.clone(),
+            name: image.name.clone(),
+            difference,
+            side: damage.map(|(side, _)| side.to_string()),
+            field: None,
+            source: None,
+            target: None,
+            message: damage.map(|(_, error)| with_cause(error)),
+        }
+    }
+}
+
+impl Row for DifferenceRow {
+    const SCHEMA: &'static str = "compare/1";
+    const ITEMS: &'static str = "differences";
+    const COLUMNS: &'static [Column] = &[
+        column("id"),
+        column("name"),
+        column("difference"),
+        column("side").long(),
+        column("field"),
+        column("source"),
+        column("target"),
+        column("message").long(),
+    ];
+
     fn text(&self, out: &mut Text) {
-        out.line(match self {
-            Self::Image { id, name } => {
-                let name = name.as_deref().unwrap_or_default();
-                format!("Image {id} (\"{name}\") entirely missing from the destination")
+        let Self { id, name, .. } = self;
+        let name = name.as_deref().unwrap_or_default();
+        match (self.difference, &self.field, &self.source) {
+            (Word::Missing, ..) => out.line(format!(
+                "Image {id} (\"{name}\") entirely missing from the destination"
+            )),
+            (Word::OnlyAtTarget, ..) => out.line(format!(
+                "Image {id} (\"{name}\") entirely missing from the source"
+            )),
+            (Word::Differs, Some(field), Some(source)) => {
+                let target = or_undefined(self.target.as_ref());
+                out.line(format!(
+                    "{id}: field {field} differs (source is {source}, destination is {target})"
+                ));
             }
-            Self::Field {
-                id,
-                field,
-                source,
-                target,
-            } => {
-                let target = or_undefined(target.as_ref());
-                format!("{id}: field {field} differs (source is {source}, destination is {target})")
-            }
-        });
+            // It is told on stderr.
+            _ => {}
+        }
     }
 }

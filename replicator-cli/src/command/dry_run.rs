@@ -1,53 +1,68 @@
 //! `--dry-run`: prints a plan.
 
-use replicator_core::{Action, ImageRef, Outcome, Plan, PlannedImage, Reason, TargetId};
+use glance_model::{FieldValue, MetadataDiff};
+use replicator_core::{
+    Action, ImageRef, ImageResult, LeftImage, Outcome, Plan, PlannedImage, TargetId,
+};
 use serde::Serialize;
 
 use crate::error::CliError;
 use crate::run::Run;
-use crate::ui::{Row, Text, human_size, named, or_undefined};
+use crate::ui::{
+    Column, Row, Sink, Text, bytes, column, human_size, named, or_undefined, reason, reason_word,
+    word,
+};
 
-/// Prints what would be done, an image a line, and the totals; of one of several targets, its name
-/// before that.
+/// Prints what would be done at each target, an image a line, and the totals; of one of several
+/// targets, its name before that.
 pub(super) fn print(
     run: &Run<'_>,
+    mut sink: Sink<Planned>,
     verb: &'static str,
-    target: Option<&str>,
-    plan: &Plan,
+    source: String,
+    plans: &[(String, &Plan)],
 ) -> Result<(), CliError> {
-    if let Some(target) = target {
-        run.sink.row(&OfTarget { target })?;
-    }
-    for planned in &plan.images {
-        if run.ctx.is_cancelled() {
-            return Err(run.interrupted());
+    let mut targets = Vec::new();
+    for (target, plan) in plans {
+        if plans.len() > 1 {
+            sink.only_text(&format!("{target}:"))?;
         }
-        run.sink.row(&Planned::from(planned))?;
+        let planned = plan.images.iter().map(|image| Planned::of(target, image));
+        let left = plan.left.iter().map(|left| Planned::of_left(target, left));
+        let settled = plan.settled.iter();
+        let settled = settled.map(|result| Planned::of_settled(target, result));
+        for row in planned.chain(left).chain(settled) {
+            if run.ctx.is_cancelled() {
+                return Err(run.interrupted());
+            }
+            sink.row(&row)?;
+        }
+        let totals = Totals::new(target, plan);
+        sink.only_text(&totals.text(verb))?;
+        targets.push(totals);
+        run.console.summary("nothing was changed (--dry-run)");
     }
-    run.sink.row(&Totals::new(verb, plan))?;
-    run.console.summary("nothing was changed (--dry-run)");
-    Ok(())
+    sink.end(&Rest {
+        command: verb,
+        source,
+        targets,
+    })
 }
 
-/// The target that the next rows are about.
+/// The work that is planned for an image at a target, or why there is none.
 #[derive(Serialize)]
-struct OfTarget<'a> {
-    target: &'a str,
-}
-
-impl Row for OfTarget<'_> {
-    fn text(&self, out: &mut Text) {
-        out.line(format!("{}:", self.target));
-    }
-}
-
-/// The work that is planned for an image.
-#[derive(Serialize)]
-struct Planned {
-    action: &'static str,
-    reason: &'static str,
-    #[serde(flatten)]
-    image: ImageRef,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Planned {
+    target: String,
+    id: String,
+    name: Option<String>,
+    action: Work,
+    /// The reason, in a word.
+    reason: Option<String>,
+    /// The reason, in words, where nothing is to be done.
+    message: Option<String>,
+    /// The length of its data.
+    size: Option<u64>,
     /// Its other id at the target, where it is known.
     target_id: Option<String>,
     /// The reason why it would get a new id there.
@@ -55,62 +70,150 @@ struct Planned {
     changes: Vec<Change>,
 }
 
-#[derive(Serialize)]
-struct Change {
-    field: String,
-    found: Option<String>,
-    wanted: String,
+/// The work on an image.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum Work {
+    /// Its data and metadata are copied.
+    Copy,
+    /// Its data is read, and copied again if it is wrong.
+    Check,
+    /// Its metadata is written, without data.
+    CreateRecord,
+    /// Metadata that differs is updated.
+    UpdateMetadata,
+    /// It is left to another run, which is writing it.
+    Leave,
+    /// It is left alone.
+    Skip,
+    /// It fails.
+    Fail,
 }
 
-impl From<&PlannedImage> for Planned {
-    fn from(planned: &PlannedImage) -> Self {
+/// A field that would be updated.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Change {
+    field: String,
+    /// The value at the target; null as well if it says nothing.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    found: Option<FieldValue>,
+    /// The value that the target is to have.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    wanted: FieldValue,
+}
+
+impl Change {
+    /// Returns the changes of a difference.
+    pub(super) fn all(diff: &MetadataDiff) -> Vec<Self> {
+        let changes = diff.changes().iter().map(|change| Self {
+            field: change.field.to_string(),
+            found: change.target.clone(),
+            wanted: change.wanted(),
+        });
+        changes.collect()
+    }
+}
+
+impl Planned {
+    fn of(target: &str, planned: &PlannedImage) -> Self {
         let (target_id, new_id) = match &planned.target_id {
             TargetId::Other(id) => (Some(id.to_string()), None),
             TargetId::New(problem) => (None, Some(problem.to_string())),
             _ => (None, None),
         };
-        let changes = match &planned.action {
-            Action::UpdateMetadata(diff) => diff.changes(),
-            _ => &[],
-        };
-        let changes = changes.iter().map(|change| Change {
-            field: change.field.to_string(),
-            found: change.target.as_ref().map(ToString::to_string),
-            wanted: change.wanted().to_string(),
-        });
         Self {
             action: match &planned.action {
-                Action::Copy => COPY,
-                Action::Check => "read",
-                Action::CreateRecord => "write metadata",
-                Action::UpdateMetadata(_) => "update",
-                _ => "write",
+                Action::Check => Work::Check,
+                Action::CreateRecord => Work::CreateRecord,
+                Action::UpdateMetadata(_) => Work::UpdateMetadata,
+                _ => Work::Copy,
             },
-            reason: match planned.reason {
-                Reason::Missing => "missing",
-                Reason::DataMissing => "data missing",
-                Reason::Unread => "to be proven",
-                _ => "metadata differs",
-            },
-            image: ImageRef::from(&planned.wanted),
+            reason: word(&planned.reason),
             target_id,
             new_id,
-            changes: changes.collect(),
+            changes: match &planned.action {
+                Action::UpdateMetadata(diff) => Change::all(diff),
+                _ => Vec::new(),
+            },
+            ..Self::without_work(target, &ImageRef::from(&planned.wanted))
+        }
+    }
+
+    fn of_left(target: &str, left: &LeftImage) -> Self {
+        Self {
+            action: Work::Leave,
+            reason: Some("being_written".to_owned()),
+            ..Self::of(target, &left.planned)
+        }
+    }
+
+    fn of_settled(target: &str, result: &ImageResult) -> Self {
+        Self {
+            action: match result.outcome {
+                Outcome::Failed { .. } => Work::Fail,
+                _ => Work::Skip,
+            },
+            reason: reason_word(&result.outcome),
+            message: reason(result),
+            target_id: result.target_id.map(|id| id.to_string()),
+            ..Self::without_work(target, &result.image)
+        }
+    }
+
+    fn without_work(target: &str, image: &ImageRef) -> Self {
+        Self {
+            target: target.to_owned(),
+            id: image.id.clone(),
+            name: image.name.clone(),
+            action: Work::Skip,
+            reason: None,
+            message: None,
+            size: image.size,
+            target_id: None,
+            new_id: None,
+            changes: Vec::new(),
         }
     }
 }
 
-const COPY: &str = "copy";
-
 impl Row for Planned {
+    const SCHEMA: &'static str = "dry-run/1";
+    const ITEMS: &'static str = "images";
+    const COLUMNS: &'static [Column] = &[
+        column("target").long(),
+        column("id"),
+        column("name"),
+        column("action"),
+        column("reason"),
+        column("message").long(),
+        bytes("size"),
+        column("target_id").long(),
+        column("new_id").long(),
+        column("changes").long(),
+    ];
+
     fn text(&self, out: &mut Text) {
+        let action = match self.action {
+            Work::Copy => "copy",
+            Work::Check => "read",
+            Work::CreateRecord => "write metadata",
+            Work::UpdateMetadata => "update",
+            // It is told on stderr.
+            Work::Leave | Work::Skip | Work::Fail => return,
+        };
+        let reason = match self.reason.as_deref().unwrap_or_default() {
+            "unread" => "to be proven".to_owned(),
+            reason => reason.replace('_', " "),
+        };
         let id = match (&self.target_id, &self.new_id) {
             (Some(id), _) => format!(" as {id}"),
             (None, Some(problem)) => format!(" under a new id, since {problem}"),
             (None, None) => String::new(),
         };
-        let size = match self.image.size {
-            _ if self.action != COPY => String::new(),
+        let size = match self.size {
+            _ if self.action != Work::Copy => String::new(),
             Some(size) => format!(" {size} bytes"),
             None => " of unknown size".to_owned(),
         };
@@ -122,28 +225,43 @@ impl Row for Planned {
             changes if changes.is_empty() => changes,
             changes => format!(": {changes}"),
         };
-        let (action, reason) = (self.action, self.reason);
-        let image = named(&self.image);
+        let image = named(&ImageRef {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            size: self.size,
+        });
         out.line(format!("{action} ({reason}) {image}{id}{size}{changes}"));
     }
 }
 
 /// The totals of a plan.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Totals {
-    verb: &'static str,
-    copied: usize,
+    target: String,
+    /// The number of images that would be copied.
+    copy: usize,
+    /// The length of their data together.
     bytes: u64,
-    recorded: usize,
-    updated: usize,
+    create_record: usize,
+    update_metadata: usize,
+    /// The number of images that need nothing, those that would be read included.
     unchanged: u64,
-    skipped: usize,
-    failed: usize,
-    left: usize,
+    skip: usize,
+    fail: usize,
+    leave: usize,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rest {
+    command: &'static str,
+    source: String,
+    targets: Vec<Totals>,
 }
 
 impl Totals {
-    fn new(verb: &'static str, plan: &Plan) -> Self {
+    fn new(target: &str, plan: &Plan) -> Self {
         let count = |is_it: fn(&Action) -> bool| {
             let planned = plan.images.iter().filter(|planned| is_it(&planned.action));
             planned.count()
@@ -153,35 +271,32 @@ impl Totals {
             results.filter(|result| is_it(&result.outcome)).count()
         };
         Self {
-            verb,
-            copied: count(|action| matches!(action, Action::Copy)),
+            target: target.to_owned(),
+            copy: count(|action| matches!(action, Action::Copy)),
             bytes: plan.total_bytes(),
-            recorded: count(|action| matches!(action, Action::CreateRecord)),
-            updated: count(|action| matches!(action, Action::UpdateMetadata(_))),
+            create_record: count(|action| matches!(action, Action::CreateRecord)),
+            update_metadata: count(|action| matches!(action, Action::UpdateMetadata(_))),
             unchanged: plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
-            skipped: settled(|outcome| matches!(outcome, Outcome::Skipped(_))),
-            failed: settled(|outcome| matches!(outcome, Outcome::Failed { .. })),
-            left: plan.left.len(),
+            skip: settled(|outcome| matches!(outcome, Outcome::Skipped(_))),
+            fail: settled(|outcome| matches!(outcome, Outcome::Failed { .. })),
+            leave: plan.left.len(),
         }
     }
-}
 
-impl Row for Totals {
-    fn text(&self, out: &mut Text) {
-        let left = match self.left {
+    fn text(&self, verb: &str) -> String {
+        let left = match self.leave {
             0 => String::new(),
             count => format!(", {count} left to another run"),
         };
-        out.line(format!(
-            "{}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
-            self.verb,
-            self.copied,
+        format!(
+            "{verb}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
+            self.copy,
             human_size(self.bytes),
-            self.recorded,
-            self.updated,
+            self.create_record,
+            self.update_metadata,
             self.unchanged,
-            self.skipped,
-            self.failed,
-        ));
+            self.skip,
+            self.fail,
+        )
     }
 }

@@ -13,7 +13,7 @@ use crate::ends::{Access, Definitions, Ends, Listed, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text};
+use crate::ui::{Column, Row, Text, column};
 
 /// Copy metadata definitions between servers and directories
 ///
@@ -53,6 +53,7 @@ enum Action {
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, CliError> {
+    let mut sink = run.sink()?;
     let mut ends = Ends::new(&args.ends, &run.env);
     let source_cloud = args.source.source_os_cloud.as_deref();
     let target_cloud = args.target.target_os_cloud.as_deref();
@@ -89,7 +90,7 @@ pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, 
         match unless_interrupted(run, copied).await {
             Ok(Some(row)) => {
                 totals.count(row.result);
-                run.sink.row(&row)?;
+                sink.row(&row)?;
             }
             Ok(None) => {}
             Err(CliError::Interrupted(signal)) => return Err(CliError::Interrupted(signal)),
@@ -97,10 +98,15 @@ pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, 
                 let namespace = listed.name();
                 run.console.failed(&format!("{namespace}: "), &error);
                 totals.failed += 1;
-                run.sink.row(&Defined::new(namespace, FAILED, &[]))?;
+                sink.row(&Defined::new(namespace, FAILED, &[]))?;
             }
         }
     }
+    sink.end(&Rest {
+        source: source.name,
+        target: target.name,
+        totals,
+    })?;
     run.console.summary(&totals.text());
     if args.dry_run {
         run.console.summary("nothing was changed (--dry-run)");
@@ -173,9 +179,12 @@ const FAILED: &str = "failed";
 
 /// What became of a namespace.
 #[derive(Serialize)]
-struct Defined {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Defined {
     namespace: String,
+    /// created, updated, unchanged or failed.
     result: &'static str,
+    /// What the target lacked.
     changes: Vec<String>,
 }
 
@@ -190,6 +199,10 @@ impl Defined {
 }
 
 impl Row for Defined {
+    const SCHEMA: &'static str = "metadefs/1";
+    const ITEMS: &'static str = "namespaces";
+    const COLUMNS: &'static [Column] = &[column("namespace"), column("result"), column("changes")];
+
     fn text(&self, out: &mut Text) {
         let Self {
             namespace, result, ..
@@ -202,7 +215,17 @@ impl Row for Defined {
     }
 }
 
-#[derive(Default)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rest {
+    source: String,
+    target: String,
+    totals: Totals,
+}
+
+/// The numbers of namespaces.
+#[derive(Clone, Copy, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Totals {
     created: u64,
     updated: u64,

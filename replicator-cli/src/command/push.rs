@@ -9,15 +9,16 @@ use glance_model::{ImageId, ImageMetadata, Selection};
 use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify};
 use serde::Serialize;
 
-use super::replicate::{Copied, Targets, copy, run_options};
+use super::replicate::{Targets, copy, run_options};
+use super::results::{Output, Record};
 use super::select::Selected;
-use crate::args::{BandwidthArgs, NewImageArgs, SendArgs, TargetArgs, heading, verify};
+use crate::args::{BandwidthArgs, NewImageArgs, ReportArgs, SendArgs, TargetArgs, heading, verify};
 use crate::ends::{self, Access, End, Ends, Source};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui::{Row, Text};
+use crate::ui::{Column, Row, Text, bytes, column};
 
 /// Make an image of a file at servers
 ///
@@ -45,6 +46,8 @@ pub(crate) struct PushArgs {
     #[arg(value_parser = verify(), hide_possible_values = true)]
     verify: Verify,
     #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
     bandwidth: BandwidthArgs,
     #[command(flatten)]
     image: NewImageArgs,
@@ -67,7 +70,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
     };
     let mut policy = TargetPolicy::default();
     (policy.verify, policy.format_check) = (args.verify, args.send.format_check);
-    let targets = Targets {
+    let mut targets = Targets {
         verb: "push",
         access: &access,
         ends: &ends,
@@ -75,23 +78,43 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         options: run_options(run, one, ends.len()),
         stage: args.send.stage.as_deref(),
         id_map: None,
-        dry_run: args.dry_run,
+        dry_run: None,
     };
-    let (source, image) = read(run, args, &targets).await?;
-    let copied = copy(
-        run,
-        source,
-        &Selected::only(Selection::of_ids([image.id])),
-        targets,
-    )
-    .await?;
+    let file = args.file.to_string_lossy().into_owned();
+    let mut record = Record::begin("push", file, &ends);
     if args.dry_run {
-        return Ok(copied.code);
+        targets.dry_run = Some(run.sink()?);
+        let (_, code) = push(run, args, targets, &mut record).await?;
+        return Ok(code);
     }
-    for (end, report) in names.iter().zip(&copied.reports) {
-        run.sink.row(&Pushed::new(end, &image, report.as_ref()))?;
+    let mut sink = run.sink()?;
+    let output = Output::begin(run, &args.report, false)?;
+    let pushed = push(run, args, targets, &mut record).await;
+    let (image, code) = match pushed {
+        Ok((image, code)) => (Some(image), Ok(exit_code(&record, code))),
+        Err(error) => (None, Err(error)),
+    };
+    let code = output.end(run, &record, code)?;
+    if let Some(image) = image {
+        for (end, report) in names.iter().zip(record.reports()) {
+            sink.row(&Pushed::new(end, &image, report))?;
+        }
+        sink.end(&())?;
     }
-    Ok(exit_code(&copied))
+    Ok(code)
+}
+
+/// Reads the file and copies it, or prints what would be done.
+async fn push(
+    run: &Run<'_>,
+    args: &PushArgs,
+    targets: Targets<'_>,
+    record: &mut Record,
+) -> Result<(ImageMetadata, ExitCode), CliError> {
+    let (source, image) = read(run, args, &targets).await?;
+    let wanted = Selected::only(Selection::of_ids([image.id]));
+    let code = copy(run, source, &wanted, targets, record).await?;
+    Ok((image, code))
 }
 
 /// Reads the file, and describes the image that becomes of it.
@@ -133,37 +156,42 @@ fn new_id() -> ImageId {
 }
 
 /// An image that lacks at one of several targets has failed there.
-fn exit_code(copied: &Copied) -> ExitCode {
-    let is_somewhere = copied.reports.iter().any(Option::is_some);
-    let lacks = copied.reports.iter().any(Option::is_none);
+fn exit_code(record: &Record, code: ExitCode) -> ExitCode {
+    let is_somewhere = record.reports().any(|report| report.is_some());
+    let lacks = record.reports().any(|report| report.is_none());
     match is_somewhere && lacks {
-        true => copied.code.and(ExitCode::ImagesFailed),
-        false => copied.code,
+        true => code.and(ExitCode::ImagesFailed),
+        false => code,
     }
 }
 
 /// The image at one target.
 #[derive(Serialize)]
-struct Pushed<'a> {
-    target: &'a str,
-    id: ImageId,
-    name: Option<&'a str>,
-    disk_format: Option<&'a str>,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Pushed {
+    /// The target, as it was named.
+    target: String,
+    id: String,
+    name: Option<String>,
+    disk_format: Option<String>,
+    /// The length of its data.
     size: Option<u64>,
-    sha512: Option<&'a str>,
+    /// The SHA-512 of its data.
+    sha512: Option<String>,
+    /// created, updated, unchanged, failed or not done.
     result: &'static str,
 }
 
-impl<'a> Pushed<'a> {
-    fn new(target: &'a str, image: &'a ImageMetadata, report: Option<&(String, Report)>) -> Self {
+impl Pushed {
+    fn new(target: &str, image: &ImageMetadata, report: Option<&Report>) -> Self {
         Self {
-            target,
-            id: image.id,
-            name: image.name.as_deref(),
-            disk_format: image.disk_format.as_deref(),
+            target: target.to_owned(),
+            id: image.id.to_string(),
+            name: image.name.clone(),
+            disk_format: image.disk_format.clone(),
             size: image.size,
-            sha512: image.hash_value.as_deref(),
-            result: report.map_or("failed", |(_, report)| result(report)),
+            sha512: image.hash_value.clone(),
+            result: report.map_or("failed", result),
         }
     }
 }
@@ -180,7 +208,19 @@ fn result(report: &Report) -> &'static str {
     }
 }
 
-impl Row for Pushed<'_> {
+impl Row for Pushed {
+    const SCHEMA: &'static str = "push/1";
+    const ITEMS: &'static str = "targets";
+    const COLUMNS: &'static [Column] = &[
+        column("target"),
+        column("id"),
+        column("name"),
+        column("disk_format").long(),
+        bytes("size"),
+        column("sha512").long(),
+        column("result"),
+    ];
+
     fn text(&self, out: &mut Text) {
         let Self { id, target, .. } = self;
         out.line(format!("{id}  {:<9}  {target}", self.result));

@@ -6,17 +6,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use glance_model::Selection;
 use replicator_core::{
     DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan,
-    Report, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
-use super::dry_run;
+use super::dry_run::{self, Planned};
+use super::results::{Output, Record};
 use super::select::{Selected, select};
 use crate::args::{CopyArgs, SelectionArgs, UploadArgs};
-use crate::ends::{self, Access, End, Opening, Source, Taken};
+use crate::ends::{self, Access, End, Opening, Source, Taken, Target};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
+use crate::ui::Sink;
 
 /// The ends and options of a copy.
 pub(super) struct Job<'a> {
@@ -33,6 +35,19 @@ pub(super) struct Job<'a> {
 }
 
 pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
+    let dry_run = job.copies.dry_run.then(|| run.sink()).transpose()?;
+    let output = Output::begin(run, &job.copies.report, dry_run.is_none())?;
+    let mut record = Record::begin(job.verb, job.source.to_string(), &job.targets);
+    let code = make_copies(run, job, dry_run, &mut record).await;
+    output.end(run, &record, code)
+}
+
+async fn make_copies(
+    run: &Run<'_>,
+    job: &Job<'_>,
+    dry_run: Option<Sink<Planned>>,
+    record: &mut Record,
+) -> Result<ExitCode, CliError> {
     limits::keep_to(job.copies.transfers.bwlimit(), &run.limits, &run.console);
     let uploads = job.uploads;
     let parallel = Parallel {
@@ -47,13 +62,12 @@ pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, Cl
         options: run_options(run, parallel, job.targets.len()),
         stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
-        dry_run: job.copies.dry_run,
+        dry_run,
     };
     // The source first: if that fails, no directory has been created.
     let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
     let selected = select(run, job.selection, &*source.images, source.details.as_ref()).await?;
-    let copied = copy(run, source, &selected, targets).await?;
-    Ok(copied.code)
+    copy(run, source, &selected, targets, record).await
 }
 
 /// The targets of a copy, and how they are written to.
@@ -65,15 +79,8 @@ pub(super) struct Targets<'a> {
     pub(super) options: RunOptions,
     pub(super) stage: Option<&'a Path>,
     pub(super) id_map: Option<&'a Path>,
-    pub(super) dry_run: bool,
-}
-
-/// The end of a copy.
-pub(super) struct Copied {
-    pub(super) code: ExitCode,
-    /// The report of each target, but for those that could not be used, and the name under which
-    /// it was reached. A dry run has none.
-    pub(super) reports: Vec<Option<(String, Report)>>,
+    /// Takes what would be done, in place of doing it.
+    pub(super) dry_run: Option<Sink<Planned>>,
 }
 
 /// Copies the selected images of a source to targets, or prints what would be done.
@@ -81,16 +88,24 @@ pub(super) async fn copy(
     run: &Run<'_>,
     source: Source,
     selected: &Selected,
-    to: Targets<'_>,
-) -> Result<Copied, CliError> {
+    mut to: Targets<'_>,
+    record: &mut Record,
+) -> Result<ExitCode, CliError> {
     let verb = to.verb;
+    let dry_run = to.dry_run.take();
+    let opening = match dry_run {
+        Some(_) => Opening::DryRun,
+        None => Opening::Write,
+    };
     let mut ends = Ends {
         run,
         are_several: to.ends.len() > 1,
         to,
+        record,
         code: ExitCode::Done,
     };
-    let targets = ends.open(&source).await?;
+    ends.record.source = source.images.to_string();
+    let targets = ends.open(&source, opening).await?;
     let source = source.images;
     let started = Instant::now();
     let planned = ends.plan(&*source, &selected.selection, targets).await?;
@@ -99,56 +114,50 @@ pub(super) async fn copy(
         let code = selected.tell(run, &*source, count).await?;
         ends.code = ends.code.and(code);
     }
+    ends.record.selected(&selected.selection, count);
     let summary = count.and_then(|count| selected.summary(count));
-    let mut reports: Vec<_> = ends.to.ends.iter().map(|_| None).collect();
-    if ends.to.dry_run {
-        for (target, plan) in &planned {
-            let name = ends.are_several.then_some(&*target.name);
-            dry_run::print(run, verb, name, plan)?;
-        }
+    if let Some(sink) = dry_run {
+        let plans = planned
+            .iter()
+            .map(|((_, target), plan)| (target.name(), plan));
+        let plans: Vec<_> = plans.collect();
+        dry_run::print(run, sink, verb, source.to_string(), &plans)?;
         summary
             .iter()
             .for_each(|summary| run.console.summary(summary));
         let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
-        let code = ends.exit_code(settled);
-        return Ok(Copied { code, reports });
+        return Ok(ends.exit_code(settled));
     }
-    let (names, runs): (Vec<(usize, String)>, Vec<TargetRun>) = planned
+    let (targets, runs): (Vec<_>, Vec<_>) = planned
         .into_iter()
-        .map(|(target, plan)| {
-            let name = (target.number, target.name);
-            (name, TargetRun::new(target.end, plan))
+        .map(|((number, target), plan)| {
+            let name = target.name();
+            ((number, name), TargetRun::new(target.end, plan))
         })
         .unzip();
-    let done = replicate(&run.ctx, source, runs, &ends.to.options).await;
+    let reports = replicate(&run.ctx, source, runs, &ends.to.options).await;
     let elapsed = started.elapsed();
     summary
         .iter()
         .for_each(|summary| run.console.summary(summary));
-    let results = done.iter().flat_map(|report| &report.results);
+    let results = reports.iter().flat_map(|report| &report.results);
     let code = ends.exit_code(results);
-    for ((number, name), report) in names.into_iter().zip(done) {
+    for ((number, name), report) in targets.into_iter().zip(reports) {
         let shown = ends.are_several.then_some(&*name);
         run.console.report(shown, verb, &report, elapsed);
-        if let Some(place) = reports.get_mut(number) {
-            *place = Some((name, report));
-        }
+        ends.record.done(number, report);
     }
-    Ok(Copied { code, reports })
+    Ok(code)
 }
 
-/// A target that can be reached.
-struct Target {
-    /// Its place among the ends that were named.
-    number: usize,
-    name: String,
-    end: TargetEnd,
-}
+/// A target that can be reached, and its place among the ends that were named.
+type Numbered = (usize, Target);
 
 /// The parts of a run that are the same for every target.
 struct Ends<'a> {
     run: &'a Run<'a>,
     to: Targets<'a>,
+    record: &'a mut Record,
     are_several: bool,
     /// The exit code of the targets that could not be used.
     code: ExitCode,
@@ -156,44 +165,34 @@ struct Ends<'a> {
 
 impl Ends<'_> {
     /// Of several targets, one that cannot be reached does not stop the others.
-    async fn open(&mut self, source: &Source) -> Result<Vec<Target>, CliError> {
+    async fn open(&mut self, source: &Source, opening: Opening) -> Result<Vec<Numbered>, CliError> {
         let (id_map, stage) = (self.to.id_map, self.to.stage);
-        let opening = if self.to.dry_run {
-            Opening::DryRun
-        } else {
-            Opening::Write
-        };
-        let mut targets: Vec<Target> = Vec::new();
-        let mut places = Vec::new();
+        let mut targets: Vec<Numbered> = Vec::new();
         for (number, end) in self.to.ends.iter().enumerate() {
             let target = ends::target(self.run, self.to.access, end, opening, id_map);
-            let target = match target.await {
+            let mut target = match target.await {
                 Ok(target) => target,
                 Err(error) => {
                     // It names the end.
-                    self.left_out("", error)?;
+                    self.left_out(number, "", error)?;
                     continue;
                 }
             };
             source.is_another_than(&target)?;
-            let name = target.name;
-            if places.contains(&target.place) {
+            let name = target.name();
+            if targets.iter().any(|(_, other)| other.place == target.place) {
                 return Err(CliError::SameTarget { name });
             }
-            places.push(target.place);
-            let ctx = if self.are_several {
+            if self.are_several {
                 let events = self.run.console.of_target(&name);
-                self.run.ctx.reporting_to(events)
-            } else {
-                self.run.ctx.clone()
-            };
-            let mut end = TargetEnd::new(&ctx, target.images);
-            end.policy = self.to.policy.clone();
-            end.id_map = target.id_map;
-            if let (Some(path), Opening::Write) = (stage, opening) {
-                end.stage = Some(ends::stage(path, &name)?);
+                target.end.ctx = self.run.ctx.reporting_to(events);
             }
-            targets.push(Target { number, name, end });
+            target.end.policy = self.to.policy.clone();
+            if let (Some(path), Opening::Write) = (stage, opening) {
+                target.end.stage = Some(ends::stage(path, &name)?);
+            }
+            self.record.reached(number, name);
+            targets.push((number, target));
         }
         Ok(targets)
     }
@@ -202,17 +201,21 @@ impl Ends<'_> {
         &mut self,
         source: &dyn ImageSource,
         wanted: &Selection,
-        targets: Vec<Target>,
-    ) -> Result<Vec<(Target, Plan)>, CliError> {
-        let ends: Vec<TargetEnd> = targets.iter().map(|target| target.end.clone()).collect();
+        targets: Vec<Numbered>,
+    ) -> Result<Vec<(Numbered, Plan)>, CliError> {
+        let ends: Vec<TargetEnd> = targets
+            .iter()
+            .map(|(_, target)| target.end.clone())
+            .collect();
         let plans = plan(source, wanted, &ends, &self.to.options).await;
         let mut planned = Vec::new();
         for (target, plan) in targets.into_iter().zip(plans) {
             match plan {
                 Ok(plan) => planned.push((target, plan)),
                 Err(error) => {
-                    let place = format!("{}: ", target.name);
-                    self.left_out(&place, self.run.listing_failed(error))?;
+                    let (number, target) = target;
+                    let place = format!("{}: ", target.name());
+                    self.left_out(number, &place, self.run.listing_failed(error))?;
                 }
             }
         }
@@ -220,12 +223,13 @@ impl Ends<'_> {
     }
 
     /// Goes on without a target, if there are others.
-    fn left_out(&mut self, place: &str, error: CliError) -> Result<(), CliError> {
+    fn left_out(&mut self, number: usize, place: &str, error: CliError) -> Result<(), CliError> {
         if !self.are_several || matches!(error, CliError::Interrupted(_)) {
             return Err(error);
         }
         self.run.console.failed(place, &error);
         self.code = self.code.and(error.exit_code());
+        self.record.left_out(number, &error);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::ends::{self, Access, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Row, Text, human_size};
+use crate::ui::{Column, Row, Text, bytes, column, human_size};
 
 /// Sum up the active images of a server
 ///
@@ -35,18 +35,22 @@ pub(crate) struct SizeArgs {
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliError> {
+    let mut sink = run.sink()?;
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
-    let selected = select(run, &args.selection, &*end.images, end.details.as_ref()).await?;
-    let total = size(&run.ctx, &*end.images, &selected.selection)
+    let selected = select(run, &args.selection, &*end.end.images, end.details.as_ref()).await?;
+    let total = size(&run.ctx, &*end.end.images, &selected.selection)
         .await
         .map_err(|error| run.listing_failed(error))?;
-    let code = selected.tell(run, &*end.images, total.selected).await?;
-    run.sink.row(&Total {
-        bytes: total.total_bytes,
+    let code = selected.tell(run, &*end.end.images, total.selected).await?;
+    sink.row(&Total {
+        end: end.name(),
         images: total.images,
+        bytes: total.total_bytes,
+        unusable: total.failed,
     })?;
+    sink.end(&())?;
     if let Some(summary) = selected.summary(total.selected) {
         run.console.summary(&summary);
     }
@@ -59,14 +63,30 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
 
 /// The size of an end.
 #[derive(Serialize)]
-struct Total {
-    bytes: u64,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Total {
+    end: String,
+    /// The number of active images.
     images: u64,
+    /// The length of their data together.
+    bytes: u64,
+    /// The number of images that are not counted, since what the end says of them cannot be
+    /// used.
+    unusable: u64,
 }
 
 impl Row for Total {
+    const SCHEMA: &'static str = "size/1";
+    const ITEMS: &'static str = "ends";
+    const COLUMNS: &'static [Column] = &[
+        column("end"),
+        column("images"),
+        bytes("bytes"),
+        column("unusable"),
+    ];
+
     fn text(&self, out: &mut Text) {
-        let Self { bytes, images } = self;
+        let Self { bytes, images, .. } = self;
         let human = human_size(*bytes);
         out.line(format!(
             "Total size is {bytes} bytes ({human}) across {images} images"

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
-use replicator_core::{ImageError, ImageResult, Side, TargetIds, VerifyBy, verify};
+use replicator_core::{ImageError, ImageRef, ImageResult, Side, TargetIds, VerifyBy, verify};
 use serde::Serialize;
 
 use super::select::select;
@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui::{Row, Text};
+use crate::ui::{Column, Row, Text, column, reason, reason_word};
 
 /// Compare the content of images, by their digests or by reading them
 ///
@@ -57,6 +57,7 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
+    let mut sink = run.sink()?;
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
@@ -75,22 +76,24 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         metadata_only: args.metaonly.metaonly,
     };
     let source = ends::source(run, &source_access, &source, taken).await?;
-    let (target, ids, by) = match target {
+    let source_name = source.images.to_string();
+    let (target, target_name, ids, by) = match target {
         Some(target) => {
             let id_map = args.id_map.id_map.as_deref();
             let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
             source.is_another_than(&target)?;
-            let ids = target.ids();
+            let (name, ids) = (target.name(), target.end.target_ids());
             let by = if args.read_back {
                 VerifyBy::Reading
             } else {
                 VerifyBy::Stated
             };
-            (target.images as Arc<_>, ids, by)
+            (target.end.images as Arc<_>, Some(name), ids, by)
         }
         // The source is read and compared with what it states itself.
         None => (
             Arc::clone(&source.images),
+            None,
             TargetIds::new(),
             VerifyBy::Reading,
         ),
@@ -116,17 +119,33 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     if run.ctx.is_cancelled() {
         return Err(run.interrupted());
     }
-    let missing = report
-        .missing
-        .iter()
-        .map(|id| (id.to_string(), Problem::Missing));
+    let missing = report.missing.iter();
+    let missing = missing.map(|image| NotVerified::of(image, Problem::Missing));
     let unverifiable = report.unverifiable.iter();
-    let unverifiable = unverifiable.map(|id| (id.to_string(), Problem::Unverifiable));
+    let unverifiable = unverifiable.map(|image| NotVerified::of(image, Problem::Unverifiable));
     let failed = report.failures.iter();
-    let failed = failed.map(|failure| (failure.image.id.clone(), Problem::Failed));
-    for (id, problem) in missing.chain(unverifiable).chain(failed) {
-        run.sink.row(&NotVerified { id, problem })?;
+    let failed = failed.map(|failure| NotVerified {
+        reason: reason_word(&failure.outcome),
+        message: reason(failure),
+        ..NotVerified::of(&failure.image, Problem::Failed)
+    });
+    for row in missing.chain(unverifiable).chain(failed) {
+        sink.row(&row)?;
     }
+    sink.end(&Rest {
+        source: source_name,
+        target: target_name,
+        by: match by {
+            VerifyBy::Stated => By::Digests,
+            VerifyBy::Reading => By::Reading,
+        },
+        totals: Totals {
+            verified: report.verified,
+            unverifiable: report.unverifiable.len(),
+            missing: report.missing.len(),
+            failed: report.failures.len(),
+        },
+    })?;
     let code = selected.tell(run, &*source.images, report.selected).await?;
     let selected = selected.summary(report.selected);
     let selected = selected.map_or_else(String::new, |selected| format!(" ({selected})"));
@@ -155,12 +174,19 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
 
 /// An image that is not known to be the same at both ends.
 #[derive(Serialize)]
-struct NotVerified {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NotVerified {
     id: String,
+    name: Option<String>,
     problem: Problem,
+    /// The sort of a failure.
+    reason: Option<String>,
+    /// The failure, in words.
+    message: Option<String>,
 }
 
 #[derive(Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum Problem {
     /// The target does not have it with data.
@@ -171,7 +197,60 @@ enum Problem {
     Failed,
 }
 
+/// The numbers of images.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Totals {
+    verified: u64,
+    unverifiable: usize,
+    missing: usize,
+    failed: usize,
+}
+
+/// The way in which content was compared.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum By {
+    /// By the digests that both ends state.
+    Digests,
+    /// By reading the data.
+    Reading,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rest {
+    source: String,
+    /// The other end; null if the source was compared with its own digests.
+    target: Option<String>,
+    by: By,
+    totals: Totals,
+}
+
+impl NotVerified {
+    fn of(image: &ImageRef, problem: Problem) -> Self {
+        Self {
+            id: image.id.clone(),
+            name: image.name.clone(),
+            problem,
+            reason: None,
+            message: None,
+        }
+    }
+}
+
 impl Row for NotVerified {
+    const SCHEMA: &'static str = "verify/1";
+    const ITEMS: &'static str = "problems";
+    const COLUMNS: &'static [Column] = &[
+        column("id"),
+        column("name"),
+        column("problem"),
+        column("reason"),
+        column("message").long(),
+    ];
+
     fn text(&self, out: &mut Text) {
         let problem = match self.problem {
             Problem::Missing => "missing",

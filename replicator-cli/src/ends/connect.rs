@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use glance_client::cloud::{self, Cloud, CloudOptions, Details};
 use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
-use replicator_core::{IdMap, ImageSource, ImageTarget, Side, Stage, TargetIds};
+use replicator_core::{ImageSource, ImageTarget, Side, Stage, TargetEnd};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
 
 use super::location::End;
@@ -148,7 +148,7 @@ impl Source {
     /// Whatever is done between an end and itself would seem to go well.
     pub(crate) fn is_another_than(&self, target: &Target) -> Result<(), CliError> {
         if self.place == target.place {
-            let name = target.name.clone();
+            let name = target.name();
             return Err(CliError::SameEnd { name });
         }
         Ok(())
@@ -158,19 +158,15 @@ impl Source {
 /// The end that images go to.
 pub(crate) struct Target {
     pub(crate) place: Place,
-    /// Its endpoint, or the path of its directory.
-    pub(crate) name: String,
-    pub(crate) images: Arc<dyn ImageTarget>,
+    pub(crate) end: TargetEnd,
     /// The token, if it was got by signing in.
     pub(crate) details: Option<Details>,
-    /// The map of those that go by another id there, where it is kept.
-    pub(crate) id_map: Option<Arc<dyn IdMap>>,
 }
 
 impl Target {
-    pub(crate) fn ids(&self) -> TargetIds {
-        let ids = self.id_map.as_ref().map(|map| map.target_ids());
-        ids.unwrap_or_default()
+    /// Returns its endpoint, or the path of its directory.
+    pub(crate) fn name(&self) -> String {
+        self.end.images.to_string()
     }
 }
 
@@ -195,12 +191,13 @@ pub(crate) async fn target(
                 ));
             })
         });
+        let place = Place::of_server(client.endpoint().as_str());
+        let mut end = TargetEnd::new(&run.ctx, Arc::new(GlanceEnd::new(client)));
+        end.id_map = id_map.map(|map| Arc::new(map) as _);
         return Ok(Target {
-            place: Place::of_server(client.endpoint().as_str()),
-            name: client.endpoint().to_string(),
+            place,
+            end,
             details,
-            id_map: id_map.map(|map| Arc::new(map) as _),
-            images: Arc::new(GlanceEnd::new(client)),
         });
     };
     let archive = match opening {
@@ -208,7 +205,10 @@ pub(crate) async fn target(
         Opening::Read | Opening::DryRun => ImageArchive::open(path),
     };
     let images: Arc<dyn ImageTarget> = match (archive, opening) {
-        (Err(ArchiveError::Missing { .. }), Opening::DryRun) => Arc::new(Nothing),
+        (Err(ArchiveError::Missing { .. }), Opening::DryRun) => {
+            let path = path.clone();
+            Arc::new(Nothing { path })
+        }
         (archive, _) => {
             let archive = archive.map_err(|error| no_archive(run, error))?;
             match (archive.contents()?, opening) {
@@ -223,13 +223,11 @@ pub(crate) async fn target(
             Arc::new(archive)
         }
     };
+    // Every id can be used in a directory, so that it needs no map.
     Ok(Target {
         place: Place::of_directory(path),
-        name: path.display().to_string(),
-        images,
+        end: TargetEnd::new(&run.ctx, images),
         details: None,
-        // Every id can be used in a directory.
-        id_map: None,
     })
 }
 

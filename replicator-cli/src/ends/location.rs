@@ -1,6 +1,7 @@
 //! The names by which users call ends. Nothing is opened here, and no server is asked.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -15,6 +16,18 @@ pub(crate) enum End {
     /// The cloud that the `OS_*` variables describe.
     Environment,
     Archive(PathBuf),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Glance(endpoint) => endpoint.fmt(f),
+            Self::Cloud(name, None) => write!(f, "cloud:{name}"),
+            Self::Cloud(name, Some(region)) => write!(f, "cloud:{name}/{region}"),
+            Self::Environment => f.write_str("env:"),
+            Self::Archive(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A text that names no end.

@@ -1,6 +1,7 @@
 //! The target of a dry run whose archive does not exist yet.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -9,11 +10,13 @@ use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, 
 
 /// An archive with nothing in it, which takes nothing either.
 #[derive(Debug)]
-pub(super) struct Nothing;
+pub(super) struct Nothing {
+    pub(super) path: PathBuf,
+}
 
 impl fmt::Display for Nothing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an archive that does not exist yet")
+        self.path.display().fmt(f)
     }
 }
 

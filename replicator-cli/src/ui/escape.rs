@@ -15,6 +15,26 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Makes the text of a JSON value fit to be shown: secrets are masked, and what could do harm to
+/// a terminal is written as JSON has it, so that nothing of the value is lost.
+pub(super) fn escaped_json(json: &str) -> Cow<'_, str> {
+    let masked = secrets::masked(json);
+    if !masked.contains(is_unsafe) {
+        return masked;
+    }
+    let mut safe = String::with_capacity(masked.len());
+    for c in masked.chars() {
+        if is_unsafe(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                safe += &format!("\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 fn written_out(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -54,5 +74,14 @@ mod tests {
         ] {
             assert_eq!(escaped(text), shown);
         }
+    }
+
+    #[test]
+    fn value_of_json_stays_what_it_is() {
+        let text = "\u{1b}[31m \u{7f} \u{9b}2J \u{202e} \u{65e5} \"\\\n";
+        let json = serde_json::to_string(text).unwrap();
+        let shown = escaped_json(&json);
+        assert!(!shown.contains(is_unsafe), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

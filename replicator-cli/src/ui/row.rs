@@ -4,10 +4,59 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-/// One item of a command's result. Its fields are for programs, its text is for people.
+/// One item of a command's result. Its fields are for programs, and hold bytes as numbers and
+/// times in RFC 3339; its text is for people.
 pub(crate) trait Row: Serialize {
+    /// The name of the JSON document and of its schema, with the version of the schema. A
+    /// change of meaning makes a new one; fields that are only added do not.
+    const SCHEMA: &'static str;
+    /// The name of the list of items in the document.
+    const ITEMS: &'static str;
+    /// The fields, in their order.
+    const COLUMNS: &'static [Column];
+
+    /// Whether the items are lines of a table where text is asked for, too.
+    const IS_TABLE: bool = false;
+
     /// Writes the item as lines of text.
-    fn text(&self, out: &mut Text);
+    fn text(&self, _: &mut Text) {}
+}
+
+/// A field of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    /// Whether it is a number of bytes, which people read with a unit.
+    pub(super) is_bytes: bool,
+    /// Whether tables and lists of values have it only if it is asked for.
+    pub(super) is_long: bool,
+}
+
+/// A field that is shown as it is.
+pub(crate) const fn column(name: &'static str) -> Column {
+    Column {
+        name,
+        is_bytes: false,
+        is_long: false,
+    }
+}
+
+/// A field that is a number of bytes.
+pub(crate) const fn bytes(name: &'static str) -> Column {
+    Column {
+        is_bytes: true,
+        ..column(name)
+    }
+}
+
+impl Column {
+    /// The same field, in tables only where it is asked for.
+    pub(crate) const fn long(self) -> Self {
+        Self {
+            is_long: true,
+            ..self
+        }
+    }
 }
 
 /// The lines of an item, not escaped yet.

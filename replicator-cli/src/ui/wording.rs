@@ -254,7 +254,7 @@ fn lines(head: &str, (what, why): (String, Option<String>), hint: Option<&str>) 
 }
 
 /// What failed of an image and why, on a line.
-fn on_a_line(error: &ImageError) -> String {
+pub(super) fn on_a_line(error: &ImageError) -> String {
     match reason_of_image(error) {
         (what, Some(why)) => format!("{what}: {why}"),
         (what, None) => what,
@@ -271,7 +271,7 @@ fn weight_of(reason: &SkipReason) -> Weight {
     }
 }
 
-fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
+pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
     match reason {
         SkipReason::BeingWritten { since } => being_written(image, since.as_deref()),
         SkipReason::Id(problem) => problem.to_string(),

@@ -8,6 +8,7 @@ mod ends;
 mod exit_codes;
 mod fan_out;
 mod faults;
+mod formats;
 mod help;
 mod hostile;
 mod ids;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _};
 use glance_model::ImageId;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::fan_out::{Member, begin_all, write_all, writer};
 use super::one_image::{Done, Look, WriteError};
@@ -55,6 +56,8 @@ struct Place {
     image: Arc<ImageRef>,
     target_id: Option<ImageId>,
     bytes: u64,
+    /// The moment at which the work on it began.
+    begun: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -323,6 +326,7 @@ impl Schedule {
         };
         let mut result = ImageResult::new(place.image, outcome);
         result.target_id = place.target_id;
+        result.took = place.begun.map(|begun| begun.elapsed());
         target.end.ctx.emit(Event::Finished(result.clone()));
         target.report.results.push(result);
     }
@@ -405,10 +409,15 @@ impl Place {
                 TargetId::Same | TargetId::New(_) => None,
             },
             bytes: planned.bytes_to_copy(),
+            begun: None,
         }
     }
 
+    /// The place of an image on which the work begins now.
     fn of_member(member: &Member) -> Self {
-        Self::of(member.index, &member.planned)
+        Self {
+            begun: Some(Instant::now()),
+            ..Self::of(member.index, &member.planned)
+        }
     }
 }

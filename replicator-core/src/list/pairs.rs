@@ -41,8 +41,8 @@ pub(crate) enum Pair {
     Missing(Box<Listed>),
     /// Both have it.
     Both(Box<Listed>, Box<ImageMetadata>),
-    /// The target alone has it.
-    Alone,
+    /// The target alone has it; `None` if it has something that cannot be used.
+    Alone(ImageId, Option<Box<ImageMetadata>>),
     /// One side has something of it that cannot be used.
     Damaged(Box<Damaged>),
 }
@@ -154,17 +154,26 @@ impl Pairs {
                 return Ok(Some(Next::Entries(pair)));
             }
         }
-        let kept = self.kept_of_source.pop_first();
-        Ok(kept.map(|(id, source)| {
+        if let Some((id, source)) = self.kept_of_source.pop_first() {
             let target_id = self.target_ids.get(&id).cloned();
             let target = target_id
                 .as_ref()
                 .and_then(|id| self.kept_of_target.remove(id));
-            Next::Entries(Box::new(Entries {
+            return Ok(Some(Next::Entries(Box::new(Entries {
                 id,
                 target_id,
                 source: Some(source),
                 target,
+            }))));
+        }
+        // The source has lost the images that these are copies of.
+        let alone = self.kept_of_target.pop_first();
+        Ok(alone.map(|(id, target)| {
+            Next::Entries(Box::new(Entries {
+                id,
+                target_id: None,
+                source: None,
+                target: Some(target),
             }))
         }))
     }
@@ -214,7 +223,7 @@ impl Pair {
             None => {
                 return match target {
                     Some(Err(PortError::BadRecord(bad))) => Self::bad(Side::Target, bad),
-                    _ => Self::Alone,
+                    target => Self::Alone(id, target.and_then(Result::ok).map(Box::new)),
                 };
             }
         };

@@ -65,7 +65,7 @@ async fn plan_from(
         match pair {
             Pair::Missing(listed) => planner.add(*listed, None),
             Pair::Both(listed, found) => planner.add(*listed, Some(*found)),
-            Pair::Alone => {}
+            Pair::Alone(..) => {}
             Pair::Damaged(damaged) => planner.add_damaged(damaged),
         }
     }

@@ -1,6 +1,7 @@
 //! The result of one image.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct ImageResult {
     pub target_id: Option<ImageId>,
     /// The outcome.
     pub outcome: Outcome,
+    /// The time that the work on it took, if there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Duration>,
 }
 
 /// The outcome for one image at one target.
@@ -139,6 +143,7 @@ impl ImageResult {
             image,
             target_id: None,
             outcome,
+            took: None,
         }
     }
 

@@ -12,7 +12,8 @@ use super::options::TargetPolicy;
 use super::result::ImageRef;
 use crate::port::{IdMap, IdUse, ImageTarget, Nature, Stage, TargetIds};
 
-/// A target of a run, and how images are written to it.
+/// A target of a run, and how images are written to it. Its [`images`](Self::images) say which
+/// end it is.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TargetEnd {
@@ -49,7 +50,8 @@ impl TargetEnd {
     }
 
     /// Returns the images that go by another id at the target.
-    pub(crate) fn target_ids(&self) -> TargetIds {
+    #[must_use]
+    pub fn target_ids(&self) -> TargetIds {
         let ids = self.id_map.as_ref().map(|map| map.target_ids());
         ids.unwrap_or_default()
     }

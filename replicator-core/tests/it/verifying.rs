@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use glance_model::ImageMetadata;
 use replicator_core::testing::{Faulty, MemoryImages, active_image};
-use replicator_core::{TargetIds, VerifyBy};
+use replicator_core::{ImageRef, TargetIds, VerifyBy};
 
 use crate::kit::{faults, verified};
 
@@ -61,6 +61,6 @@ async fn what_the_target_lacks_is_named() {
         VerifyBy::Stated,
     )
     .await;
-    assert_eq!(report.missing, [image.id]);
+    assert_eq!(report.missing, [ImageRef::from(&image)]);
     assert_eq!((report.verified, report.failures.len()), (0, 0));
 }

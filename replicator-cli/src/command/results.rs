@@ -1,0 +1,326 @@
+//! The result of a run: what became of each image at each target, and the totals.
+
+use glance_model::Selection;
+use jiff::{Timestamp, Unit};
+use replicator_core::{ImageResult, Outcome, Report, SelectedCount};
+use serde::Serialize;
+
+use super::dry_run::Change;
+use crate::args::ReportArgs;
+use crate::ends::End;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::run::Run;
+use crate::ui::{
+    Column, ReportFile, Row, Sink, bytes, column, document, outcome_word, reason, reason_word,
+    with_cause, word,
+};
+
+/// The outcome of an image at a target. What was listed and needs nothing has no row.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ImageRow {
+    target: String,
+    id: String,
+    name: Option<String>,
+    /// The outcome, in a word: copied, already_there, record_created, metadata_updated,
+    /// unchanged, skipped, failed or not_done. There may be more of them in time.
+    outcome: String,
+    /// The reason, in a word, of what was skipped, failed or was not done.
+    reason: Option<String>,
+    /// The reason, in words.
+    message: Option<String>,
+    /// The length of the data that was copied.
+    bytes: u64,
+    /// The time that the work took; null if there was none.
+    seconds: Option<f64>,
+    /// The proof of a copy: verified or unverifiable.
+    proof: Option<String>,
+    /// The length of its data at the source.
+    size: Option<u64>,
+    /// Its id at the target, if that is another one.
+    target_id: Option<String>,
+    /// The fields that were updated.
+    changes: Vec<Change>,
+}
+
+impl ImageRow {
+    fn of(target: &str, result: &ImageResult) -> Self {
+        let (bytes, proof) = match &result.outcome {
+            Outcome::Copied { total_bytes, proof } => (*total_bytes, word(proof)),
+            _ => (0, None),
+        };
+        Self {
+            target: target.to_owned(),
+            id: result.image.id.clone(),
+            name: result.image.name.clone(),
+            outcome: outcome_word(&result.outcome),
+            reason: reason_word(&result.outcome),
+            message: reason(result),
+            bytes,
+            seconds: result.took.map(|took| rounded(took.as_secs_f64())),
+            proof,
+            size: result.image.size,
+            target_id: result.target_id.map(|id| id.to_string()),
+            changes: match &result.outcome {
+                Outcome::MetadataUpdated(diff) => Change::all(diff),
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
+impl Row for ImageRow {
+    const SCHEMA: &'static str = "run/1";
+    const ITEMS: &'static str = "images";
+    const COLUMNS: &'static [Column] = &[
+        column("target").long(),
+        column("id"),
+        column("name"),
+        column("outcome"),
+        column("reason"),
+        column("message").long(),
+        bytes("bytes"),
+        column("seconds"),
+        column("proof").long(),
+        bytes("size").long(),
+        column("target_id").long(),
+        column("changes").long(),
+    ];
+}
+
+/// The totals of a run at one target.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Totals {
+    target: String,
+    /// The reason why nothing was done there.
+    error: Option<String>,
+    /// The number of images that were copied with their data.
+    copied: u64,
+    /// The length of their data together.
+    bytes: u64,
+    /// The number of those whose content could not be proven.
+    unverified: u64,
+    already_there: u64,
+    record_created: u64,
+    metadata_updated: u64,
+    /// The number of images that need nothing.
+    unchanged: u64,
+    skipped: u64,
+    failed: u64,
+    /// The number of images that were left to another run, and are not there yet.
+    left: u64,
+    not_done: u64,
+}
+
+impl Totals {
+    fn of(target: &TargetRecord) -> Self {
+        let named = Self {
+            target: target.name.clone(),
+            error: target.error.clone(),
+            ..Self::default()
+        };
+        let Some(report) = &target.report else {
+            return named;
+        };
+        Self {
+            copied: report.copied(),
+            bytes: report.copied_bytes(),
+            unverified: report.unverified(),
+            already_there: report.already_there(),
+            record_created: report.records_created(),
+            metadata_updated: report.updated(),
+            unchanged: report.unchanged(),
+            skipped: report.skipped(),
+            failed: report.failures().count() as u64,
+            left: report.left().count() as u64,
+            not_done: report.not_done(),
+            ..named
+        }
+    }
+}
+
+/// The number of images that were selected.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Selected {
+    images: u64,
+    /// The number of all images of the source; null where the server left out the others by
+    /// itself.
+    of: Option<u64>,
+}
+
+/// The whole of a run, beside its images.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rest {
+    /// The version of the program.
+    version: &'static str,
+    command: &'static str,
+    source: String,
+    /// The images that were meant; empty if they are all images.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    selection: Selection,
+    /// The images of the source that were selected; null if the run did not get so far.
+    selected: Option<Selected>,
+    targets: Vec<Totals>,
+    /// The time of its beginning, in RFC 3339.
+    begun: String,
+    seconds: f64,
+    /// The exit status of the program.
+    exit_code: u8,
+    /// The error that ended the run.
+    error: Option<String>,
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// What is known of a run so far.
+pub(super) struct Record {
+    command: &'static str,
+    begun: Timestamp,
+    pub(super) source: String,
+    selection: Selection,
+    selected: Option<SelectedCount>,
+    targets: Vec<TargetRecord>,
+}
+
+/// What is known of one target so far: the report, or an error, or neither if the run did not get
+/// so far.
+struct TargetRecord {
+    name: String,
+    report: Option<Report>,
+    error: Option<String>,
+}
+
+impl Record {
+    /// Begins the record of a run, of ends as the user names them.
+    pub(super) fn begin(command: &'static str, source: String, targets: &[End]) -> Self {
+        let targets = targets.iter().map(|end| TargetRecord {
+            name: end.to_string(),
+            report: None,
+            error: None,
+        });
+        Self {
+            command,
+            begun: Timestamp::now(),
+            source,
+            selection: Selection::default(),
+            selected: None,
+            targets: targets.collect(),
+        }
+    }
+
+    /// Takes the images that were meant, and how many these are.
+    pub(super) fn selected(&mut self, selection: &Selection, count: Option<SelectedCount>) {
+        self.selection = selection.clone();
+        self.selected = count;
+    }
+
+    /// Takes the name under which a target was reached.
+    pub(super) fn reached(&mut self, number: usize, name: String) {
+        if let Some(target) = self.targets.get_mut(number) {
+            target.name = name;
+        }
+    }
+
+    /// Takes the error of a target without which the run goes on.
+    pub(super) fn left_out(&mut self, number: usize, error: &CliError) {
+        if let Some(target) = self.targets.get_mut(number) {
+            target.error = Some(with_cause(error));
+        }
+    }
+
+    /// Takes the report of a target.
+    pub(super) fn done(&mut self, number: usize, report: Report) {
+        if let Some(target) = self.targets.get_mut(number) {
+            target.report = Some(report);
+        }
+    }
+
+    /// Returns the report of each target, but for those that could not be used.
+    pub(super) fn reports(&self) -> impl Iterator<Item = Option<&Report>> {
+        self.targets.iter().map(|target| target.report.as_ref())
+    }
+
+    fn rows(&self) -> impl Iterator<Item = ImageRow> {
+        self.targets.iter().flat_map(|target| {
+            let results = target.report.iter().flat_map(|report| &report.results);
+            results.map(|result| ImageRow::of(&target.name, result))
+        })
+    }
+
+    fn rest(&self, run: &Run<'_>, ended: Result<ExitCode, &CliError>) -> Rest {
+        let begun = self.begun.round(Unit::Second).unwrap_or(self.begun);
+        Rest {
+            version: env!("CARGO_PKG_VERSION"),
+            command: self.command,
+            source: self.source.clone(),
+            selection: self.selection.clone(),
+            selected: self.selected.map(|count| Selected {
+                images: count.images,
+                of: count.of,
+            }),
+            targets: self.targets.iter().map(Totals::of).collect(),
+            begun: begun.to_string(),
+            seconds: rounded(run.begun.elapsed().as_secs_f64()),
+            exit_code: ended.unwrap_or_else(CliError::exit_code).number(),
+            error: ended.err().map(|error| with_cause(error)),
+        }
+    }
+}
+
+/// The places that the result of a run goes to.
+pub(super) struct Output {
+    sink: Option<Sink<ImageRow>>,
+    file: Option<ReportFile>,
+}
+
+impl Output {
+    /// Opens them before anything is done: stdout if it is to have the result in this form, and
+    /// the file that was asked for.
+    pub(super) fn begin(
+        run: &Run<'_>,
+        report: &ReportArgs,
+        is_on_stdout: bool,
+    ) -> Result<Self, CliError> {
+        let sink = is_on_stdout.then(|| run.sink()).transpose()?;
+        let path = report.report.as_deref();
+        let file = path.map(ReportFile::begin).transpose()?;
+        Ok(Self { sink, file })
+    }
+
+    /// Writes what became of the run: into the file however it ended, and to stdout if it came
+    /// to its end.
+    pub(super) fn end(
+        self,
+        run: &Run<'_>,
+        record: &Record,
+        ended: Result<ExitCode, CliError>,
+    ) -> Result<ExitCode, CliError> {
+        let rest = record.rest(run, ended.as_ref().copied());
+        if let Some(file) = self.file
+            && let Err(error) = file.end(&document::whole(record.rows(), &rest))
+        {
+            match ended {
+                Ok(code) => {
+                    run.console.failed("", &error);
+                    return Ok(code.and(error.exit_code()));
+                }
+                Err(ended) => {
+                    run.console.failed("", &error);
+                    return Err(ended);
+                }
+            }
+        }
+        let code = ended?;
+        if let Some(mut sink) = self.sink {
+            record.rows().try_for_each(|row| sink.row(&row))?;
+            sink.end(&rest)?;
+        }
+        Ok(code)
+    }
+}
