@@ -1,8 +1,9 @@
 //! Measures the product, beside its goals and beside an earlier build of itself.
 
-use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::embedded::{DEBUG, Profile, RELEASE};
 use crate::shell::{Outcome, cargo, root, run};
@@ -30,9 +31,6 @@ pub(crate) struct Options {
     /// Try the bench itself: small sizes, debug builds, 2 rounds, no meaning
     #[arg(long)]
     quick: bool,
-    /// List the cases, and run none
-    #[arg(long)]
-    list: bool,
     /// Compare with this other build of the product, in turns, and with nothing else
     #[arg(long, value_name = "BINARY")]
     baseline: Option<PathBuf>,
@@ -40,8 +38,14 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["quick", "baseline"])]
     document: bool,
     /// The cases to run [default: all]
-    #[arg(value_name = "CASE")]
+    #[arg(value_name = "CASE", value_parser = known_cases())]
     cases: Vec<String>,
+}
+
+/// The cases, as `--help` lists them.
+fn known_cases() -> PossibleValuesParser {
+    let cases = cases::ALL.map(|case| PossibleValue::new(case.name).help(case.what));
+    PossibleValuesParser::new(cases)
 }
 
 /// What all cases are given.
@@ -56,13 +60,6 @@ struct Bench {
 
 /// Builds what is measured, runs the cases, and reports.
 pub(crate) fn run_bench(options: &Options) -> Outcome {
-    if options.list {
-        for case in cases::ALL {
-            println!("{:16} {}", case.name, case.what);
-        }
-        return Ok(());
-    }
-    let cases = chosen(&options.cases)?;
     let profile = if options.quick { DEBUG } else { RELEASE };
     profile.build()?;
     let hashing = ["--package=replicator-core", "--example=hash_speed"];
@@ -81,7 +78,11 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
     fs::create_dir_all(&bench.dir)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 5 });
     let mut report = Report::new(machine::describe(&bench.dir), rounds);
-    for case in cases {
+    let is_chosen = |case: &Case| match &options.cases[..] {
+        [] => true,
+        names => names.iter().any(|name| name == case.name),
+    };
+    for case in cases::ALL.into_iter().filter(is_chosen) {
         println!("\n=== {}: {}", case.name, case.what);
         let case = run_case(&bench, &case, rounds);
         println!("\n{}", case.table());
@@ -95,21 +96,10 @@ pub(crate) fn run_bench(options: &Options) -> Outcome {
     report.outcome()
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Case>, Box<dyn Error>> {
-    let known = |name: &&String| cases::ALL.iter().any(|case| case.name == **name);
-    if let Some(unknown) = names.iter().find(|name| !known(name)) {
-        return Err(format!("no such case: {unknown}; --list names them").into());
-    }
-    let is_chosen = |case: &Case| names.is_empty() || names.iter().any(|name| name == case.name);
-    Ok(cases::ALL.into_iter().filter(is_chosen).collect())
-}
-
 /// A case that cannot be prepared is reported as well: nothing is left out in silence.
 fn run_case(bench: &Bench, case: &Case, rounds: u32) -> CaseReport {
-    match (case.contest)(bench) {
-        Ok(contest) => CaseReport::new(case, contest.hold(rounds)),
-        Err(error) => CaseReport::impossible(case, &error.to_string()),
-    }
+    let held = (case.contest)(bench).map(|contest| contest.hold(rounds));
+    CaseReport::new(case, held.map_err(|error| error.to_string()))
 }
 
 impl Bench {
@@ -141,17 +131,6 @@ impl Bench {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cases_are_chosen_by_name_and_all_by_default() {
-        assert_eq!(chosen(&[]).unwrap().len(), cases::ALL.len());
-        let names = ["dump", "transfers"].map(str::to_owned);
-        let found = chosen(&names).unwrap();
-        let found: Vec<&str> = found.iter().map(|case| case.name).collect();
-        assert_eq!(found, ["transfers", "dump"]);
-        let error = chosen(&["dumb".to_owned()]).err().unwrap();
-        assert_eq!(error.to_string(), "no such case: dumb; --list names them");
-    }
 
     #[test]
     fn case_that_cannot_be_prepared_is_reported() {

@@ -1,7 +1,6 @@
 //! Everything that a change must pass, in one run: what CI does, and what a developer does.
 
-use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
 use crate::{fuzz, lab, layers, live, setup, tidy};
@@ -47,36 +46,21 @@ pub(crate) fn fast() -> Outcome {
 
 /// Runs steps up to the first that fails, and prints what each has taken.
 fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>) -> Outcome {
-    let mut done = Vec::new();
+    let mut summary = String::new();
     let mut outcome = Ok(());
     for (name, step) in steps {
         println!("\n=== {name}");
         let started = Instant::now();
-        outcome = step().map_err(|error| failed(name, &*error));
-        done.push((*name, started.elapsed(), outcome.is_ok()));
+        outcome = step().map_err(|error| format!("{name}: {error}").into());
+        let verdict = if outcome.is_ok() { "passed" } else { "FAILED" };
+        let seconds = started.elapsed().as_secs_f64();
+        summary.push_str(&format!("\n{verdict}  {seconds:>6.1} s  {name}"));
         if outcome.is_err() {
             break;
         }
     }
-    println!("\n{}", summary(&done));
+    println!("{summary}");
     outcome
-}
-
-fn failed(name: &str, error: &dyn Error) -> Box<dyn Error> {
-    format!("{name}: {error}").into()
-}
-
-fn summary(steps: &[(&str, Duration, bool)]) -> String {
-    let mut lines: Vec<String> = steps
-        .iter()
-        .map(|(name, took, passed)| {
-            let verdict = if *passed { "passed" } else { "FAILED" };
-            format!("{verdict}  {:>6.1} s  {name}", took.as_secs_f64())
-        })
-        .collect();
-    let total: Duration = steps.iter().map(|(_, took, _)| *took).sum();
-    lines.push(format!("total   {:>6.1} s", total.as_secs_f64()));
-    lines.join("\n")
 }
 
 /// The fuzz targets are a workspace of their own.
@@ -152,32 +136,12 @@ mod tests {
 
     #[test]
     fn steps_after_a_failed_one_are_not_run() {
-        fn fails() -> Outcome {
-            Err("no".into())
-        }
-        fn is_not_reached() -> Outcome {
-            panic!("a step was run after one that failed");
-        }
         let steps: [Step; 3] = [
             ("first", || Ok(())),
-            ("second", fails),
-            ("third", is_not_reached),
+            ("second", || Err("no".into())),
+            ("third", || panic!("a step was run after one that failed")),
         ];
-        assert_eq!(
-            run_steps(steps.iter()).unwrap_err().to_string(),
-            "second: no"
-        );
-    }
-
-    #[test]
-    fn summary_tells_what_each_step_has_taken() {
-        let steps = [
-            ("format", Duration::from_millis(1250), true),
-            ("tests", Duration::from_secs(90), false),
-        ];
-        assert_eq!(
-            summary(&steps),
-            "passed     1.2 s  format\nFAILED    90.0 s  tests\ntotal     91.2 s"
-        );
+        let error = run_steps(steps.iter()).unwrap_err();
+        assert_eq!(error.to_string(), "second: no");
     }
 }

@@ -60,11 +60,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Check the direction of dependencies, between the crates and between the files of each
-    Layers {
-        /// Print instead which files could stand in which storey, by what they import now
-        #[arg(long)]
-        print: bool,
-    },
+    Layers,
     /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz
     Setup,
     /// Run the live suites against the lab, which is started where it is down
@@ -82,8 +78,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run_demo(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
-        Task::Layers { print: false } => layers::check(),
-        Task::Layers { print: true } => layers::print(),
+        Task::Layers => layers::check(),
         Task::Live => live::run(),
         Task::Setup => setup::everything(),
         Task::Tidy => tidy::check(),

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::shell::{Outcome, cargo, has_cargo, root, run, succeeds};
+use crate::shell::{Outcome, cargo, has_cargo, root, run};
 
 /// What cargo, the fuzz targets and the lab call, as `xtask/packages` knows it.
 const NEEDED: [&str; 6] = ["cc", "c++", "curl", "flock", "venv", "protocols"];
@@ -28,22 +28,15 @@ pub(crate) fn components() -> Outcome {
     added.map_err(|error| format!("clippy and rustfmt are needed, and not there: {error}").into())
 }
 
-/// Installs cargo-fuzz for this checkout, unless there is one.
+/// Installs cargo-fuzz for this checkout; where it is, cargo does nothing.
 pub(crate) fn install_cargo_fuzz() -> Outcome {
-    if succeeds(cargo_fuzz().arg("--version")) {
-        return Ok(());
-    }
     // It only calls cargo: a build for debugging is done sooner, and as fast.
-    let arguments = ["install", "cargo-fuzz", "--version", CARGO_FUZZ];
+    let arguments = ["install", "-q", "cargo-fuzz", "--version", CARGO_FUZZ];
     run(cargo(&arguments).args(["--locked", "--debug", "--root", TOOLS]))
 }
 
-/// Returns a command of cargo-fuzz at the root of the workspace: the one of this machine, or
-/// the one that was installed for this checkout.
+/// Returns a command of the cargo-fuzz of this checkout, at the root of the workspace.
 pub(crate) fn cargo_fuzz() -> Command {
-    if has_cargo("fuzz") {
-        return cargo(&["fuzz"]);
-    }
     let mut command = Command::new(root().join(TOOLS).join("bin/cargo-fuzz"));
     command.arg("fuzz").current_dir(root());
     command
@@ -59,109 +52,63 @@ fn packages() -> Command {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
 
-    /// A machine with no more programs than it is given: a directory that is all of `PATH`.
-    struct Machine(PathBuf);
-
-    impl Machine {
-        fn new(name: &str) -> Self {
-            let dir = root().join("target/tmp/machines").join(name);
-            let _ = fs::remove_dir_all(&dir);
-            fs::create_dir_all(&dir).unwrap();
-            Self(dir)
-        }
-
-        /// Adds a program of these lines of sh.
-        fn with(self, program: &str, lines: &str) -> Self {
-            let path = self.0.join(program);
-            fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    /// A machine with these programs alone, each of one line of sh: a directory that is all of
+    /// `PATH`. Its apt and its sudo note what they are asked for.
+    fn machine(name: &str, programs: &[(&str, &str)]) -> PathBuf {
+        let dir = root().join("target/tmp/machines").join(name);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        let noted = dir.join("noted").display().to_string();
+        let apt = format!(r#"echo "$*" >>{noted}"#);
+        let apt = [("apt-get", &*apt), ("env", r#"shift; exec "$@""#)];
+        for (program, line) in apt.iter().chain(programs) {
+            let path = dir.join(program);
+            fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            self
         }
+        dir
+    }
 
-        /// Adds an apt that notes what it is asked for.
-        fn with_apt(self) -> Self {
-            let noted = self.0.join("noted").display().to_string();
-            self.with("apt-get", &format!(r#"echo "$*" >>{noted}"#))
-                .with("env", r#"shift; exec "$@""#)
-        }
-
-        fn needs(&self, needed: &[&str]) -> (bool, String) {
-            let mut command = packages();
-            command.args(needed).env_clear().env("PATH", &self.0);
-            let output = command.output().unwrap();
-            let stderr = String::from_utf8(output.stderr).unwrap();
-            (output.status.success(), stderr)
-        }
-
-        fn noted(&self) -> String {
-            fs::read_to_string(self.0.join("noted")).unwrap_or_default()
-        }
+    /// Whether all is there then, what was said, and what apt was asked for.
+    fn needs(machine: &PathBuf, needed: &[&str]) -> (bool, String, String) {
+        let mut command = packages();
+        command.args(needed).env_clear().env("PATH", machine);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let noted = fs::read_to_string(machine.join("noted")).unwrap_or_default();
+        (output.status.success(), stderr, noted)
     }
 
     #[test]
-    fn nothing_is_installed_where_nothing_is_missing() {
-        let mut machine = Machine::new("complete").with_apt().with("id", "echo 0");
-        for program in ["cc", "c++", "curl", "flock", "python3", "getent"] {
-            machine = machine.with(program, "exit 0");
-        }
-        assert_eq!(machine.needs(&NEEDED), (true, String::new()));
-        assert_eq!(machine.noted(), "");
-    }
-
-    #[test]
-    fn packages_of_all_that_is_missing_are_installed_by_root() {
-        let machine = Machine::new("bare").with_apt().with("id", "echo 0");
-        let (done, said) = machine.needs(&NEEDED);
-        assert!(done, "{said}");
+    fn what_is_missing_is_installed_and_nothing_else() {
+        let programs = ["cc", "c++", "curl", "flock", "python3", "getent"];
+        let all = machine("complete", &programs.map(|program| (program, "exit 0")));
+        assert_eq!(needs(&all, &NEEDED), (true, String::new(), String::new()));
+        let root = ("id", "echo 0");
+        let half = machine("half", &[root, ("cc", "exit 0"), ("python3", "exit 1")]);
+        let (done, _, noted) = needs(&half, &["cc", "venv"]);
+        let expected = "update -q\ninstall -qy --no-install-recommends python3 python3-venv\n";
+        assert_eq!((done, &*noted), (true, expected));
+        let (done, _, noted) = needs(&machine("bare", &[root]), &NEEDED);
         let packages =
-            "gcc libc6-dev g++ ca-certificates curl util-linux python3 python3-venv netbase";
-        assert_eq!(
-            machine.noted(),
-            format!("update -q\ninstall -qy --no-install-recommends {packages}\n")
-        );
-        let half = Machine::new("half").with_apt().with("id", "echo 0");
-        let half = half.with("cc", "exit 0").with("python3", "exit 1");
-        assert!(half.needs(&["cc", "venv"]).0);
-        assert!(
-            half.noted().ends_with("recommends python3 python3-venv\n"),
-            "{}",
-            half.noted()
-        );
+            "gcc libc6-dev g++ ca-certificates curl util-linux python3 python3-venv netbase\n";
+        assert!(done && noted.ends_with(packages), "{noted}");
     }
 
     #[test]
-    fn who_is_not_root_asks_sudo() {
-        let machine = Machine::new("sudo").with_apt().with("id", "echo 1000");
-        let machine = machine.with("sudo", r#"echo "sudo $1" >>${0%sudo}noted; exec "$@""#);
-        let (done, said) = machine.needs(&["curl"]);
-        assert!(done, "{said}");
-        assert_eq!(
-            machine.noted(),
-            "sudo apt-get\nupdate -q\nsudo env\n\
-             install -qy --no-install-recommends ca-certificates curl\n"
-        );
-    }
-
-    #[test]
-    fn who_may_install_nothing_is_told_the_command() {
-        let machine = Machine::new("user").with_apt().with("id", "echo 1000");
-        let (done, said) = machine.needs(&["cc"]);
-        assert!(!done);
+    fn who_is_not_root_asks_sudo_or_is_told_the_command() {
+        let sudo = ("sudo", r#"echo "sudo $1" >>${0%sudo}noted; exec "$@""#);
+        let user = ("id", "echo 1000");
+        let (done, _, noted) = needs(&machine("sudo", &[user, sudo]), &["cc"]);
+        assert!(done && noted.contains("sudo apt-get\n"), "{noted}");
+        let (done, said, noted) = needs(&machine("user", &[user]), &["cc"]);
+        let command = "apt-get update && apt-get install -qy --no-install-recommends gcc libc6-dev";
         assert!(
-            said.contains(
-                "apt-get update && apt-get install -qy --no-install-recommends gcc libc6-dev"
-            ),
-            "{said}"
-        );
-        assert_eq!(machine.noted(), "");
-        let (done, said) = Machine::new("other").needs(&["curl"]);
-        assert!(!done);
-        assert!(
-            said.contains("on Debian that is: apt-get install"),
+            !done && said.contains(command) && noted.is_empty(),
             "{said}"
         );
     }
@@ -178,6 +125,6 @@ mod tests {
             let text = fs::read_to_string(root().join(document)).unwrap();
             assert!(text.contains("\n./x ci "), "{document}");
         }
-        assert!(Path::new(&root().join("x")).is_file());
+        assert!(root().join("x").is_file());
     }
 }

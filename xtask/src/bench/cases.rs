@@ -31,48 +31,25 @@ pub(super) struct Case {
 
 pub(super) type Prepared<'a> = Result<Contest<'a>, Box<dyn Error>>;
 
+#[rustfmt::skip]
 pub(super) const ALL: [Case; 8] = [
-    Case {
-        name: "one-image",
-        what: "one image of 4 GiB, between embedded servers",
-        contest: one_image,
-    },
-    Case {
-        name: "transfers",
-        what: "20 images of 200 MiB, 1, 2, 4 and 8 at once, between embedded servers",
-        contest: transfers,
-    },
-    Case {
-        name: "small-images",
-        what: "1,000 images of 64 KiB, between embedded servers",
-        contest: small_images,
-    },
-    Case {
-        name: "nothing-10k",
-        what: "nothing to do over 10,000 images, Images v1, between embedded servers",
-        contest: nothing_10k,
-    },
-    Case {
-        name: "nothing-100k",
-        what: "nothing to do over 100,000 images, Images v2, between embedded servers",
-        contest: nothing_100k,
-    },
-    Case {
-        name: "dump",
-        what: "one image of 4 GiB into a directory",
-        contest: dump,
-    },
-    Case {
-        name: "sparse",
-        what: "one image of 10 GiB, a tenth of it data, into a directory and out of it",
-        contest: sparse,
-    },
-    Case {
-        name: "fan-out",
-        what: "one image of 256 MiB to three targets that take 50 MB/s each",
-        contest: fan_out,
-    },
+    case("one-image", "one image of 4 GiB, between embedded servers", one_image),
+    case("transfers", "20 images of 200 MiB, 1, 2, 4 and 8 at once, between embedded servers", transfers),
+    case("small-images", "1,000 images of 64 KiB, between embedded servers", small_images),
+    case("nothing-10k", "nothing to do over 10,000 images, Images v1, between embedded servers", nothing_10k),
+    case("nothing-100k", "nothing to do over 100,000 images, Images v2, between embedded servers", nothing_100k),
+    case("dump", "one image of 4 GiB into a directory", dump),
+    case("sparse", "one image of 10 GiB, a tenth of it data, into a directory and out of it", sparse),
+    case("fan-out", "one image of 256 MiB to three targets that take 50 MB/s each", fan_out),
 ];
+
+const fn case(name: &'static str, what: &'static str, contest: fn(&Bench) -> Prepared<'_>) -> Case {
+    Case {
+        name,
+        what,
+        contest,
+    }
+}
 
 fn one_image(bench: &Bench) -> Prepared<'_> {
     let images = Images::new(bench, 1, bench.size(4 * GIB, 256 * MIB), "random")?;
@@ -103,52 +80,23 @@ fn one_image(bench: &Bench) -> Prepared<'_> {
             let [from, to] = servers::data_at_both(source, target)?;
             let (mut get, mut put) = (program("curl"), program("curl"));
             get.args(["-sSf", &from]);
-            put.args([
-                "-sSf",
-                "-T",
-                "-",
-                &to,
-                "-H",
-                "Content-Type: application/octet-stream",
-            ]);
+            put.args(["-sSf", "-T", "-", &to]);
+            put.args(["-H", "Content-Type: application/octet-stream"]);
             // Without `Expect` it need not wait for a server that never says 100.
             put.args(["-H", "Expect:"]);
             Ok(vec![get, put])
         })
     });
     bench.hashing(&mut contest);
-    for (text, wanted, metric, of, to) in [
-        (
-            "--verify target: speed, of the relay's",
-            Wanted::AtLeast(0.75),
-            SPEED,
-            TARGET,
-            RELAY,
-        ),
-        (
-            "--verify target: speed, of curl's",
-            Wanted::AtLeast(2.5),
-            SPEED,
-            TARGET,
-            CURL,
-        ),
-        (
-            "--verify target: CPU, of curl's",
-            Wanted::AtMost(0.5),
-            CPU,
-            TARGET,
-            CURL,
-        ),
-        (
-            "--verify full: speed, of SHA-512 on one core",
-            Wanted::AtLeast(0.9),
-            SPEED,
-            FULL,
-            HASHING,
-        ),
-    ] {
-        contest.goal(text, wanted, metric, of, &[to]);
-    }
+    let mut goal = |text, wanted, metric, of, to| contest.goal(text, wanted, metric, of, &[to]);
+    let text = "--verify target: speed, of the relay's";
+    goal(text, Wanted::AtLeast(0.75), SPEED, TARGET, RELAY);
+    let text = "--verify target: speed, of curl's";
+    goal(text, Wanted::AtLeast(2.5), SPEED, TARGET, CURL);
+    let text = "--verify target: CPU, of curl's";
+    goal(text, Wanted::AtMost(0.5), CPU, TARGET, CURL);
+    let text = "--verify full: speed, of SHA-512 on one core";
+    goal(text, Wanted::AtLeast(0.9), SPEED, FULL, HASHING);
     memory(&mut contest, TARGET, 64.0);
     memory(&mut contest, FULL, 64.0);
     Ok(contest)
@@ -205,17 +153,14 @@ fn small_images(bench: &Bench) -> Prepared<'_> {
         let text = format!("images a second, of the {name}");
         contest.goal(&text, Wanted::AtLeast(10.0), SPEED, FULL, &[name]);
     }
-    for (text, most, of) in [
-        ("requests an image, Images v1", 2.0, FULL),
-        ("requests an image, Images v2", 4.0, V2),
-        (
-            "requests an image, Images v2, to publish as well",
-            5.0,
-            PUBLIC,
-        ),
+    for (what, most, of) in [
+        ("1", 2.0, FULL),
+        ("2", 4.0, V2),
+        ("2, to publish as well", 5.0, PUBLIC),
     ] {
+        let text = format!("requests an image, Images v{what}");
         let each: Metric = |sample, work| requests(sample) / work;
-        contest.goal(text, Wanted::AtMost(most), each, of, &[]);
+        contest.goal(&text, Wanted::AtMost(most), each, of, &[]);
     }
     memory(&mut contest, FULL, 64.0);
     memory(&mut contest, V2, 64.0);
@@ -379,22 +324,10 @@ fn fan_out(bench: &Bench) -> Prepared<'_> {
         });
     }
     let downloads: Metric = |sample, _| counted(sample, "source download");
-    for (text, most, metric, to) in [
-        (
-            "three targets: time, of one target's",
-            1.2,
-            SECONDS,
-            &[ONE][..],
-        ),
-        (
-            "three targets: downloads from the source",
-            1.0,
-            downloads,
-            &[],
-        ),
-    ] {
-        contest.goal(text, Wanted::AtMost(most), metric, THREE, to);
-    }
+    let text = "three targets: time, of one target's";
+    contest.goal(text, Wanted::AtMost(1.2), SECONDS, THREE, &[ONE]);
+    let text = "three targets: downloads from the source";
+    contest.goal(text, Wanted::AtMost(1.0), downloads, THREE, &[]);
     memory(&mut contest, THREE, 64.0);
     Ok(contest)
 }

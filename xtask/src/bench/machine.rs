@@ -32,19 +32,12 @@ pub(super) fn describe(dir: &Path) -> Vec<String> {
         _ => "",
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let disk = [
-        "-n",
-        "-o",
-        "SOURCE,FSTYPE",
-        "-T",
-        &dir.display().to_string(),
-    ];
+    let commit = ["describe", "--always", "--dirty"];
+    let below = dir.display().to_string();
+    let disk = ["-n", "-o", "SOURCE,FSTYPE", "-T", &below];
     vec![
         format!("date: {}", says("date", &["-u", "+%F %H:%M UTC"])),
-        format!(
-            "commit: {}",
-            says("git", &["describe", "--always", "--dirty"])
-        ),
+        format!("commit: {}", says("git", &commit)),
         format!("cores: {cores}, {}", field("/proc/cpuinfo", "model name")),
         format!("memory: {}", field("/proc/meminfo", "MemTotal")),
         format!("kernel: {}", says("uname", &["-sr"])),

@@ -1,10 +1,8 @@
-//! What came out: as tables, as JSON, and in docs/performance.md.
+//! The result as tables, and in docs/performance.md.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-
-use serde_json::{Value as Json, json};
 
 use super::cases::Case;
 use super::contest::{Goal, Held, Measured, Spread, Unit, Wanted};
@@ -31,20 +29,9 @@ pub(super) struct CaseReport {
 }
 
 impl CaseReport {
-    pub(super) fn new(case: &Case, held: Held) -> Self {
+    pub(super) fn new(case: &Case, held: Result<Held, String>) -> Self {
         let title = format!("{}: {}", case.name, case.what);
-        Self {
-            title,
-            held: Ok(held),
-        }
-    }
-
-    pub(super) fn impossible(case: &Case, why: &str) -> Self {
-        let title = format!("{}: {}", case.name, case.what);
-        Self {
-            title,
-            held: Err(why.to_owned()),
-        }
+        Self { title, held }
     }
 
     /// The case in Markdown.
@@ -75,28 +62,6 @@ impl CaseReport {
         );
         text.extend(held.remarks.iter().map(|remark| format!("\n{remark}\n")));
         text
-    }
-
-    fn json(&self) -> Json {
-        let held = match &self.held {
-            Ok(held) => held,
-            Err(why) => return json!({ "case": self.title, "impossible": why }),
-        };
-        let contestants = held.measured.iter().map(|measured| {
-            let rounds = measured.samples.as_ref().map(|samples| {
-                let samples = samples.iter().map(|sample| {
-                    json!({
-                        "seconds": sample.seconds, "cpu_seconds": sample.cpu_seconds,
-                        "memory_bytes": sample.memory_bytes,
-                        "server_cpu_seconds": sample.server_cpu_seconds, "counts": sample.counts,
-                    })
-                });
-                Json::from_iter(samples)
-            });
-            let rounds = rounds.unwrap_or_else(|why| json!(why));
-            json!({ "name": measured.name, "work": measured.work, "rounds": rounds })
-        });
-        json!({ "case": self.title, "contestants": Json::from_iter(contestants) })
     }
 }
 
@@ -181,11 +146,8 @@ impl Report {
         }
     }
 
-    /// Writes all that is known so far into `result.json` and `result.md` in `dir`.
+    /// Writes all that is known so far into `result.md` in `dir`.
     pub(super) fn write(&self, dir: &Path) -> Outcome {
-        let cases = Json::from_iter(self.cases.iter().map(CaseReport::json));
-        let all = json!({ "machine": self.machine, "cases": cases });
-        fs::write(dir.join("result.json"), serde_json::to_string_pretty(&all)?)?;
         fs::write(dir.join("result.md"), self.markdown())?;
         Ok(())
     }
@@ -264,7 +226,9 @@ mod tests {
             contest: |_| Err("not run".into()),
         };
         let mut report = Report::new(vec!["cores: 2".to_owned()], 2);
-        report.cases.push(CaseReport::new(&case, contest.hold(2)));
+        report
+            .cases
+            .push(CaseReport::new(&case, Ok(contest.hold(2))));
         report
     }
 

@@ -34,57 +34,6 @@ pub(super) fn broken(root: &Path, packages: &[&str]) -> Result<Vec<String>, Box<
     Ok(broken)
 }
 
-/// Returns a picture of each crate that its imports are right in, with as few storeys as they allow.
-pub(super) fn drawn(root: &Path, packages: &[&str]) -> Result<String, Box<dyn Error>> {
-    let mut text = String::new();
-    for package in packages {
-        let (modules, imports) = read(root, package)?;
-        let levels = levels(&imports);
-        text.push_str(&format!("{package}/src\n"));
-        let folders = modules.iter().filter(|folder| {
-            let inside =
-                |module: &&Module| module.len() > folder.len() && module.starts_with(folder);
-            modules.iter().any(|module| inside(&module))
-        });
-        for folder in folders {
-            let nothing = BTreeMap::new();
-            let arrows = levels.get(folder.as_slice()).unwrap_or(&nothing);
-            let name = folder.join("/");
-            let line = match circle(arrows) {
-                Some(circle) => format!("{name}/ {circle}"),
-                None => {
-                    let storeys = lowest(rooms(folder, &modules), arrows);
-                    if folder.is_empty() {
-                        storeys.join("\n  ")
-                    } else {
-                        format!("{name}/ {}", storeys.join(" > "))
-                    }
-                }
-            };
-            text.push_str(&format!("  {line}\n"));
-        }
-    }
-    Ok(text)
-}
-
-/// The storeys of one folder, each room as low as its imports allow.
-fn lowest(mut left: BTreeSet<&str>, arrows: &Arrows<'_>) -> Vec<String> {
-    let mut storeys = Vec::new();
-    while !left.is_empty() {
-        let imports = |room: &str| {
-            arrows
-                .keys()
-                .any(|(from, to)| *from == room && left.contains(to))
-        };
-        let (higher, storey): (BTreeSet<&str>, BTreeSet<&str>) =
-            left.iter().partition(|room| imports(room));
-        storeys.push(Vec::from_iter(storey).join(", "));
-        left = higher;
-    }
-    storeys.reverse();
-    storeys
-}
-
 /// Reads the files of a crate, and the imports between them.
 fn read(root: &Path, package: &str) -> Result<(BTreeSet<Module>, Vec<Import>), Box<dyn Error>> {
     let mut sources = BTreeMap::new();

@@ -78,37 +78,30 @@ a = { path = ".", features = ["testing"] }
 
     #[test]
     fn what_is_not_inherited_is_a_problem() {
-        let cases = [
-            (
-                "\nversion.workspace = true",
-                "\nversion = \"1.0.0\"",
-                "version is not inherited",
-            ),
-            ("edition.workspace = true\n", "", "edition is not inherited"),
-            ("[lints]\nworkspace = true", "", "lints are not inherited"),
+        for (old, new, problem) in [
+            ("\nversion.workspace = true", "\nversion = \"1\"", "version"),
+            ("edition.workspace = true\n", "", "edition"),
             (
                 "serde.workspace = true",
                 "serde = \"1\"",
-                "dependencies: serde is not inherited",
+                "dependencies: serde",
             ),
             (
                 "{ workspace = true, f",
                 "{ version = \"1\", f",
-                "dependencies: tokio is not inherited",
+                "dependencies: tokio",
             ),
-            (
-                "path = \".\"",
-                "path = \"../a\"",
-                "dev-dependencies: a is not inherited",
-            ),
-            (
-                "[features]",
-                "[dependencies.http]\nversion = \"1\"\n[features]",
-                "dependencies.http: write it as one line",
-            ),
-        ];
-        for (old, new, problem) in cases {
+            ("path = \".\"", "path = \"../a\"", "dev-dependencies: a"),
+        ] {
+            let problem = format!("{problem} is not inherited");
             assert_eq!(problems(&GOOD.replace(old, new)), [problem], "{new:?}");
         }
+        let without = GOOD.replace("[lints]\nworkspace = true", "");
+        assert_eq!(problems(&without), ["lints are not inherited"]);
+        let table = "[dependencies.http]\nversion = \"1\"\n[features]";
+        assert_eq!(
+            problems(&GOOD.replace("[features]", table)),
+            ["dependencies.http: write it as one line"]
+        );
     }
 }

@@ -53,32 +53,17 @@ mod tests {
     const DOC: &str = "//! A module.\n";
 
     #[test]
-    fn documented_short_file_passes() {
-        assert_eq!(problems("a/src/b.rs", DOC), [""; 0]);
+    fn file_without_module_docs_or_with_a_leftover_is_a_problem() {
         let library = "#![doc = include_str!(\"../README.md\")]\n";
-        assert_eq!(problems("a/src/lib.rs", library), [""; 0]);
-    }
-
-    #[test]
-    fn file_without_module_docs_is_a_problem() {
-        for text in [
-            "",
-            "use std::fs;\n",
-            "//!\n",
-            "// not a doc\n//! A module.\n",
-        ] {
+        for text in [DOC, library] {
+            assert_eq!(problems("a/src/b.rs", text), [""; 0]);
+        }
+        for text in ["", "use std::fs;\n", "//!\n", "// no doc\n//! A module.\n"] {
             assert_eq!(problems("a/src/b.rs", text).len(), 1, "{text:?}");
         }
-    }
-
-    #[test]
-    fn leftover_is_a_problem_on_its_line() {
         for leftover in LEFTOVERS {
-            let text = format!("{DOC}\n    {leftover}");
-            assert_eq!(
-                problems("a/tests/b.rs", &text),
-                [format!("line 3: {leftover}")]
-            );
+            let found = problems("a/tests/b.rs", &format!("{DOC}\n    {leftover}"));
+            assert_eq!(found, [format!("line 3: {leftover}")]);
         }
     }
 
