@@ -17,9 +17,6 @@ use glance_client::testing::{
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 
-const ONE: &str = "11111111-1111-4111-8111-111111111111";
-const TWO: &str = "22222222-2222-4222-8222-222222222222";
-const THREE: &str = "33333333-3333-4333-8333-333333333333";
 const PATCH_TYPE: &str = "application/openstack-images-v2.1-json-patch";
 
 /// A server and a client without any comfort.

@@ -12,19 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glance_client::testing::{EmbeddedGlance, FaultAction, Profile};
-use glance_client::{ClientConfig, Endpoint, GlanceClient};
-use glance_model::{ImageId, ImageMetadata, ImageStatus};
+use glance_client::{ClientConfig, GlanceClient};
 
-const ONE: &str = "11111111-1111-4111-8111-111111111111";
+use crate::kit;
 
-const TWO: &str = "22222222-2222-4222-8222-222222222222";
-
-fn id(text: &str) -> ImageId {
-    ImageId::parse(text).unwrap()
-}
-
+/// The settings of a client that waits for no more than some hundred milliseconds.
 fn config(glance: &EmbeddedGlance) -> ClientConfig {
-    let mut config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
+    let mut config = kit::config(glance);
     config.stall_timeout = Duration::from_millis(300);
     config.answer_timeout = Duration::from_millis(600);
     config
@@ -43,12 +37,4 @@ fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Faul
         headers: headers.iter().map(owned).collect(),
         body: body.into(),
     }
-}
-
-fn image(len: u64) -> ImageMetadata {
-    let mut image = ImageMetadata::new(id(ONE), ImageStatus::Active);
-    image.disk_format = Some("raw".into());
-    image.container_format = Some("bare".into());
-    image.size = Some(len);
-    image
 }

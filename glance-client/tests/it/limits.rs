@@ -7,15 +7,17 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec};
-use glance_client::{ClientConfig, Endpoint, GlanceClient, Limits, Rate, Upload};
-use glance_model::{ImageId, ImageMetadata, ImageStatus};
+use glance_client::{GlanceClient, Limits, Rate, Upload};
+use glance_model::ImageId;
+
+use crate::kit;
 
 fn id(number: u64) -> ImageId {
-    ImageId::parse(&format!("00000000-0000-4000-8000-{number:012}")).unwrap()
+    kit::id(&format!("00000000-0000-4000-8000-{number:012}"))
 }
 
 async fn connect(glance: &EmbeddedGlance, limits: &Limits) -> GlanceClient {
-    let mut config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
+    let mut config = kit::config(glance);
     config.limits = limits.clone();
     config.stall_timeout = Duration::from_millis(300);
     config.answer_timeout = Duration::from_millis(300);
@@ -49,9 +51,8 @@ async fn who_waits_for_a_limit_is_not_taken_for_a_stall() {
     assert!((0.8..3.0).contains(&seconds(begin)), "{}", seconds(begin));
 
     limits.set_upload(slow);
-    let mut image = ImageMetadata::new(id(2), ImageStatus::Queued);
-    image.disk_format = Some("raw".into());
-    image.container_format = Some("bare".into());
+    let mut image = kit::image(3000);
+    image.id = id(2);
     let begin = Instant::now();
     let written = client.create_image(&image, Upload::from_bytes(data));
     assert_eq!(written.await.unwrap().size, Some(3000));

@@ -9,22 +9,21 @@ use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec, Profile,
     RequestKind,
 };
-use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient};
-use glance_model::{ImageId, ImageMetadata, Selection};
+use glance_client::{ErrorKind, GlanceClient};
+use glance_model::{ImageMetadata, Selection};
 use serde_json::json;
+
+use crate::kit;
 
 fn numbered(number: usize) -> String {
     format!("{number:08x}-1111-4111-8111-111111111111")
 }
 
 async fn start(builder: EmbeddedGlanceBuilder, images: usize) -> (EmbeddedGlance, GlanceClient) {
-    let glance = builder.start().await;
+    let (glance, client) = kit::start(builder).await;
     for number in 0..images {
         glance.add_image(ImageSpec::new(&numbered(number)));
     }
-    let config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
-    let client = GlanceClient::connect(&config).await.unwrap();
-    glance.clear_requests();
     (glance, client)
 }
 
@@ -134,7 +133,7 @@ async fn a_page_that_fails_is_asked_for_again_as_often_as_allowed() {
     let listed: Result<Vec<_>, _> = client.images().try_collect().await;
     assert_eq!(listed.unwrap_err().status().unwrap().as_u16(), 503);
 
-    let mut config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
+    let mut config = kit::config(&glance);
     config.listing_retries = 2;
     glance.fault(FaultOn::any().times(2), FaultAction::retry_after(503, 0));
     let client = GlanceClient::connect(&config).await.unwrap();
@@ -229,7 +228,7 @@ async fn of_a_page_that_is_too_long_half_is_asked_for() {
 
 #[tokio::test]
 async fn ids_of_a_selection_cost_a_page_each_200_and_keep_their_order() {
-    let id = |number: usize| ImageId::parse(&numbered(number)).unwrap();
+    let id = |number: usize| kit::id(&numbered(number));
     for (profile, requests) in [
         // Visible and hidden images, by 200 ids.
         (Profile::Today, 10),
@@ -296,7 +295,7 @@ async fn where_filters_are_refused_all_images_are_listed_and_tested_here() {
     let (glance, client) = start(EmbeddedGlance::builder(), 5).await;
     let refused = FaultOn::kind(RequestKind::Listing).times(1);
     glance.fault(refused, FaultAction::status(414));
-    let wanted = Selection::of_ids([ImageId::parse(&numbered(3)).unwrap()]);
+    let wanted = Selection::of_ids([kit::id(&numbered(3))]);
     let images: Vec<_> = client.selected_images(&wanted).try_collect().await.unwrap();
     assert_eq!(numbers(&images), [3]);
 }

@@ -7,22 +7,17 @@ use futures_util::TryStreamExt as _;
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
-use glance_client::{ClientConfig, Endpoint, ErrorKind, GlanceClient, Upload};
+use glance_client::{ErrorKind, GlanceClient, Upload};
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, Omit, v1};
 use serde_json::json;
+
+use crate::kit::start;
 
 const ID: &str = "5dcddce0-cba5-4f18-9cf4-9853c7b207a6";
 const OTHER: &str = "37ff82db-afca-48c7-ae0b-ddc7cf83e3db";
 
 async fn v1_alone() -> (EmbeddedGlance, GlanceClient) {
-    let glance = EmbeddedGlance::builder()
-        .profile(Profile::V1Only)
-        .start()
-        .await;
-    let config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
-    let client = GlanceClient::connect(&config).await.unwrap();
-    glance.clear_requests();
-    (glance, client)
+    start(EmbeddedGlance::builder().profile(Profile::V1Only)).await
 }
 
 fn id() -> ImageId {

@@ -1,26 +1,18 @@
 //! What a server says of itself.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use glance_client::Survey;
 use glance_client::testing::{
     EmbeddedGlance, EmbeddedGlanceBuilder, FaultAction, FaultOn, ImageContent, ImageSpec, Profile,
     RangeSupport,
 };
-use glance_client::{ClientConfig, Endpoint, GlanceClient, Survey};
 use serde_json::json;
 
-const ONE: &str = "11111111-1111-4111-8111-111111111111";
-
-async fn start(builder: EmbeddedGlanceBuilder) -> (EmbeddedGlance, GlanceClient) {
-    let glance = builder.start().await;
-    let config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap());
-    let client = GlanceClient::connect(&config).await.unwrap();
-    (glance, client)
-}
+use crate::kit::{ONE, start};
 
 async fn surveyed(builder: EmbeddedGlanceBuilder) -> Survey {
     let (glance, client) = start(builder).await;
     glance.add_image(ImageSpec::new(ONE).data(ImageContent::bytes("data")));
-    glance.clear_requests();
     let survey = client.survey().await.unwrap();
     let changes = glance.requests().into_iter().filter(|r| r.method != "GET");
     assert_eq!(changes.count(), 0, "a survey changes nothing");

@@ -4,12 +4,11 @@
 use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile, RequestRecord};
-use glance_client::{ApiVersion, AuthToken, ClientConfig, Endpoint, GlanceClient, Upload};
+use glance_client::{ApiVersion, AuthToken, GlanceClient, Upload};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Visibility};
 use serde_json::json;
 
-const ONE: &str = "11111111-1111-4111-8111-111111111111";
-const TWO: &str = "22222222-2222-4222-8222-222222222222";
+use crate::kit::{ONE, TWO, config, id};
 
 struct Lab {
     glance: EmbeddedGlance,
@@ -19,8 +18,8 @@ struct Lab {
 impl Lab {
     async fn of(profile: Profile) -> Self {
         let glance = EmbeddedGlance::builder().profile(profile).start().await;
-        let config = ClientConfig::new(Endpoint::parse(glance.url()).unwrap())
-            .with_token(AuthToken::new("a-token").unwrap());
+        let token = AuthToken::new("a-token").unwrap();
+        let config = config(&glance).with_token(token);
         let client = GlanceClient::connect(&config).await.unwrap();
         Self { glance, client }
     }
@@ -46,10 +45,6 @@ impl Lab {
 
 fn content() -> ImageContent {
     ImageContent::bytes(&b"0123456789"[..])
-}
-
-fn id(text: &str) -> ImageId {
-    ImageId::parse(text).unwrap()
 }
 
 fn image() -> ImageMetadata {

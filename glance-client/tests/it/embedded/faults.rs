@@ -6,7 +6,8 @@ use glance_client::testing::{At, EmbeddedGlance, FaultAction, FaultOn, ImageSpec
 use reqwest::Client;
 use serde_json::json;
 
-use super::{Lab, ONE, TWO, active, bytes_of};
+use super::{Lab, active, bytes_of};
+use crate::kit::{ONE, TWO};
 
 #[tokio::test]
 async fn faults_befall_the_answers_they_select() {

@@ -8,7 +8,8 @@ use glance_client::testing::{
 };
 use serde_json::{Value, json};
 
-use super::{Lab, ONE, TWO, active, json_of};
+use super::{Lab, active, json_of};
+use crate::kit::{ONE, TWO};
 
 #[tokio::test]
 async fn versions_follow_the_profile_and_unknown_paths_answer_300() {

@@ -3,7 +3,8 @@
 use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec, Profile};
 use serde_json::{Value, json};
 
-use super::{Lab, ONE, THREE, TWO, active, json_of};
+use super::{Lab, active, json_of};
+use crate::kit::{ONE, THREE, TWO};
 
 #[tokio::test]
 async fn pages_are_small_by_id_in_byte_order_and_end_without_next() {

@@ -4,7 +4,8 @@ use glance_client::testing::{EmbeddedGlance, ImageSpec, Profile};
 use reqwest::Client;
 use serde_json::json;
 
-use super::{Lab, ONE, THREE, TWO, active, bytes_of, json_of};
+use super::{Lab, active, bytes_of, json_of};
+use crate::kit::{ONE, THREE, TWO};
 
 #[tokio::test]
 async fn v1_lists_by_is_public_and_shows_burnt_ids_with_changes_since() {

@@ -5,7 +5,8 @@ use glance_client::testing::{
 };
 use serde_json::{Value, json};
 
-use super::{Lab, ONE, THREE, TWO, active, bytes_of, json_of};
+use super::{Lab, active, bytes_of, json_of};
+use crate::kit::{ONE, THREE, TWO};
 
 #[tokio::test]
 async fn creation_refuses_what_glance_refuses() {

@@ -10,7 +10,8 @@ use glance_client::testing::{
 };
 use glance_client::{ErrorKind, GlanceClient};
 
-use super::{ONE, config, id, image, start};
+use super::{config, start};
+use crate::kit::{ONE, id, image};
 
 #[tokio::test]
 async fn a_server_that_is_down_cannot_be_reached() {

@@ -6,7 +6,8 @@ use glance_client::testing::{
     At, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 
-use super::{ONE, TWO, answer, id, start};
+use super::{answer, start};
+use crate::kit::{ONE, TWO, id};
 
 #[tokio::test]
 async fn a_download_that_is_cut_ends_in_an_error() {

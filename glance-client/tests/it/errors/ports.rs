@@ -12,7 +12,8 @@ use glance_model::Omit;
 use replicator_core::{FailureKind, ImageData, ImageSource as _, ImageTarget as _, PortError};
 use serde_json::json;
 
-use super::{ONE, id, image, start};
+use super::start;
+use crate::kit::{ONE, id, image};
 
 async fn start_end(profile: Profile) -> (EmbeddedGlance, GlanceEnd) {
     let (glance, client) = start(profile).await;

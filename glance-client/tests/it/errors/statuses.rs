@@ -12,7 +12,8 @@ use glance_client::{ApiChoice, Error, ErrorKind, GlanceClient, Upload};
 use glance_model::ImageStatus;
 use serde_json::json;
 
-use super::{ONE, TWO, answer, config, id, image, start};
+use super::{answer, config, start};
+use crate::kit::{ONE, TWO, id, image};
 
 #[tokio::test]
 async fn a_redirect_is_told_and_not_followed() {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use glance_client::testing::{Caller, EmbeddedGlance, ImageSpec};
 use glance_client::{AuthToken, ErrorKind, GlanceClient, TokenError, TokenSource, Upload};
 
-use super::{ONE, config, id, image};
+use super::config;
+use crate::kit::{ONE, id, image};
 
 /// Gives out one token after the other.
 #[derive(Default)]

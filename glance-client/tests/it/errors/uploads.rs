@@ -11,7 +11,8 @@ use glance_client::testing::{
 use glance_client::{ErrorKind, GlanceClient, Upload};
 use glance_model::ImageStatus;
 
-use super::{ONE, TWO, config, id, image, start};
+use super::{config, start};
+use crate::kit::{ONE, TWO, id, image};
 
 fn endless_zeros() -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
     stream::repeat_with(|| Ok(Bytes::from_static(&[0; 65536])))
