@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let (diff, _) = diff.updatable(FORM);
     let mut expected = diff.apply_to(target);
     if expected.visibility == Some(Visibility::NotPublic) {
-        // What v1's word means where there are four.
+        // The meaning of v1's word where there are four.
         expected.visibility = Some(Visibility::Shared);
     }
     assert_eq!(updated, expected, "{patch}");
@@ -62,7 +62,7 @@ fn held(json: &[u8]) -> Option<ImageMetadata> {
     Some(FORM.of(image))
 }
 
-/// What the server says of an image.
+/// The record that the server keeps of an image.
 fn record_of(image: &ImageMetadata) -> Map<String, Value> {
     let Value::Object(mut record) = v2::record(image) else {
         unreachable!("a record is an object");

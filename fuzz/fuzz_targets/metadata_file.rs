@@ -8,7 +8,7 @@ use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
     let file = metadata_from_json(data);
-    // What a server says goes into such a file as well.
+    // The words of a server go into such a file as well.
     let record = serde_json::from_slice(data).map(|v2::Record(image)| image);
     for image in [file, record].into_iter().flatten() {
         leads_back(&image);
@@ -26,7 +26,7 @@ fn leads_back(image: &ImageMetadata) {
     let read = metadata_from_json(&json).expect("was written");
     assert_eq!(read, *image, "{text}");
 
-    // What the Python tool understands of it.
+    // The part that the Python tool understands.
     let mut record: Value = serde_json::from_slice(&json).expect("was written");
     record.as_object_mut().expect("a record").remove("location");
     let plain = metadata_from_json(record.to_string().as_bytes()).expect("was written");

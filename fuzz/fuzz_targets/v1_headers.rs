@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// What v1 holds of an image with these headers.
+/// The image that v1 holds after these headers.
 fn held(text: &str) -> Option<ImageMetadata> {
     let lines = text.split('\n').filter_map(|line| line.split_once(':'));
     let _ = v1::from_headers(lines.clone());

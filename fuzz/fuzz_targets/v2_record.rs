@@ -12,7 +12,7 @@ const FORMS: [TargetForm; 4] = [
     TargetForm::V2 { hidden: false },
 ];
 
-/// What clients may set; every other name is one of an additional property, or
+/// The fields that clients may set; every other name is one of an additional property, or
 /// the server's.
 const SENT: [&str; 11] = [
     "id",
@@ -27,7 +27,7 @@ const SENT: [&str; 11] = [
     "min_ram",
     "tags",
 ];
-/// What makes a server refuse the whole request.
+/// The fields for which a server refuses the whole request.
 const REFUSED: [&str; 19] = [
     "status",
     "size",

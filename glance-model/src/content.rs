@@ -181,7 +181,7 @@ pub enum ContentProblem {
     /// Nothing says what it is an image of, and it looks like something that holds one.
     #[error("its data is {found}, and no image: unpack it, or state its disk_format")]
     Wrapped {
-        /// What the data begins like.
+        /// The format that the data begins like.
         found: &'static str,
     },
 }

@@ -117,7 +117,7 @@ impl Change {
     }
 }
 
-/// What the source has of an image's metadata and the target lacks or has
+/// The part of an image's metadata that the source has, and the target lacks or has
 /// differently; as `_dict_diff` in `glance/cmd/replicator.py`, what only the
 /// target has does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl MetadataDiff {
     /// Compares an image with its copy, both in the form of the target
     /// ([`TargetForm::of`](crate::TargetForm::of)).
     ///
-    /// What servers set themselves (times, `virtual_size`, `os_hash_*`) is not
+    /// The fields that servers set themselves (times, `virtual_size`, `os_hash_*`) are not
     /// compared, and size and checksum only where both sides state them.
     #[must_use]
     pub fn between(source: &ImageMetadata, target: &ImageMetadata, omit: &Omit) -> Self {
@@ -242,7 +242,7 @@ impl MetadataDiff {
         (diff, left_out)
     }
 
-    /// What makes the additional properties and the tags of `found` those that are
+    /// Returns the changes that give `found` the additional properties and the tags that are
     /// wanted, and no others.
     ///
     /// A property that is not wanted is set to null, which removes it on v2.
@@ -263,8 +263,8 @@ impl MetadataDiff {
         diff
     }
 
-    /// What brings an image that should be as `meant` back to it: what
-    /// [`to_make_equal`](Self::to_make_equal) has, and each base property that it should
+    /// Returns the changes that bring an image that should be as `meant` back to it: those of
+    /// [`to_make_equal`](Self::to_make_equal), and one for each base property that it should
     /// not have.
     #[must_use]
     pub fn to_restore(meant: &ImageMetadata, found: &ImageMetadata) -> Self {
@@ -338,7 +338,7 @@ impl MetadataDiff {
     }
 }
 
-/// What an image says of an additional property.
+/// The value of an additional property, where the image has it.
 fn property(metadata: &ImageMetadata, name: &String) -> Option<FieldValue> {
     if let Some(text) = metadata.properties.get(name) {
         return Some(FieldValue::Text(text.clone()));

@@ -401,7 +401,7 @@ mod tests {
         assert!(bytes.sum::<usize>() <= V1_PROPERTIES_BYTES);
         assert_eq!(held.properties.len() + left_out.len(), 100);
         assert!(left_out.contains("p99") && !left_out.contains("p00"));
-        // What the target has is never left out.
+        // A property that the target has is never left out.
         assert_eq!(TargetForm::V1.of(image).properties.len(), 100);
     }
 

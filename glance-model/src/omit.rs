@@ -10,7 +10,7 @@ use crate::{BaseProperty, ImageMetadata, Pattern, PatternError};
 /// The fields that the Python tool leaves out unless it is told otherwise.
 const DEFAULT: [&str; 5] = ["created_at", "date", "deleted_at", "location", "updated_at"];
 
-/// What is neither compared nor sent: fields of a record by their names
+/// The fields that are neither compared nor sent: those of a record by their names
 /// (`--dontreplicate` of the Python tool), and additional properties by patterns.
 ///
 /// As in the Python tool, a name means a field of the record, and never one of the

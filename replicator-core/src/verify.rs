@@ -123,7 +123,7 @@ async fn compare(
     let proof = compare_stated(image, copy, image.size.or(copy.size).unwrap_or(0))?;
     match target.has_data(copy).await {
         Ok(false) => Err(Wrong::Hollow.into()),
-        // Who may not read the data is told what is on record.
+        // A caller who may not read the data is told what is on record.
         Err(error) if error.kind() != FailureKind::Denied => Err(ImageError::Target(error)),
         Ok(true) | Err(_) => Ok(proof),
     }

@@ -331,7 +331,7 @@ impl ImageTarget for ImageArchive {
         let created = self
             .run(&operation, move |directory| {
                 let _turn = turn;
-                // What cannot be read is no image.
+                // A file that cannot be read is no image.
                 if matches!(
                     directory.shown(&metadata.id),
                     Ok(Some(Shown { damage: None, .. }))

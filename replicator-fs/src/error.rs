@@ -130,7 +130,7 @@ impl ArchiveError {
     }
 }
 
-/// What the operating system says of one file, as far as it concerns the others: a file that is
+/// The operating system's error of one file, as far as it concerns the others: a file that is
 /// too large for the file system, or that somebody else owns, is the trouble of one image.
 fn kind_of(error: &io::Error) -> FailureKind {
     match error.kind() {

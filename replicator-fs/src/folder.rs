@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use crate::ArchiveError;
 use crate::hardening;
 
-/// How often, and after what time, a file is opened again while this process or the system has
-/// no handle left: those that are under way give some back.
+/// The tries to open a file, and the pause between them, while this process or the system has
+/// no handle left: transfers that are under way give some back.
 const HANDLE_TRIES: u32 = 100;
 const HANDLE_WAIT: Duration = Duration::from_millis(50);
 

@@ -65,7 +65,7 @@ impl PartialFile {
         let found = identity(&file).map_err(failed)?;
         let kept = directory.take_kept(id).filter(|_| offset_bytes > 0);
         if kept.is_some_and(|kept| kept.identity != found) {
-            // What was hashed is not what is there now.
+            // The bytes that were hashed are not those that are there now.
             return Err(ArchiveError::Changed { path });
         }
         if found.len_bytes < offset_bytes {
@@ -173,7 +173,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Whoever has cut the file has made a hole of what was written, once it grows again.
+    /// A file that somebody has cut has a hole in place of what was written, once it grows again.
     fn check_untouched(&self) -> Result<(), ArchiveError> {
         let found = self.data.file.metadata();
         let found = found.map_err(|error| self.failed(error))?;

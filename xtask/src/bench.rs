@@ -22,7 +22,7 @@ use report::{CaseReport, Report};
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 
-/// What is asked of the bench.
+/// The options of the bench.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Runs of each contestant; the figures are medians of them
@@ -48,7 +48,7 @@ fn known_cases() -> PossibleValuesParser {
     PossibleValuesParser::new(cases)
 }
 
-/// What all cases are given.
+/// The surroundings of all cases.
 struct Bench {
     /// Where everything is kept and written.
     dir: PathBuf,

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::shell::{Outcome, cargo, root, run};
 
-/// How the programs of this workspace are built.
+/// A profile with which the programs of this workspace are built.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Profile {
     /// As cargo knows it.
@@ -17,12 +17,12 @@ pub(crate) struct Profile {
     directory: &'static str,
 }
 
-/// What a user runs.
+/// The build that users run.
 pub(crate) const RELEASE: Profile = Profile {
     name: "release",
     directory: "release",
 };
-/// What is built soonest.
+/// The build that takes least time.
 pub(crate) const DEBUG: Profile = Profile {
     name: "dev",
     directory: "debug",

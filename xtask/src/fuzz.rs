@@ -10,7 +10,7 @@ use std::fs;
 use crate::setup;
 use crate::shell::{Outcome, host, root, run as run_command};
 
-/// How long each target runs unless one says otherwise, and in CI.
+/// The seconds that each target runs by default, and in CI.
 pub(crate) const SECONDS: u32 = 20;
 
 const SEEDS: &str = "fuzz/seeds";

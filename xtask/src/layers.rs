@@ -9,7 +9,7 @@ use crate::shell::{Outcome, cargo, output, root};
 mod imports;
 mod storeys;
 
-/// What one crate, with some of its features, links: names, with blanks between them.
+/// The rule for what one crate, with some of its features, links: names, with blanks between them.
 struct Rule {
     package: &'static str,
     features: &'static str,

@@ -44,7 +44,7 @@ enum Task {
     /// Runs each target with its seeds and the corpus of earlier runs, and then with
     /// new inputs. Corpus and findings are kept below target/fuzz.
     Fuzz {
-        /// How long to run each target
+        /// Seconds that each target is run
         #[arg(long, default_value_t = fuzz::SECONDS, value_parser = value_parser!(u32).range(1..))]
         seconds: u32,
         /// Targets, as in fuzz/fuzz_targets [default: all]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::shell::{Outcome, cargo, has_cargo, root, run};
 
-/// What cargo, the fuzz targets and the lab call, as `xtask/packages` knows it.
+/// The programs that cargo, the fuzz targets and the lab call, as `xtask/packages` knows them.
 const NEEDED: [&str; 6] = ["cc", "c++", "curl", "flock", "venv", "protocols"];
 
 const CARGO_FUZZ: &str = "0.13.2";
@@ -73,7 +73,7 @@ mod tests {
         dir
     }
 
-    /// Whether all is there then, what was said, and what apt was asked for.
+    /// Returns whether all is there then, what was said, and what apt was asked for.
     fn needs(machine: &PathBuf, needed: &[&str]) -> (bool, String, String) {
         let mut command = packages();
         command.args(needed).env_clear().env("PATH", machine);

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a task comes to: its error is shown to whoever started it.
+/// The result of a task; its error is shown to the one who started it.
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// Returns the root of the workspace that this task is run in.
@@ -47,12 +47,12 @@ pub(crate) fn host() -> Result<String, Box<dyn Error>> {
         .to_owned())
 }
 
-/// Tells whether cargo has the subcommand `name`.
+/// Returns whether cargo has the subcommand `name`.
 pub(crate) fn has_cargo(name: &str) -> bool {
     succeeds(&mut cargo(&[name, "--version"]))
 }
 
-/// Tells whether a command can be run and goes well, whatever it writes.
+/// Returns whether a command can be run and goes well, whatever it writes.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdout(Stdio::null())

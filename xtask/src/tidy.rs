@@ -1,4 +1,4 @@
-//! What no other tool checks: module docs, leftovers, file lengths, manifests, links, promises, the
+//! Checks that no other tool does: module docs, leftovers, file lengths, manifests, links, promises, the
 //! minimum Rust version.
 
 use std::fs;
@@ -13,13 +13,13 @@ mod manifest;
 mod min_rust;
 mod source;
 
-/// What every crate that others may link, or read about, has beside its manifest.
+/// The documents that each crate has beside its manifest.
 const DOCUMENTS: [&str; 2] = ["README.md", "CHANGELOG.md"];
 
 /// The fuzz targets, which inherit nothing from a workspace of which they are no part.
 const OWN_WORKSPACE: &str = "fuzz/Cargo.toml";
 
-/// What is promised, each with the tests that hold it.
+/// The promises, each with the tests that hold it.
 const GUARANTEES: &str = "docs/guarantees.md";
 
 /// Checks every file of the workspace, and lists all problems at once.

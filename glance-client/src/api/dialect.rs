@@ -39,7 +39,7 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-/// Whether v1 lists the images whose ids are used up.
+/// The choice whether v1 lists the images whose ids are used up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UsedIds {
     LeftOut,

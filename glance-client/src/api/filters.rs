@@ -1,6 +1,6 @@
 //! A selection as filters of a listing, as far as servers filter rightly.
 //!
-//! What a server filters is a hint: each image that comes is tested again. So a test that servers
+//! A server's filter is a hint: each image that comes is tested again. So a test that servers
 //! do not apply as it is meant, such as a range of times or a property of several values, is
 //! left out here, and not asked for.
 

@@ -284,7 +284,7 @@ impl Entry {
         for (name, spellings) in MOVED {
             let mut wanted = None;
             for spelling in spellings {
-                // What stands beside `auth` is a region's or an operator's word over it.
+                // A value beside `auth` is a region's or an operator's word over it.
                 for value in [auth.take(spelling), settings.take(spelling)] {
                     match value {
                         None | Some(Value::Null) => {}

@@ -284,7 +284,7 @@ impl Keystone {
             }
         })?;
         let details = answer.token;
-        // What is new was issued just now, whatever the clocks say.
+        // A new token was issued just now, whatever the clocks say.
         let issued_at = details.issued_at().filter(|_| self.can_renew());
         let now = issued_at.or_else(|| self.clock?().try_into().ok());
         let life = details.expires_at().zip(now).map(|(expires_at, now)| {

@@ -99,7 +99,7 @@ impl Reply {
         self
     }
 
-    /// Whether a header is none: a line break in its value, a blank in its name.
+    /// Returns whether a header is invalid: a line break in its value, a blank in its name.
     pub(super) fn has_broken_head(&self) -> bool {
         self.headers.iter().any(|(name, value)| {
             HeaderName::try_from(name).is_err() || HeaderValue::from_bytes(value).is_err()

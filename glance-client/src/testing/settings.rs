@@ -51,7 +51,7 @@ impl Profile {
         json!({ "versions": self.version_ids().into_iter().map(entry).collect::<Vec<_>>() })
     }
 
-    /// Whether a path that begins with this segment leads to an API.
+    /// Returns whether a path that begins with this segment leads to an API.
     pub(super) fn serves(self, segment: &str) -> bool {
         let known = self.version_ids();
         known

@@ -174,7 +174,7 @@ pub(super) fn uuid_from(high: u64, low: u64) -> String {
     )
 }
 
-/// Whether `id` has the form 8-4-4-4-12 of hex digits, in any case.
+/// Returns whether `id` has the form 8-4-4-4-12 of hex digits, in any case.
 pub(super) fn is_dashed_uuid(id: &str) -> bool {
     id.len() == 36
         && id.bytes().enumerate().all(|(index, byte)| match index {

@@ -164,7 +164,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Whether one filter lets an image pass; unknown parameters are ignored.
+/// Returns whether one filter lets an image pass; unknown parameters are ignored.
 fn matches_filter(image: &StoredImage, name: &str, value: &str) -> bool {
     let number = || value.parse::<u64>().unwrap_or_default();
     match name {

@@ -15,7 +15,7 @@ const ID: &str = "11111111-1111-4111-8111-111111111111";
 const LEN: u64 = 32 << 20;
 const MIB: usize = 1 << 20;
 
-/// How a server closes a connection on which data is still coming.
+/// The way in which a server closes a connection on which data is still coming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closes {
     /// At once, so that what it has not read makes a reset of it.

@@ -1,4 +1,4 @@
-//! What the tests share: ids, images, and clients of embedded servers.
+//! The kit of the tests: ids, images, and clients of embedded servers.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 pub(crate) mod behaviour;

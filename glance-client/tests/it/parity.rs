@@ -1,4 +1,4 @@
-//! What the tests of the Python tool's client assert, under their names. See
+//! The assertions of the tests of the Python tool's client, under their names. See
 //! `docs/parity.md`.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 

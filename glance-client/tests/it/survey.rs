@@ -1,4 +1,4 @@
-//! What a server says of itself.
+//! The survey of a server: its stores, its quotas, reading from the middle.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use glance_client::Survey;

@@ -32,7 +32,7 @@ async fn glance(certificate: &str) -> Endpoint {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // Who does not trust it ends the handshake.
+            // A client that does not trust it ends the handshake.
             let Ok(mut stream) = acceptor.accept(stream).await else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! What each operation sends: method, path, headers and body, in v1 and in v2.
+//! The requests of each operation: method, path, headers and body, in v1 and in v2.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ impl Lab {
         Self { glance, client }
     }
 
-    /// What was sent since the last time.
+    /// The requests since the last time.
     fn sent(&self) -> Vec<RequestRecord> {
         let sent = self.glance.requests();
         self.glance.clear_requests();

@@ -237,7 +237,7 @@ impl Vmdk {
 
 const CUT_SHORT: &str = "whose header is cut short";
 
-/// What the safety check `check_footer` objects to: a footer that says something else than
+/// The objection of the safety check `check_footer`: a footer that says something else than
 /// the header, by which a host would read another disk than the one that was looked at.
 fn footer_danger(header: Header, tail: &[u8]) -> Option<&'static str> {
     const NONE: &str = "without the footer that its header promises";

@@ -1,4 +1,4 @@
-//! How records of v1 and v2 are read and written.
+//! Records of v1 and v2, read and written.
 
 use serde_json::json;
 

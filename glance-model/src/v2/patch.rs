@@ -19,7 +19,7 @@ pub fn patch(diff: &MetadataDiff) -> Value {
     diff.changes()
         .iter()
         .filter(|change| match &change.field {
-            // What is not there cannot be removed.
+            // A field that is not there cannot be removed.
             Field::Property(_)
                 if change.wanted() == FieldValue::Null && change.target.is_none() =>
             {

@@ -1,4 +1,4 @@
-//! What holds for any image: codings lead back, filters and diffs behave, and no
+//! Laws for any image: codings lead back, filters and diffs behave, and no
 //! input makes them panic.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
@@ -238,7 +238,7 @@ proptest! {
     }
 }
 
-/// What is typed as a test: keys and operators that there are, and values that may be any text.
+/// Tests as they are typed: keys and operators that there are, and values that may be any text.
 fn expression() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         Just("id".to_owned()),

@@ -81,7 +81,7 @@ fn one_upload_without_ranges(source: EmbeddedGlanceBuilder, refused: u64) {
     for cut in 1..=CUTS {
         let at = At::Byte(cut * SMALL / (CUTS + 1));
         source.fault(once(), FaultAction::CutResponse(at));
-        // What is refused first is not cut.
+        // An upload that is refused first is not cut.
         let nothing = FaultAction::CutResponse(At::Byte(u64::MAX));
         source.fault(once().times(refused), nothing);
     }

@@ -133,7 +133,7 @@ fn a_disk_that_is_full_for_one_image_takes_the_others_and_that_one_is_read_on_on
     assert!(dumped == large.to_vec().unwrap());
 }
 
-/// What a full disk does to a write, a limit of 1 MiB a file does as well.
+/// Runs the program with at most 1 MiB a file: such a limit ends a write as a full disk does.
 fn with_files_of_a_mib(args: &[&str]) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"]);
@@ -188,7 +188,7 @@ fn data_that_is_whole_and_lacks_its_metadata_is_not_read_again_from_the_source()
     assert!(ran.stderr.contains("dump: 1 copied"), "{ran:?}");
     assert_eq!(source.count(RequestKind::Download), 0);
 
-    // What is there is hashed: wrong data is read again.
+    // The data that is there is hashed: if it is wrong, it is read again.
     fs::remove_file(dir.path().join(id(1))).unwrap();
     let data = dir.path().join(format!("{}.img", id(1)));
     let right = fs::read(&data).unwrap();

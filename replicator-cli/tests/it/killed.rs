@@ -56,7 +56,7 @@ fn filled(builder: glance_client::testing::EmbeddedGlanceBuilder) -> EmbeddedGla
     source
 }
 
-/// What a server does not set by itself.
+/// The fields that a server does not set by itself.
 fn record(image: &ImageView) -> Value {
     let mut record = image.record.clone();
     for field in ["created_at", "updated_at", "virtual_size"] {
@@ -127,7 +127,7 @@ impl Target for V2<'_> {
     }
 
     fn is_done_after(&self, ran: &Ran) -> bool {
-        // What the server has yet to notice the end of is left alone.
+        // An upload of which the server has yet to notice the end is left alone.
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let records = |glance: &EmbeddedGlance| {
             let images = glance.images();

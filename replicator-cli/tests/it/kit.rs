@@ -1,4 +1,4 @@
-//! What the tests share.
+//! The kit of the tests.
 
 pub(crate) mod background;
 pub(crate) mod cloud;

@@ -46,7 +46,7 @@ fn a_bandwidth_is_kept_within_5_percent_by_all_transfers_together() {
     let mut seconds = 0.0;
     lasts(9.5..=15.0, || {
         let ran = run(&[&["--bwlimit", "1M"], &args[..]].concat());
-        // How long a loaded machine takes to start a program is no matter.
+        // The time that a loaded machine takes to start a program is no matter.
         let (_, rest) = ran.stderr.split_once("4 copied (10.0 MiB in ").unwrap();
         let (lasted, _) = rest.split_once(" s").unwrap();
         seconds = lasted.parse().unwrap();

@@ -120,7 +120,7 @@ fn metaonly_opens_no_data() {
         @"dump: 7 metadata only"
     );
     assert_eq!(source.count(RequestKind::Download), 0);
-    // What has no data yet is completed.
+    // A record that has no data yet is completed.
     let ran = run(&["dump", source.host_port(), path(dir.path())]);
     assert_eq!(
         ran.code,

@@ -1,4 +1,4 @@
-//! How much memory the program takes at most.
+//! The most memory that the program takes.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 

@@ -61,7 +61,7 @@ fn assert_says(ran: &Ran, code: i32, texts: &[&str]) {
     }
 }
 
-/// Whether the server has taken some of an image.
+/// Returns whether the server has taken some of an image.
 fn is_under_way(target: &EmbeddedGlance) -> bool {
     let some = |kind, bytes| kind == RequestKind::Upload && bytes > LEN / 4;
     let requests = target.requests();

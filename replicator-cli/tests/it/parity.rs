@@ -1,4 +1,4 @@
-//! What the tests of OpenStack's Python tool assert of its commands, by their
+//! The assertions of the tests of OpenStack's Python tool about its commands, by their
 //! names, for the same images as a real Glance lists them: a deleted image is
 //! listed by none, so that queued and deactivated ones stand in its place, and
 //! data has the size that is stated.

@@ -1,4 +1,4 @@
-//! How long the program waits: for answers, for uploads that are not answered, and between retries;
+//! The time for which the program waits: for answers, for uploads that are not answered, and between retries;
 //! and that it does not try again what cannot come right, such as `http://` to a port of TLS.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
@@ -238,7 +238,7 @@ fn retries_of_listings_and_of_discovery_end_with_the_longest_time_of_the_run() {
 /// An alert of TLS: a handshake that failed.
 const ALERT: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
-/// How servers that want TLS answer those who speak plainly.
+/// The answers of servers that want TLS to those who speak plainly.
 #[derive(Clone, Copy, Debug)]
 enum Plain {
     Alert,

@@ -109,7 +109,7 @@ fn a_directory_that_is_no_archive_is_an_error() {
         let ran = run(&[args, &["--allow-empty"]].concat());
         assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
     }
-    // What is new, empty or an archive is written to; beside other files it is warned about.
+    // A directory that is new, empty or an archive is written to; one with other files is warned about.
     for (directory, warnings) in [(&path(&empty), 0), (&path(&other), 1), (&path(&other), 0)] {
         let ran = run(&["dump", server, directory]);
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -125,7 +125,7 @@ fn what_a_failure_leaves_at_the_target_is_named() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let left = "left at the target: the image, active, its visibility private";
     assert!(ran.stderr.contains(left), "{ran:?}");
-    // What was refused at its creation has left nothing.
+    // An image that was refused at its creation has left nothing.
     let target = glance();
     target.fault(FaultOn::kind(RequestKind::Create), FaultAction::status(400));
     let ran = run(&["livecopy", source.host_port(), target.host_port()]);

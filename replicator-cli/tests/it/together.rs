@@ -15,7 +15,7 @@ use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
 
 const IMAGES: u64 = 12;
-/// How many images the first run has begun when the second one begins.
+/// The images that the first run has begun when the second one begins.
 const BEGUN: [u64; 3] = [0, 3, 8];
 const BYTES_PER_SECOND: u64 = 4_000_000;
 
@@ -85,7 +85,7 @@ fn assert_done(args: &[&str]) {
     assert!(summary.ends_with(&nothing), "{ran:?}");
 }
 
-/// What is on a server, less what it sets by itself.
+/// The images of a server, less the fields that it sets by itself.
 fn contents(glance: &EmbeddedGlance) -> BTreeMap<String, (Value, Option<String>)> {
     let content = |image: ImageView| {
         let mut record = image.record;
@@ -196,7 +196,7 @@ fn two_livecopies_that_find_records_which_others_have_left() {
     into_glances(Profile::Today, fill);
 }
 
-/// What another run has stored is already there, and is nobody else's copy.
+/// An image that another run has stored is already there, and is nobody else's copy.
 #[test]
 fn each_image_is_counted_as_copied_by_one_of_four_runs() {
     let source = filled(EmbeddedGlance::builder().page_size(1000), 0);

@@ -141,7 +141,7 @@ fn option_that_a_command_does_not_use_is_a_usage_error_wherever_it_stands() {
         for args in [[command, option].concat(), [option, command].concat()] {
             assert_error(&run(&args), 2, &[&problem, &usage]);
         }
-        // What is set there is for all commands.
+        // A variable is for all commands.
         let variable = name_of_option.trim_start_matches('-').replace('-', "_");
         let variable = format!("GLANCE_REPLICATOR_{}", variable.to_ascii_uppercase());
         let mut program = program();

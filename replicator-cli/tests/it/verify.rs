@@ -142,7 +142,7 @@ fn with_a_stage_a_wrong_image_never_reaches_a_server_with_v1_alone() {
 
 #[test]
 fn without_a_stage_a_wrong_image_is_never_active_on_v1_and_its_id_is_named_with_the_cure() {
-    // Whether it is found on the way or by the server.
+    // It may be found on the way or by the server.
     for how in ["full", "target", "none"] {
         let source = glance(&[(ONE, 1), (TWO, 2)]);
         let target = EmbeddedGlance::builder().profile(Profile::V1Only);
@@ -267,7 +267,7 @@ fn an_archive_that_was_dumped_without_data_says_so_and_takes_it_later() {
     assert!(!json.contains("no_data"), "{json}");
     fs::remove_file(directory.path().join(format!("{ONE}.img"))).unwrap();
     assert_eq!(run(&["verify", &archive]).code, Some(6));
-    // Whoever asks for metadata alone means it.
+    // A request for metadata alone is meant.
     assert_eq!(run(&without_data).code, Some(0));
     assert_eq!(run(&["verify", &archive]).code, Some(0));
 }
@@ -314,14 +314,14 @@ fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
     wrong[7] ^= 1;
     fs::write(&file, &wrong).unwrap();
 
-    // What is on record is as before, which is all that these say.
+    // The records are as before, which is all that these look at.
     let ran = run(&["verify", source.host_port(), &archive]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let summary = "verify: 2 same digest on record, 0 unverifiable, 0 missing, 0 failed";
     assert_eq!(ran.stderr.lines().last(), Some(summary));
     let ran = run(&["dump", source.host_port(), path]);
     assert!(ran.stderr.contains("2 unchanged"), "{ran:?}");
-    // Whoever reads it finds it, and is told the cure.
+    // A run that reads it finds it, and tells the cure.
     for (args, code) in [
         (vec!["verify", &archive], 6),
         (

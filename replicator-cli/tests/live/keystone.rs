@@ -48,7 +48,7 @@ pub(crate) fn sign_in(user: &str, project: &str) -> SignedIn {
     }
 }
 
-/// What the program sees of the machine: no more than the files of clouds.
+/// The machine as the program sees it: no more than the files of clouds.
 pub(crate) struct Shell {
     variables: Vec<(String, String)>,
     /// Holds the file of clouds, if it is the test's own.

@@ -52,7 +52,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// What is left of an image in a target: see `docs/parity.md`.
+/// The part of an image that a target keeps: see `docs/parity.md`.
 fn expected(facts: &Facts, source: &Server, target: &Server) -> Facts {
     let mut facts = facts.clone();
     if !target.is_v2 {

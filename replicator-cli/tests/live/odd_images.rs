@@ -11,7 +11,7 @@ use crate::images::id;
 use crate::server::Server;
 use crate::{run, text};
 
-/// What one of today refuses: `disk_format`, the length, and what is not zero.
+/// Data that a Glance of today refuses: `disk_format`, the length, and what is not zero.
 type Odd = (&'static str, usize, Vec<(usize, Vec<u8>)>);
 
 fn bytes(len: usize, parts: &[(usize, Vec<u8>)]) -> Vec<u8> {

@@ -45,7 +45,7 @@ struct Definition {
     differs: Option<String>,
 }
 
-/// What one of the two did: the last sign-in, and where images were listed. An endpoint without
+/// The deeds of one of the two: the last sign-in, and where images were listed. An endpoint without
 /// a version is the same as one with it.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Seen {
@@ -53,7 +53,7 @@ struct Seen {
     images: Option<String>,
 }
 
-/// What the two did, by the number of the definition and whether it was openstacksdk.
+/// The deeds of the two, by the number of the definition and whether it was openstacksdk.
 type Record = Arc<Mutex<BTreeMap<(usize, bool), Seen>>>;
 
 #[test]
@@ -177,7 +177,7 @@ impl Place {
     }
 }
 
-/// What openstacksdk says of each, which is nothing if all is well.
+/// The words of openstacksdk about each: none if all is well.
 fn ask_openstacksdk(places: &[Place]) -> Vec<Option<String>> {
     let mut python = Command::new(variable("OPENSTACKSDK"))
         .arg("tests/live/openstacksdk/run.py")
@@ -299,7 +299,7 @@ async fn answer(
     Ok(response.body(body.to_string().into()).unwrap())
 }
 
-/// What Keystone says to a sign-in. It wants an id, or a name with its domain.
+/// Keystone's answer to a sign-in. It wants an id, or a name with its domain.
 fn token(request: &Value, root: &str) -> (u16, Value) {
     let named = |of: &Value| {
         of.get("id").is_none() && (of.get("name").is_none() || of.get("domain").is_none())

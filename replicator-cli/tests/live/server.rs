@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::keystone;
 
-/// What an image is, in words that both API versions have.
+/// An image in words that both API versions have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) status: String,
@@ -238,7 +238,7 @@ impl Server {
             .filter(|(_, value)| !self.is_v2 || !value.is_null())
             .filter(|(name, _)| !self.is_v2 || !own.contains(&&**name))
             .filter(|(name, _)| !self.is_v2 || !fields.contains_key(&**name))
-            // What is null here is empty there.
+            // A value that is null here is empty there.
             .map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned()))
             .collect();
         let mut of_v2: BTreeMap<&'static str, Value> = BTreeMap::new();

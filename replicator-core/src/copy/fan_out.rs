@@ -31,7 +31,7 @@ pub(crate) struct Member {
 }
 
 /// Makes the records of an image ready, at each target that it is to be copied to.
-/// What fails and may pass holds up the next image only where there is no other target
+/// A failure that may pass holds up the next image only where there is no other target
 /// that would wait.
 pub(crate) async fn begin_all(
     run: &RunOptions,

@@ -1,4 +1,4 @@
-//! What the tests share: images, ends that fail as they are told, and runs that do not wait long.
+//! The kit of the tests: images, ends that fail as they are told, and runs that do not wait long.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is planned for each state of an image at the two ends, and what reaches
+//! The plan for each state of an image at the two ends, and what reaches
 //! the ports then.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 

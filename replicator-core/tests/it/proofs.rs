@@ -1,4 +1,4 @@
-//! What is wrong never becomes an image: the data, its length, and what its format says.
+//! Wrong data never becomes an image: wrong bytes, a wrong length, another format.
 
 use bytes::Bytes;
 use glance_model::{ImageMetadata, ImageStatus, TargetForm};

@@ -1,4 +1,4 @@
-//! What becomes of images whose copying goes wrong.
+//! Copies that go wrong: read on, tried again, given up; the other images go on.
 
 use replicator_core::testing::{Faults, Faulty, MemoryImages, active_image};
 use replicator_core::{ImageError, Outcome, Proof};

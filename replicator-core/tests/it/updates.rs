@@ -1,4 +1,4 @@
-//! What an update of metadata may change, and what is said of it.
+//! Updates of metadata: the fields that they may change, and the error if they change another.
 
 use bytes::Bytes;
 use glance_model::{ImageMetadata, Visibility};

@@ -1,4 +1,4 @@
-//! What is said of the content of two ends.
+//! The comparison of the content of two ends.
 
 use bytes::Bytes;
 use glance_model::ImageMetadata;

@@ -44,7 +44,7 @@ async fn two_writers_without_locks_never_mix_their_data() {
     let slow = ImageData::new(None, stream::iter([Ok(wrong)]).chain(rest));
     let second = async {
         was_reached.recv().await.unwrap();
-        // What the first has written is not taken for its own.
+        // The data of the first writer is not taken for its own.
         assert!(other.partial_data(&image).await.unwrap().is_none());
         let whole = ImageData::from_bytes(data.clone());
         let written = other.write_image(&image, None, whole).await;

@@ -14,7 +14,7 @@ fn image() -> ImageMetadata {
     ImageMetadata::new(ImageId::parse(ID).unwrap(), ImageStatus::Queued)
 }
 
-/// What a v1 listing says of an image: `TargetForm::V1`, less the digests, which
+/// An image as v1 lists it: `TargetForm::V1`, less the digests, which
 /// the form leaves alone since they are neither compared nor sent.
 fn as_v1_lists(image: ImageMetadata) -> ImageMetadata {
     let mut listed = TargetForm::V1.of(image);

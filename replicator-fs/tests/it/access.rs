@@ -1,4 +1,4 @@
-//! Who may read the files of an archive.
+//! The people who may read the files of an archive.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "test helpers")]

@@ -29,7 +29,7 @@ fn chunks(data: &Bytes) -> Vec<Result<Bytes, PortError>> {
     data.chunks(70_001).map(|c| Ok(data.slice_ref(c))).collect()
 }
 
-/// What comes of the data before the source breaks off.
+/// The data that comes before the source breaks off.
 fn broken(data: &Bytes) -> ImageData {
     let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();
     let error = PortError::adapter(Operation::ReadData(id), FailureKind::Refused, "gone");
@@ -380,7 +380,7 @@ async fn an_image_that_is_removed_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(archive.path()).unwrap().count(), 2);
 }
 
-/// What is archived without data may become another status, as it did there.
+/// An image that is archived without data may get another status, as it did there.
 #[tokio::test]
 async fn a_status_that_has_changed_is_archived() {
     let fixture = Fixture::new();

@@ -15,7 +15,7 @@ pub(super) const SECONDS: Metric = |sample, _| sample.seconds;
 /// The peak of memory.
 pub(super) const MEMORY_MIB: Metric = |sample, _| sample.memory_bytes / (1 << 20) as f64;
 
-/// How the work of a case is counted.
+/// The unit in which the work of a case is counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
     Bytes,
@@ -35,11 +35,11 @@ pub(super) struct Contest<'a> {
     unit: Unit,
     contestants: Vec<Contestant<'a>>,
     goals: Vec<Goal>,
-    /// What a reader has to know about how it was measured.
+    /// Remarks for the reader on how it was measured.
     pub(super) remarks: Vec<String>,
 }
 
-/// What became of a contest.
+/// The result of a contest.
 pub(super) struct Held {
     pub(super) unit: Unit,
     pub(super) measured: Vec<Measured>,
@@ -47,7 +47,7 @@ pub(super) struct Held {
     pub(super) remarks: Vec<String>,
 }
 
-/// What is to be reached.
+/// The number that is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Wanted {
     AtLeast(f64),
@@ -73,7 +73,7 @@ pub(super) struct Goal {
     pub(super) metric: Metric,
 }
 
-/// What became of one contestant.
+/// The result of one contestant.
 pub(super) struct Measured {
     pub(super) name: String,
     pub(super) work: f64,

@@ -15,13 +15,13 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::shell;
 
-/// How often the memory of running programs is looked at. The kernel keeps the peak, so that only
+/// The pause between two looks at the memory of running programs. The kernel keeps the peak, so that only
 /// what happens right before a program ends can be missed.
 const LOOK: Duration = Duration::from_millis(5);
-/// What is shown of what a failed program wrote.
+/// The most bytes that are shown of the output of a failed program.
 const LAST_BYTES: usize = 600;
 
-/// What one run took.
+/// The time, CPU and memory of one run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
     pub(super) seconds: f64,
@@ -31,13 +31,13 @@ pub(super) struct Sample {
     pub(super) memory_bytes: f64,
     /// User and system time of the servers meanwhile; 0 where there are none.
     pub(super) server_cpu_seconds: f64,
-    /// What else was counted: requests by kind, bytes on disk.
+    /// Other counts: requests by kind, bytes on disk.
     pub(super) counts: BTreeMap<String, u64>,
 }
 
 /// Runs programs that write into one another, as a shell's `|` does, and waits for all.
 ///
-/// What they write besides goes to `log`, and is part of the error if one fails.
+/// Their other output goes to `log`, and is part of the error if one fails.
 pub(super) fn run(commands: Vec<Command>, log: &Path) -> Result<Sample, Box<dyn Error>> {
     let output = File::create(log)?;
     let last = commands.len().saturating_sub(1);

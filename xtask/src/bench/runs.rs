@@ -1,4 +1,4 @@
-//! How a case runs the product and other programs, and what it counts.
+//! Runs of the product and of other programs in a case, and the counts of each.
 
 use std::env;
 use std::error::Error;

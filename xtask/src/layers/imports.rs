@@ -64,7 +64,7 @@ fn file_of(sources: &BTreeMap<Module, Source>, module: &[String]) -> Module {
     module
 }
 
-/// What the files of a crate say.
+/// The modules, paths and names in the files of a crate.
 #[derive(Default)]
 struct Crate {
     modules: BTreeSet<Module>,

@@ -39,7 +39,7 @@ fn tests(line: &str) -> Vec<(&str, &str)> {
     parts.collect()
 }
 
-/// Whether a function of that name stands below an attribute that makes it a test.
+/// Returns whether a function of that name stands below an attribute that makes it a test.
 fn has_test(file: &str, name: &str) -> bool {
     let mut is_test = false;
     for line in file.lines().map(str::trim) {

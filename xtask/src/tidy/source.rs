@@ -3,10 +3,10 @@
 /// Past this many lines without its tests, a module holds a second idea.
 const MAX_LINES: usize = 500;
 
-/// How a file begins that says what it is for; a library's README says it.
+/// The beginnings of a file that says what it is for; for a library its README does.
 const DOCUMENTED: [&str; 2] = ["//! ", "#![doc = include_str!(\"../README.md\")]"];
 
-/// What is written to be removed again; split, so that this file passes.
+/// The marks of code that is to be removed again; split, so that this file passes.
 const LEFTOVERS: [&str; 5] = [
     concat!("to", "do!("),
     concat!("unimple", "mented!("),

@@ -1,4 +1,4 @@
-//! What the files say of a cloud, and which of them are read.
+//! The entry of a cloud in the files, and which of these are read.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is written about a cloud in several places, and what of it counts.
+//! A cloud that is described in several places, and which of them counts.
 
 use super::*;
 

@@ -85,7 +85,7 @@ impl Meta {
         Ok(meta)
     }
 
-    /// Whether a field was sent, be it null.
+    /// Returns whether a field was sent, be it null.
     pub(super) fn has(&self, field: &str) -> bool {
         self.fields.contains_key(field)
     }
@@ -134,7 +134,7 @@ impl Meta {
                     "You are not authorized to complete publicize_image action.",
                 );
             }
-            // What is not public reads as `shared` in v2.
+            // An image that is not public reads as `shared` in v2.
             match (public, image.visibility) {
                 (true, _) => image.visibility = "public",
                 (false, "public") => image.visibility = "shared",

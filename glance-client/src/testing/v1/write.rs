@@ -93,7 +93,7 @@ fn reserve(call: &Call, meta: &Meta, mut image: StoredImage) -> Result<String, S
     Ok(id)
 }
 
-/// Whether this is a UUID, which v1 also takes without dashes.
+/// Returns whether this is a UUID, which v1 also takes without dashes.
 fn is_uuid(id: &str) -> bool {
     is_dashed_uuid(id) || (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -174,7 +174,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Whether a field of an image has one of these values; unknown fields are properties.
+/// Returns whether a field of an image has one of these values; unknown fields are properties.
 fn has(image: &StoredImage, field: &str, accepted: &[String]) -> bool {
     let any = |value: Option<&str>| value.is_some_and(|value| accepted.iter().any(|a| a == value));
     let all = |test: &dyn Fn(&str) -> bool| accepted.iter().all(|value| test(value));

@@ -1,4 +1,4 @@
-//! What the client does on every Glance: run on the embedded one and on real ones
+//! The client's behaviour on every Glance: run on the embedded one and on real ones
 //! alike, so that the embedded one cannot claim what no real one does.
 #![expect(
     clippy::unwrap_used,

@@ -32,7 +32,7 @@ pub(super) fn is_active(target: &EmbeddedGlance, id: &str) -> bool {
         .is_some_and(|image| image.status == "active")
 }
 
-/// What a run has left of the image, once the server has noticed that the run is over.
+/// The status in which a run has left the image, once the server has noticed that it is over.
 pub(super) fn settled_status(target: &EmbeddedGlance) -> Option<String> {
     let status = || target.image(STRUCK).map(|image| image.status);
     let began = Instant::now();

@@ -48,7 +48,7 @@ pub(crate) fn filled(profile: Profile) -> EmbeddedGlance {
     glance
 }
 
-/// What a server does not set by itself, of each image that has data.
+/// The fields that a server does not set by itself, of each image that has data.
 pub(crate) fn contents(glance: &EmbeddedGlance) -> Vec<(Value, Option<String>)> {
     let active = glance.images().into_iter();
     let active = active.filter(|image| image.status == "active");

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use crate::kit::background::spawn;
 use crate::kit::program::{Ran, run};
 
-/// How often a run may be begun again before its end.
+/// The most times that a run is begun again before its end.
 const MOST_RUNS: usize = 100;
 
 /// One end of the runs that are killed: the one that is written.
@@ -22,7 +22,7 @@ pub(crate) trait Target {
     /// The command line that writes to it.
     fn args(&self) -> Vec<String>;
 
-    /// What must hold at any moment.
+    /// The law that must hold at any moment.
     fn check_at_once(&self);
 
     /// Judges a run that came to its end by itself, and says whether all is done.
@@ -42,7 +42,7 @@ pub(crate) fn kill_and_finish<T: Target>(kills: u64, fresh: impl Fn() -> T) {
     let mut moments: Vec<u64> = (0..kills).collect();
     random.shuffle(&mut moments);
 
-    // How long a whole run takes now, on a machine that may be busy with others.
+    // The time of a whole run now, on a machine that may be busy with others.
     let mut whole = finish(&fresh());
     let mut target = fresh();
     let mut is_fresh = true;
@@ -108,7 +108,7 @@ fn finish(target: &impl Target) -> Duration {
     panic!("{MOST_RUNS} runs have not finished it");
 }
 
-/// Whether the run has left alone what was still being written.
+/// Returns whether the run has left alone what was still being written.
 pub(crate) fn has_skipped(ran: &Ran) -> bool {
     ran.stderr.contains(" is put off: ")
 }

@@ -1,9 +1,9 @@
-//! What the tests of the program share.
+//! Runs of the program.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::process::{Command, Output};
 
-/// What a run of the program left behind.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
