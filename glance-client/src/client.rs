@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm};
+use glance_model::{
+    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm,
+};
 
 use crate::api::UsedIds;
 use crate::paging::Listing;
@@ -230,6 +232,56 @@ impl GlanceClient {
     /// [`ErrorKind::NotFound`] if the image is gone.
     pub async fn update(&self, id: &ImageId, diff: &MetadataDiff) -> Result<ImageMetadata, Error> {
         self.0.dialect.update(&self.0.http, id, diff).await
+    }
+
+    /// Lists the projects that an image is shared with; `None` if they are not told: the image
+    /// is gone, or not shared, or they are not for this token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for every answer other than 200, 403 and 404. One that may pass is asked for
+    /// again, as pages of a listing are.
+    pub async fn members(&self, id: &ImageId) -> Result<Option<Members>, Error> {
+        let Session { http, dialect, .. } = &*self.0;
+        let mut failed = 0;
+        loop {
+            let error = match dialect.members(http, id).await {
+                Ok(members) => return Ok(Some(members)),
+                Err(error) => error,
+            };
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) {
+                tracing::info!(%error, "the members of image {id} are not told");
+                return Ok(None);
+            }
+            failed += 1;
+            http.before_retry(failed, error).await?;
+        }
+    }
+
+    /// Makes a project a member of an image that is shared. The project has yet to accept it. One
+    /// that is a member already stays what it is. That there is such a project is not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if the image is not shared, or not the caller's.
+    pub async fn add_member(&self, id: &ImageId, project: &str) -> Result<(), Error> {
+        self.0.dialect.add_member(&self.0.http, id, project).await
+    }
+
+    /// Sets the status of a member, which the member may do, and an administrator. Through v1
+    /// there is none, and nothing is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if the caller may not.
+    pub async fn set_member_status(
+        &self,
+        id: &ImageId,
+        project: &str,
+        status: MemberStatus,
+    ) -> Result<(), Error> {
+        let Session { http, dialect, .. } = &*self.0;
+        dialect.set_member_status(http, id, project, status).await
     }
 
     /// Asks for the stores that the server has names for, through v2; `None` if

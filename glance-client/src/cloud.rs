@@ -8,12 +8,14 @@
 
 mod catalog;
 mod credentials;
+mod details;
 mod document;
 mod entry;
 mod env;
 mod error;
 mod files;
 mod keystone;
+mod projects;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -28,12 +30,12 @@ use crate::{ClientConfig, Endpoint, Tls};
 
 use self::catalog::Choice;
 use self::credentials::Credentials;
+pub use self::details::{Details, Named};
 use self::entry::{Entry, Region, Regions, Settings};
 pub use self::env::Environment;
 pub use self::error::{AuthError, AuthErrorKind};
 use self::files::Found;
 use self::keystone::Keystone;
-pub use self::keystone::{Details, Named};
 pub use self::tokens::CloudTokens;
 
 /// Options over what the settings of a cloud say. By default, the settings count.

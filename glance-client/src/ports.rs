@@ -1,17 +1,18 @@
 //! The ports of replicator-core, implemented by [`GlanceEnd`].
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
-    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection, TargetForm,
-    Visibility,
+    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MetadataDiff,
+    Selection, TargetForm, Visibility,
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
-    gives_last_byte,
+    ReadMembers, gives_last_byte,
 };
 
 use crate::{Error, ErrorKind, GlanceClient, Upload};
@@ -77,12 +78,24 @@ impl ImageSource for GlanceEnd {
         }))
     }
 
+    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
+        Some(Arc::new(self.clone()))
+    }
+
     /// A server whose stores have names says which of them have the data; of any other, a
     /// byte is read.
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
         let stored = self.0.session().is_in_named_store(&image.id).await;
         let stored = stored.map_err(|error| port_error(error, Operation::ReadData(image.id)))?;
         Ok(stored || gives_last_byte(self, image).await?)
+    }
+}
+
+#[async_trait]
+impl ReadMembers for GlanceEnd {
+    async fn members_of(&self, id: &ImageId) -> Result<Option<Members>, PortError> {
+        let members = self.0.members(id).await;
+        members.map_err(|error| port_error(error, Operation::ReadMembers(*id)))
     }
 }
 
@@ -176,12 +189,22 @@ impl ImageTarget for GlanceEnd {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
-        let (diff, _) = diff.clone().updatable(self.0.form());
-        if diff.is_empty() {
-            return Ok(current.clone());
+        let failed = |error| port_error(error, Operation::UpdateMetadata(current.id));
+        let (mut diff, _) = diff.clone().updatable(self.0.form());
+        let members = diff.take_members();
+        let mut updated = current.clone();
+        if !diff.is_empty() {
+            updated = self.0.update(&current.id, &diff).await.map_err(failed)?;
+            updated.members.clone_from(&current.members);
         }
-        let updated = self.0.update(&current.id, &diff).await;
-        updated.map_err(|error| port_error(error, Operation::UpdateMetadata(current.id)))
+        if let Some((wanted, found)) = members {
+            let found = found.unwrap_or_default();
+            updated.members = self
+                .write_members(&current.id, &wanted, &found)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(updated)
     }
 }
 
@@ -193,6 +216,35 @@ struct NotActive(ImageStatus);
 impl GlanceEnd {
     fn makes_records_first(&self) -> bool {
         self.0.session().dialect.makes_records_first()
+    }
+
+    /// Adds the members that are lacking, and sets their statuses as far as the caller may.
+    /// Returns those that the image has then.
+    async fn write_members(
+        &self,
+        id: &ImageId,
+        wanted: &Members,
+        found: &Members,
+    ) -> Result<Option<Members>, Error> {
+        for (project, status) in wanted {
+            match found.get(project) {
+                Some(found) if status.agrees_with(*found) => continue,
+                Some(_) => {}
+                None => self.0.add_member(id, project).await?,
+            }
+            // What is new is pending. What was thought to be new may be there, with any status.
+            let set = match status {
+                MemberStatus::Unsaid => Ok(()),
+                MemberStatus::Pending if !found.contains_key(project) => Ok(()),
+                status => self.0.set_member_status(id, project, *status).await,
+            };
+            match set {
+                // The answer shows that it has not been set.
+                Err(error) if error.kind() == ErrorKind::Forbidden => {}
+                set => set?,
+            }
+        }
+        self.0.members(id).await
     }
 
     async fn store_for_leftovers(&self, id: &ImageId) -> Result<String, PortError> {
@@ -334,6 +386,7 @@ fn unpublished(metadata: &ImageMetadata) -> ImageMetadata {
     }
     metadata.protected = None;
     metadata.hidden = None;
+    metadata.members = None;
     metadata
 }
 
@@ -395,6 +448,7 @@ fn operation_id(operation: &Operation) -> Option<&ImageId> {
         | Operation::ReadData(id)
         | Operation::CreateImage(id)
         | Operation::WriteData(id)
+        | Operation::ReadMembers(id)
         | Operation::UpdateMetadata(id) => Some(id),
         _ => None,
     }

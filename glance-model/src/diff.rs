@@ -1,12 +1,15 @@
 //! The difference between an image and its copy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::member::{are_among, joined};
 use crate::record::property_text;
-use crate::{BaseProperty, ImageMetadata, Omit, Scalar, TargetForm, Visibility};
+use crate::{
+    BaseProperty, ImageMetadata, Members, Omit, ProjectName, Scalar, TargetForm, Visibility,
+};
 
 /// A part of an image's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +22,10 @@ pub enum Field {
     Base(BaseProperty),
     /// The tags, all of them.
     Tags,
+    /// The projects that the image is shared with.
+    Members,
+    /// The names of owner and members, which archives keep.
+    Projects,
     /// One additional property.
     Property(String),
 }
@@ -29,6 +36,8 @@ impl fmt::Display for Field {
             Self::Status => f.write_str("status"),
             Self::Base(property) => f.write_str(property.name()),
             Self::Tags => f.write_str("tags"),
+            Self::Members => f.write_str("members"),
+            Self::Projects => f.write_str("projects"),
             Self::Property(name) => f.write_str(name),
         }
     }
@@ -44,6 +53,8 @@ pub enum FieldValue {
     Number(u64),
     Flag(bool),
     Tags(BTreeSet<String>),
+    Members(Members),
+    Projects(BTreeMap<String, ProjectName>),
 }
 
 impl From<Scalar<'_>> for FieldValue {
@@ -67,8 +78,15 @@ impl fmt::Display for FieldValue {
                 let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
                 f.write_str(&tags.join(", "))
             }
+            Self::Members(members) => list(f, members),
+            Self::Projects(projects) => list(f, projects),
         }
     }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, map: &BTreeMap<String, impl fmt::Display>) -> fmt::Result {
+    let entries = map.iter().map(|(id, value)| format!("{id}: {value}"));
+    f.write_str(&entries.collect::<Vec<_>>().join(", "))
 }
 
 /// One field that the target lacks, or has differently.
@@ -94,13 +112,16 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldValue>
 }
 
 impl Change {
-    /// The value that the target is to have. Tags are joined: those that only
+    /// The value that the target is to have. Tags and members are joined: those that only
     /// the target has stay, as its additional properties do.
     #[must_use]
     pub fn wanted(&self) -> FieldValue {
         match (&self.source, &self.target) {
             (FieldValue::Tags(source), Some(FieldValue::Tags(target))) => {
                 FieldValue::Tags(source | target)
+            }
+            (FieldValue::Members(source), Some(FieldValue::Members(target))) => {
+                FieldValue::Members(joined(source, target))
             }
             (source, _) => source.clone(),
         }
@@ -112,7 +133,7 @@ impl Change {
         match &self.field {
             Field::Status => false,
             Field::Base(property) => property.is_writable(),
-            Field::Tags | Field::Property(_) => true,
+            Field::Tags | Field::Members | Field::Projects | Field::Property(_) => true,
         }
     }
 }
@@ -165,10 +186,33 @@ impl MetadataDiff {
                 Some(FieldValue::Tags(target.tags.clone())),
             );
         }
+        diff.of_projects(source, target, omit);
         if !omit.contains("properties") {
             diff.properties(source, target, omit);
         }
         diff
+    }
+
+    /// Compares the members, if those of the source were looked at, and the names of projects.
+    fn of_projects(&mut self, source: &ImageMetadata, target: &ImageMetadata, omit: &Omit) {
+        let none = Members::new();
+        let wanted = source.members.as_ref().unwrap_or(&none);
+        let found = target.members.as_ref();
+        if !are_among(wanted, found.unwrap_or(&none)) && !omit.contains("members") {
+            self.push(
+                Field::Members,
+                FieldValue::Members(wanted.clone()),
+                found.cloned().map(FieldValue::Members),
+            );
+        }
+        if !source.projects.is_empty() && source.projects != target.projects {
+            self.push(
+                Field::Projects,
+                FieldValue::Projects(source.projects.clone()),
+                (!target.projects.is_empty())
+                    .then(|| FieldValue::Projects(target.projects.clone())),
+            );
+        }
     }
 
     fn properties(&mut self, source: &ImageMetadata, target: &ImageMetadata, omit: &Omit) {
@@ -289,6 +333,27 @@ impl MetadataDiff {
         self
     }
 
+    /// Takes the change of the members out of it: the ids and statuses that are wanted, and
+    /// those that are there, as far as it is known.
+    pub fn take_members(&mut self) -> Option<(Members, Option<Members>)> {
+        let mut changes = self.changes.iter();
+        let place = changes.position(|change| change.field == Field::Members)?;
+        match self.changes.remove(place) {
+            Change {
+                source: FieldValue::Members(wanted),
+                target,
+                ..
+            } => {
+                let found = match target {
+                    Some(FieldValue::Members(found)) => Some(found),
+                    _ => None,
+                };
+                Some((wanted, found))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether size or checksum differ: of two active images, that they
     /// are not the same image.
     #[must_use]
@@ -307,6 +372,8 @@ impl MetadataDiff {
                     metadata.status = crate::ImageStatus::parse(&text);
                 }
                 (Field::Tags, FieldValue::Tags(tags)) => metadata.tags = tags,
+                (Field::Members, FieldValue::Members(members)) => metadata.members = Some(members),
+                (Field::Projects, FieldValue::Projects(projects)) => metadata.projects = projects,
                 (Field::Property(name), FieldValue::Text(text)) => {
                     metadata.other.remove(name);
                     metadata.null_properties.remove(name);
@@ -326,7 +393,9 @@ impl MetadataDiff {
                         FieldValue::Text(text) => Scalar::Text(text),
                         FieldValue::Number(number) => Scalar::Number(*number),
                         FieldValue::Flag(flag) => Scalar::Flag(*flag),
-                        FieldValue::Tags(_) => continue,
+                        FieldValue::Tags(_) | FieldValue::Members(_) | FieldValue::Projects(_) => {
+                            continue;
+                        }
                     };
                     // A value of another type is none that a target could have taken.
                     let _: Result<_, crate::WrongType> = metadata.set(*property, Some(value));

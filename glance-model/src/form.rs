@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::property::{Names, can_be_patched};
 use crate::record::property_text;
-use crate::{BaseProperty, ImageMetadata, Scalar, Visibility, WrongType};
+use crate::{BaseProperty, ImageMetadata, MemberStatus, Scalar, Visibility, WrongType};
 
 /// The longest header line that Glance 15.0.2 takes, in bytes: `max_header_line` is
 /// 16384, and the line break counts.
@@ -85,10 +85,16 @@ impl TargetForm {
     fn put(self, metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageMetadata {
         match self {
             Self::Whole => metadata,
-            Self::V2 { hidden } => in_v2(metadata, hidden, left_out),
-            Self::V1 => in_v1(metadata, left_out),
+            Self::V2 { hidden } => in_v2(without_names(metadata), hidden, left_out),
+            Self::V1 => in_v1(without_names(metadata), left_out),
         }
     }
+}
+
+/// A server has no names of projects beside an image.
+fn without_names(mut metadata: ImageMetadata) -> ImageMetadata {
+    metadata.projects.clear();
+    metadata
 }
 
 fn in_v2(
@@ -126,6 +132,9 @@ fn in_v2(
 fn in_v1(mut metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageMetadata {
     metadata.tags.clear();
     metadata.hidden = None;
+    for status in metadata.members.iter_mut().flat_map(BTreeMap::values_mut) {
+        *status = MemberStatus::Unsaid;
+    }
     metadata.visibility = metadata
         .visibility
         .map(|visibility| Visibility::from_is_public(visibility.is_public()));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::property::Kind;
-use crate::{BaseProperty, ImageId, ImageStatus, Scalar, Visibility};
+use crate::{BaseProperty, ImageId, ImageStatus, Members, ProjectName, Scalar, Visibility};
 
 /// Everything that Glance says about an image, in the one canonical form that
 /// v1 and v2 records are read into.
@@ -78,6 +78,14 @@ pub struct ImageMetadata {
     /// compared and sent as additional properties.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, serde_json::Value>,
+    /// The projects that it is shared with; `None` if that was not looked at, as it is for
+    /// images that are not shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Members>,
+    /// The names of its owner and its members in the Keystone of its source, by their ids. An
+    /// archive keeps them; no server has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects: BTreeMap<String, ProjectName>,
     /// The reason why an archive has no data for the image, where it is known. No server
     /// says it; it is neither compared nor sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +155,8 @@ impl ImageMetadata {
             properties: BTreeMap::new(),
             null_properties: BTreeSet::new(),
             other: BTreeMap::new(),
+            members: None,
+            projects: BTreeMap::new(),
             no_data: None,
         }
     }

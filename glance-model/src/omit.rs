@@ -87,6 +87,13 @@ impl Omit {
         Ok(Self { names, dropped })
     }
 
+    /// Leaves out another field.
+    #[must_use]
+    pub fn with_field(mut self, name: &str) -> Self {
+        self.names.insert(name.to_owned());
+        self
+    }
+
     /// Leaves out additional properties, too, whose names match one of the
     /// patterns: `*`, `?`, `[a-z]`, `{a,b}`.
     ///
@@ -125,6 +132,9 @@ impl Omit {
         }
         if self.contains("tags") {
             metadata.tags.clear();
+        }
+        if self.contains("members") {
+            metadata.members = None;
         }
         if self.contains("properties") {
             metadata.properties.clear();

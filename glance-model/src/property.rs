@@ -69,6 +69,12 @@ impl Visibility {
         }
     }
 
+    /// Returns whether the members of an image see it.
+    #[must_use]
+    pub fn is_for_members(self) -> bool {
+        matches!(self, Self::Shared | Self::NotPublic)
+    }
+
     /// The word of v1 for it.
     #[must_use]
     pub fn is_public(self) -> bool {

@@ -2,31 +2,86 @@
 
 use std::collections::BTreeSet;
 
-use crate::{ImageMetadata, MetadataDiff, Omit, TargetForm};
+use crate::{
+    Identity, ImageMetadata, MemberStatus, MetadataDiff, NoProject, Omit, TargetForm, Visibility,
+};
 
-/// The one place where what is to be omitted and the form of the target are applied, so that
+/// The one place where what is to be omitted, who owns and shares images at the target, and the
+/// form of the target are applied, so that
 /// a plan, a comparison and a transfer say the same of two images.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct View {
     /// The fields that are neither compared nor sent.
     pub omit: Omit,
+    /// The projects that own images at the target, and that they are shared with.
+    pub identity: Identity,
+    /// Whether members stay pending at the target, since the caller may not set their status.
+    pub leaves_members_pending: bool,
     /// The form in which the target holds metadata.
     pub form: TargetForm,
+}
+
+/// The metadata that a target is to have of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wanted {
+    /// The metadata, in the form of the target.
+    pub image: ImageMetadata,
+    /// The names of the additional properties that the target cannot hold.
+    pub left_out: BTreeSet<String>,
+    /// The members that do not become what they are at the source.
+    pub lost: Lost,
+}
+
+/// Members that do not become at a target what they are at the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// Those that the target has no projects for.
+    pub members: BTreeSet<String>,
+    /// Those that stay pending.
+    pub statuses: BTreeSet<String>,
 }
 
 impl View {
     /// Looks at images of a target of that form.
     #[must_use]
     pub fn new(omit: Omit, form: TargetForm) -> Self {
-        Self { omit, form }
+        Self {
+            omit,
+            identity: Identity::default(),
+            leaves_members_pending: false,
+            form,
+        }
     }
 
-    /// Returns what the target is to say of an image of the source, and the names of the
-    /// additional properties that it cannot hold.
-    #[must_use]
-    pub fn wanted(&self, source: ImageMetadata) -> (ImageMetadata, BTreeSet<String>) {
-        self.form.wanted(self.omit.apply(source))
+    /// Returns what the target is to say of an image of the source.
+    ///
+    /// # Errors
+    ///
+    /// [`NoProject`] if its owner, or a member, has no counterpart at the target.
+    pub fn wanted(&self, source: ImageMetadata) -> Result<Wanted, NoProject> {
+        let mut image = self.omit.apply(source);
+        let members = self.identity.apply(&mut image)?;
+        if !image.visibility.is_none_or(Visibility::is_for_members) {
+            image.members = None;
+        }
+        let mut statuses = BTreeSet::new();
+        if self.leaves_members_pending {
+            for (id, status) in image.members.iter_mut().flatten() {
+                if !status.agrees_with(MemberStatus::Pending) {
+                    statuses.insert(id.clone());
+                }
+                *status = MemberStatus::Unsaid;
+            }
+        }
+        let (image, left_out) = self.form.wanted(image);
+        Ok(Wanted {
+            image,
+            left_out,
+            lost: Lost { members, statuses },
+        })
     }
 
     /// Returns what the target says, in its form. Nothing is omitted here: what only the
@@ -70,7 +125,11 @@ mod tests {
         source.other.insert("hw_other".into(), 5.into());
         let omit = Omit::parse("owner").unwrap().with_patterns(["hw_*"]);
         let view = View::new(omit.unwrap(), TargetForm::Whole);
-        let (wanted, left_out) = view.wanted(source.clone());
+        let Wanted {
+            image: wanted,
+            left_out,
+            ..
+        } = view.wanted(source.clone()).unwrap();
         assert!(left_out.is_empty());
         assert_eq!(wanted.owner, None);
         let found = view.found(image());
@@ -89,9 +148,37 @@ mod tests {
         source.tags.insert("gold".into());
         source.properties.insert("a b".into(), "x".into());
         let view = View::new(Omit::default(), TargetForm::V1);
-        let (wanted, left_out) = view.wanted(source);
+        let Wanted {
+            image: wanted,
+            left_out,
+            ..
+        } = view.wanted(source).unwrap();
         assert_eq!(left_out.into_iter().collect::<Vec<_>>(), ["a b"]);
         let found = view.found(image());
         assert!(view.diff(&wanted, &found).is_empty());
+    }
+
+    #[test]
+    fn an_image_that_is_not_for_members_has_none() {
+        let mut source = image();
+        source.members = Some([("beta".to_owned(), MemberStatus::Accepted)].into());
+        let view = View::new(Omit::default(), TargetForm::V2 { hidden: true });
+        for (visibility, has_members) in [
+            (Visibility::Private, false),
+            (Visibility::Public, false),
+            (Visibility::Shared, true),
+            (Visibility::NotPublic, true),
+        ] {
+            source.visibility = Some(visibility);
+            let wanted = view.wanted(source.clone()).unwrap().image;
+            assert_eq!(wanted.members.is_some(), has_members, "{visibility:?}");
+            let diff = view.diff(&wanted, &view.found(image()));
+            let fields = diff.changes().iter().map(|change| change.field.to_string());
+            let has_change = fields.into_iter().any(|field| field == "members");
+            assert_eq!(has_change, has_members, "{visibility:?}");
+        }
+        let omit = Omit::default().with_field("members");
+        let view = View::new(omit, TargetForm::Whole);
+        assert_eq!(view.wanted(source).unwrap().image.members, None);
     }
 }

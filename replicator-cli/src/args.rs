@@ -9,6 +9,7 @@ mod images;
 mod near;
 mod new_image;
 mod output;
+mod owners;
 mod selection;
 mod servers;
 mod timetable;
@@ -26,13 +27,14 @@ pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
 pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
 pub(crate) use self::output::{Format, OutputArgs, ReportArgs};
+pub(crate) use self::owners::OwnerArgs;
 pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
 };
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
-pub(crate) use self::words::{ProgressMode, verify};
+pub(crate) use self::words::{MissingProject, OwnerPolicy, ProgressMode, verify};
 
 /// The headings under which the help of a command shows its options, in this order.
 pub(crate) mod heading {

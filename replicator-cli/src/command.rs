@@ -7,6 +7,7 @@ mod dump;
 mod livecopy;
 mod load;
 mod metadefs;
+mod owners;
 mod push;
 mod replicate;
 mod results;

@@ -10,7 +10,7 @@ mod place;
 mod tokens;
 
 pub(crate) use self::connect::{
-    Access, Connected, Opening, Source, Taken, Target, glance, source, stage, target,
+    Access, Caller, Connected, Opening, Source, Taken, Target, glance, source, stage, target,
 };
 pub(crate) use self::definitions::{Definitions, Listed};
 pub(crate) use self::file::file;

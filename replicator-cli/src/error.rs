@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use glance_client::cloud::{AuthError, AuthErrorKind};
 use glance_client::{ErrorKind, InvalidToken};
-use glance_model::{ContentProblem, ExpressionError, OmitError, ParseImageIdError};
+use glance_model::{
+    ContentProblem, ExpressionError, OmitError, ParseImageIdError, ProjectMapError,
+};
 use replicator_core::{FailureKind, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
 
@@ -79,6 +81,16 @@ pub(crate) enum CliError {
     SameEnd { name: String },
     #[error("--on-id-conflict new-id needs --id-map FILE, to find the images again")]
     NoIdMap,
+    /// Options about owners that do not go together, or not with the ends.
+    #[error("{problem}")]
+    Owners { problem: &'static str },
+    #[error("the project map {} cannot be used", path.display())]
+    ProjectMap {
+        path: PathBuf,
+        source: ProjectMapError,
+    },
+    #[error("cannot read the project map {}", path.display())]
+    ProjectMapFile { path: PathBuf, source: io::Error },
     #[error("cannot log to {}", path.display())]
     Log { path: PathBuf, source: io::Error },
     #[error("cannot log to syslog, which is in use")]
@@ -136,6 +148,9 @@ impl CliError {
             | Self::BadId { .. }
             | Self::Column { .. }
             | Self::NoIdMap
+            | Self::Owners { .. }
+            | Self::ProjectMap { .. }
+            | Self::ProjectMapFile { .. }
             | Self::NoDiskFormat { .. }
             | Self::SameTarget { .. }
             | Self::SameEnd { .. }

@@ -1,7 +1,9 @@
 //! The comparison of the metadata of two ends.
 
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, Omit, Selection, View};
+use futures_util::stream::{BoxStream, TryStreamExt as _};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoProject, Selection, View};
 
+use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
 use crate::list::selected::{Counter, SelectedCount, at_target, selected};
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
@@ -18,6 +20,8 @@ pub enum Difference {
     OnlyAtTarget,
     /// The target has it differently.
     Diff(MetadataDiff),
+    /// Its owner, or a member, has no counterpart at the target.
+    NoProject(NoProject),
     /// One of the ends holds something that cannot be used.
     Damaged {
         /// The side of it.
@@ -43,9 +47,8 @@ pub struct Compared {
     missing_debug_implementations,
     reason = "it is a cursor over two streams"
 )]
-pub struct Comparison<'a> {
-    ctx: &'a RunContext,
-    pairs: Pairs,
+pub struct Comparison {
+    pairs: BoxStream<'static, Result<Pair, ListingError>>,
     view: View,
     counter: Counter,
     wanted: Selection,
@@ -54,29 +57,31 @@ pub struct Comparison<'a> {
 
 /// Compares two ends by what they state of the wanted images. Of an image that both have,
 /// what only the target says does not matter. An image that goes by another id at the target is
-/// compared with its copy there, after all others.
+/// compared with its copy there, after all others. The view is that of the target, as for
+/// a copy.
 #[must_use]
-pub fn compare<'a>(
-    ctx: &'a RunContext,
+pub fn compare(
+    ctx: &RunContext,
     source: &dyn ImageSource,
     target: &dyn ImageTarget,
     wanted: &Selection,
-    omit: &Omit,
+    view: View,
     target_ids: TargetIds,
-) -> Comparison<'a> {
+) -> Comparison {
     let (at_target, _) = selected(target, &at_target(wanted, &target_ids));
     let (images, counter) = selected(source, wanted);
+    let listed = with_members(source, images, &view.omit);
+    let pairs = Pairs::new(listed, at_target, target_ids);
     Comparison {
-        ctx,
-        pairs: Pairs::new(images, at_target, target_ids),
+        pairs: with_members_of_target(pairs, ctx, target, &view.omit),
+        view,
         counter,
-        view: View::new(omit.clone(), target.nature().form),
         wanted: wanted.clone(),
         compared: 0,
     }
 }
 
-impl Comparison<'_> {
+impl Comparison {
     /// The number of images of the source that have been compared.
     #[must_use]
     pub fn compared(&self) -> u64 {
@@ -95,7 +100,7 @@ impl Comparison<'_> {
     ///
     /// [`ListingError`] if one of the ends cannot be listed in whole and in order.
     pub async fn next(&mut self) -> Result<Option<Compared>, ListingError> {
-        while let Some(pair) = self.pairs.next(self.ctx).await? {
+        while let Some(pair) = self.pairs.try_next().await? {
             let found = match pair {
                 Pair::Missing(listed) => {
                     self.compared += 1;
@@ -131,11 +136,17 @@ impl Comparison<'_> {
 
     fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {
         let of_image = ImageRef::from(&image);
-        let (wanted, _) = self.view.wanted(image);
-        let diff = self.view.diff(&wanted, &self.view.found(found));
-        (!diff.is_empty()).then(|| Compared {
+        let difference = match self.view.wanted(image) {
+            Ok(wanted) => {
+                let diff = self.view.diff(&wanted.image, &self.view.found(found));
+                (!diff.is_empty()).then_some(Difference::Diff(diff))
+            }
+            Err(problem) if self.view.identity.skips(&problem) => None,
+            Err(problem) => Some(Difference::NoProject(problem)),
+        };
+        difference.map(|difference| Compared {
             image: of_image,
-            difference: Difference::Diff(diff),
+            difference,
         })
     }
 }

@@ -28,13 +28,13 @@ pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{
     Cause, FailureKind, IdMap, IdUse, ImageData, ImageDataStream, ImageFile, ImageSource,
-    ImageStream, ImageTarget, Nature, Operation, PortError, Side, Stage, TargetIds,
+    ImageStream, ImageTarget, Nature, Operation, PortError, ReadMembers, Side, Stage, TargetIds,
     gives_last_byte,
 };
 pub use replicate::replicate;
 pub use run::context::RunContext;
 pub use run::error::{ErrorKind, ImageError, WrittenError};
-pub use run::event::{Event, EventSink, LeftOut, NoEvents};
+pub use run::event::{Event, EventSink, LeftOut, MembersLeftOut, NoEvents};
 pub use run::id_problem::{IdProblem, saving_limit};
 pub use run::options::{DataPolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify};
 pub use run::report::Report;

@@ -3,6 +3,7 @@
 pub(crate) mod decide;
 pub(crate) mod planner;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glance_model::{ImageId, ImageMetadata, MetadataDiff};
@@ -33,6 +34,10 @@ pub struct Plan {
     /// Deactivated images, of which an archive gets the metadata alone. Servers give out
     /// their data to administrators; whether to this caller is seen when the plan is run.
     pub withheld: Vec<ImageMetadata>,
+    /// The projects that own or share images and that the target does not know, as far as that
+    /// was to be found out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown_projects: BTreeSet<String>,
     /// Images that somebody else is writing. They are looked at again when all else is
     /// done.
     pub left: Vec<LeftImage>,

@@ -16,6 +16,6 @@ pub use id_map::{IdMap, TargetIds};
 pub use image_file::ImageFile;
 pub use nature::{IdUse, Nature};
 pub use side::Side;
-pub use source::{ImageSource, ImageStream, gives_last_byte};
+pub use source::{ImageSource, ImageStream, ReadMembers, gives_last_byte};
 pub use stage::Stage;
 pub use target::ImageTarget;

@@ -12,8 +12,8 @@ mod tests;
 use std::io::Read as _;
 use std::path::Path;
 
-use glance_model::{ImageId, ImageMetadata, NoData, TargetForm, v1, valid_unicode};
-use serde_json::{Map, Value};
+use glance_model::{ImageId, ImageMetadata, NoData, ProjectName, TargetForm, v1, valid_unicode};
+use serde_json::{Map, Value, json};
 
 use crate::ArchiveError;
 use crate::folder::{Folder, For};
@@ -24,6 +24,7 @@ const MAX_BYTES: u64 = 16 << 20;
 const EXTENSION: &str = "location";
 const IN_V2: &str = "image_api_v2";
 const NO_DATA: &str = "no_data";
+const PROJECTS: &str = "projects";
 
 /// Reads a metadata file, or returns `None` if there is none.
 pub(crate) fn read(
@@ -90,9 +91,17 @@ pub fn metadata_from_json(json: &[u8]) -> Result<ImageMetadata, serde_json::Erro
         .or_else(|_| serde_json::from_str(&valid_unicode(json)))?;
     let mut beside_v1 = record.get_mut(EXTENSION);
     let mut take = |key| beside_v1.as_mut()?.get_mut(key).map(Value::take);
-    let (extension, no_data) = (take(IN_V2), take(NO_DATA));
+    let (extension, no_data, projects) = (take(IN_V2), take(NO_DATA), take(PROJECTS));
     let mut metadata = serde_json::from_value::<v1::Record>(record)?.0;
     metadata.no_data = no_data.and_then(|reason| NoData::parse(reason.as_str()?));
+    if let Some(Value::Object(projects)) = projects {
+        let named = projects.into_iter().filter_map(|(id, name)| {
+            // A name that cannot be read is as good as none.
+            let name: Option<ProjectName> = serde_json::from_value(name).ok();
+            Some((id, name?))
+        });
+        metadata.projects = named.collect();
+    }
     if let Some(Value::Object(extension)) = extension {
         extension::add_to(&mut metadata, extension);
     }
@@ -112,6 +121,19 @@ pub fn metadata_to_json(metadata: &ImageMetadata) -> Vec<u8> {
     }
     if let Some(reason) = metadata.no_data {
         beside_v1.insert(NO_DATA.into(), reason.as_str().into());
+    }
+    if !metadata.projects.is_empty() {
+        let named = metadata.projects.iter().map(|(id, project)| {
+            let mut name = Map::from_iter([("name".to_owned(), json!(project.name))]);
+            name.extend(
+                project
+                    .domain
+                    .iter()
+                    .map(|d| ("domain".to_owned(), json!(d))),
+            );
+            (id.clone(), Value::Object(name))
+        });
+        beside_v1.insert(PROJECTS.into(), Value::Object(named.collect()));
     }
     if !beside_v1.is_empty()
         && let Some(record) = record.as_object_mut()

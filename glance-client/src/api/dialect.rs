@@ -3,7 +3,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm};
+use glance_model::{
+    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm,
+};
 
 use super::page::Page;
 use crate::http::{Answer, Http, Request};
@@ -125,6 +127,21 @@ pub(crate) trait Dialect: Send + Sync {
         id: &ImageId,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, Error>;
+
+    /// Lists the members of an image that is for members.
+    async fn members(&self, http: &Http, id: &ImageId) -> Result<Members, Error>;
+
+    /// Makes a project a member of an image. One that is a member stays what it is.
+    async fn add_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error>;
+
+    /// Sets the status of a member, where the version has such.
+    async fn set_member_status(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        project: &str,
+        status: MemberStatus,
+    ) -> Result<(), Error>;
 
     /// Asks for a page of a listing. `marker` is an id as a query holds it.
     fn list(&self, limit: u32, filter: &str, marker: Option<&str>) -> Request {

@@ -1,13 +1,16 @@
 //! Images v1.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, RecordError, Selection, TargetForm, v1};
+use glance_model::{
+    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, RecordError, Selection,
+    TargetForm, v1,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
 use super::filters;
-use super::page::{Next, Page};
+use super::page::{Next, Page, encoded};
 use crate::http::{Answer, Http, Request};
 use crate::{Error, ErrorKind, Upload};
 
@@ -175,6 +178,41 @@ impl Dialect for V1 {
         let answer = http.send(&request).await?;
         written(http, &request, id, answer).await
     }
+
+    async fn members(&self, http: &Http, id: &ImageId) -> Result<Members, Error> {
+        let request = Request::get(format!("{}/members", path(id)));
+        let MemberList { members } = http.send(&request).await?.json().await?;
+        let members = members.into_iter();
+        Ok(members
+            .map(|member| (member.member_id, MemberStatus::Unsaid))
+            .collect())
+    }
+
+    async fn add_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error> {
+        let path = format!("{}/members/{}", path(id), encoded(project));
+        let request = without_data(Request::new(Method::PUT, path));
+        http.send(&request).await.map(drop)
+    }
+
+    async fn set_member_status(
+        &self,
+        _: &Http,
+        _: &ImageId,
+        _: &str,
+        _: MemberStatus,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct MemberList {
+    members: Vec<MemberEntry>,
+}
+
+#[derive(Deserialize)]
+struct MemberEntry {
+    member_id: String,
 }
 
 fn path(id: &ImageId) -> String {

@@ -1,12 +1,16 @@
 //! Images v2.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection, TargetForm, v2};
+use glance_model::{
+    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm, v2,
+};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::dialect::{ApiVersion, Dialect, UsedIds, Views, about, duplicate};
 use super::filters;
-use super::page::Page;
+use super::page::{Page, encoded};
 use crate::http::{Answer, Http, Request};
 use crate::{Error, ErrorKind, Upload};
 
@@ -195,6 +199,54 @@ impl Dialect for V2 {
         let answer = http.send(&request).await?;
         self.record(http, &request, id, answer).await
     }
+
+    async fn members(&self, http: &Http, id: &ImageId) -> Result<Members, Error> {
+        let answer = http.send(&Request::get(members(id))).await?;
+        let MemberList { members } = answer.json().await?;
+        let status = |status: &str| MemberStatus::parse(status).unwrap_or(MemberStatus::Unsaid);
+        let members = members.into_iter();
+        Ok(members
+            .map(|member| (member.member_id, status(&member.status)))
+            .collect())
+    }
+
+    async fn add_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error> {
+        let request = Request::new(Method::POST, members(id));
+        let request = request.json("application/json", &json!({ "member": project }));
+        match http.send(&request).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            added => added.map(drop),
+        }
+    }
+
+    async fn set_member_status(
+        &self,
+        http: &Http,
+        id: &ImageId,
+        project: &str,
+        status: MemberStatus,
+    ) -> Result<(), Error> {
+        let path = format!("{}/{}", members(id), encoded(project));
+        let request = Request::new(Method::PUT, path);
+        let body = json!({ "status": status.as_str() });
+        let set = http.send(&request.json("application/json", &body)).await;
+        set.map(drop)
+    }
+}
+
+#[derive(Deserialize)]
+struct MemberList {
+    members: Vec<MemberEntry>,
+}
+
+#[derive(Deserialize)]
+struct MemberEntry {
+    member_id: String,
+    status: String,
+}
+
+fn members(id: &ImageId) -> String {
+    format!("/v2/images/{id}/members")
 }
 
 fn path(id: &ImageId) -> String {

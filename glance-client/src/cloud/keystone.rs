@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use jiff::Timestamp;
 use reqwest::redirect;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::CloudOptions;
-use super::catalog::{Service, usable};
 use super::credentials::Credentials;
+use super::details::Details;
 use super::env::Environment;
 use super::error::AuthError;
 use super::secret::Secret;
@@ -54,65 +53,6 @@ pub(super) struct Grant {
     /// Its life from then on, if Keystone says it.
     pub(super) life: Option<Duration>,
     pub(super) details: Details,
-}
-
-/// The description of a token by Keystone.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Details {
-    /// The user that it is of.
-    pub user: Option<Named>,
-    /// The project that it is for, if it is for one.
-    pub project: Option<Named>,
-    /// The roles of the user there.
-    #[serde(deserialize_with = "usable")]
-    pub roles: Vec<Named>,
-    expires_at: Option<String>,
-    issued_at: Option<String>,
-    #[serde(deserialize_with = "services")]
-    pub(super) catalog: Option<Vec<Service>>,
-}
-
-/// Without a scope there is no catalog, which is not the same as an empty one.
-fn services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Service>>, D::Error> {
-    #[derive(Deserialize)]
-    struct Services(#[serde(deserialize_with = "usable")] Vec<Service>);
-
-    let services: Option<Services> = Deserialize::deserialize(deserializer)?;
-    Ok(services.map(|Services(services)| services))
-}
-
-impl Details {
-    /// Returns when the token ends, by the clock of Keystone.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at.as_deref()?.parse().ok()
-    }
-
-    /// Returns when it was given out, by the same clock.
-    #[must_use]
-    pub fn issued_at(&self) -> Option<Timestamp> {
-        self.issued_at.as_deref()?.parse().ok()
-    }
-}
-
-/// The name and the id of something in Keystone.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Named {
-    #[serde(deserialize_with = "or_empty")]
-    /// The id, or nothing.
-    pub id: String,
-    #[serde(deserialize_with = "or_empty")]
-    /// The name, or nothing.
-    pub name: String,
-}
-
-fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text: Option<String> = Deserialize::deserialize(deserializer)?;
-    Ok(text.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -164,6 +104,11 @@ impl Keystone {
             learn_secret: options.learn_secret,
             proxy,
         })
+    }
+
+    /// The URL of tokens.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(super) fn cloud(&self) -> &str {
@@ -225,7 +170,7 @@ impl Keystone {
         let request = request
             .header(header::ACCEPT, "application/json")
             .timeout(self.stall_timeout);
-        let mut answer = request
+        let answer = request
             .send()
             .await
             .map_err(|error| at_once(self.unreachable(error)))?;
@@ -238,17 +183,7 @@ impl Keystone {
             request_id = ?headers.get("x-openstack-request-id"),
             "Keystone answered"
         );
-        let mut body = Vec::new();
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            .map_err(|error| at_once(self.unreachable(error)))?
-        {
-            if body.len() + chunk.len() > ANSWER_BYTES {
-                return Err(at_once(self.unusable("it is longer than 4 MiB")));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = self.body_of(answer, ANSWER_BYTES).await.map_err(at_once)?;
         if !status.is_success() {
             let retry_after = headers.get(header::RETRY_AFTER);
             let retry_after =
@@ -259,6 +194,35 @@ impl Keystone {
             ));
         }
         self.grant(&headers, &body, obtained_at).map_err(at_once)
+    }
+
+    /// Asks for something else than a token, at a path below `/v3`.
+    pub(super) fn get(&self, path: &str, token: &AuthToken) -> reqwest::RequestBuilder {
+        let base = self.url.strip_suffix("/auth/tokens").unwrap_or(&self.url);
+        self.client
+            .get(format!("{base}{path}"))
+            .header("x-auth-token", token.header_value())
+            .header(header::ACCEPT, "application/json")
+            .timeout(self.stall_timeout)
+    }
+
+    /// Reads the body of an answer.
+    pub(super) async fn body_of(
+        &self,
+        mut answer: reqwest::Response,
+        most_bytes: usize,
+    ) -> Result<Vec<u8>, AuthError> {
+        let mut body = Vec::new();
+        let mut next = answer.chunk().await;
+        while let Some(chunk) = next.map_err(|error| self.unreachable(error))? {
+            if body.len() + chunk.len() > most_bytes {
+                let mib = most_bytes >> 20;
+                return Err(self.unusable(format!("it is longer than {mib} MiB")));
+            }
+            body.extend_from_slice(&chunk);
+            next = answer.chunk().await;
+        }
+        Ok(body)
     }
 
     fn grant(
@@ -308,7 +272,7 @@ impl Keystone {
         Ok(value)
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> AuthError {
+    pub(super) fn unreachable(&self, error: reqwest::Error) -> AuthError {
         AuthError::Unreachable {
             cloud: self.cloud.clone(),
             url: self.url.clone(),
@@ -317,7 +281,7 @@ impl Keystone {
         }
     }
 
-    fn unusable(&self, problem: impl Into<String>) -> AuthError {
+    pub(super) fn unusable(&self, problem: impl Into<String>) -> AuthError {
         AuthError::Answer {
             cloud: self.cloud.clone(),
             url: self.url.clone(),
@@ -333,7 +297,12 @@ impl Keystone {
         }
     }
 
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> AuthError {
+    pub(super) fn refused(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> AuthError {
         let cloud = self.cloud.clone();
         let url = self.url.clone();
         let message = message(body);

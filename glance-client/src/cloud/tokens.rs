@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{AuthToken, ErrorKind, TokenError, TokenSource};
 use async_trait::async_trait;
+use glance_model::Projects;
 use tokio::sync::Mutex;
 
 use super::error::{AuthError, AuthErrorKind};
@@ -39,6 +40,33 @@ impl CloudTokens {
             state: Mutex::new(State { grant, failure }),
             has_warned: AtomicBool::new(false),
         }
+    }
+
+    /// Asks Keystone for its projects, by ids and names: an administrator is told all, anybody
+    /// else those that the user has a role in.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError`] if Keystone does not answer.
+    pub async fn projects(&self) -> Result<Projects, AuthError> {
+        let (token, project) = {
+            let mut state = self.state.lock().await;
+            if state.grant.is_due(Instant::now(), Duration::ZERO) && self.keystone.can_renew() {
+                // With an old token, the request itself says what is wrong.
+                drop(self.renew_in(&mut state, Instant::now()).await);
+            }
+            let grant = &state.grant;
+            (grant.token.clone(), grant.details.project.clone())
+        };
+        let domain = project.and_then(|project| project.domain);
+        let known: Vec<_> = domain.map(|domain| *domain).into_iter().collect();
+        self.keystone.projects(&token, &known).await
+    }
+
+    /// Returns the URL of the tokens of the Keystone.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.keystone.url()
     }
 
     /// Returns a token for a request that needs it for `needed`.

@@ -1,7 +1,7 @@
 //! A Keystone of few words.
 #![expect(clippy::unwrap_used, reason = "a test can do nothing about it")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct EmbeddedKeystone {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct KeystoneState {
-    /// The bodies of all requests, in order.
+    /// The bodies of all requests for tokens, in order.
     pub seen: Vec<Value>,
     /// The refusals before all is well: each a status, and the seconds of `Retry-After`.
     pub faults: VecDeque<(u16, Option<u64>)>,
@@ -41,6 +41,14 @@ pub struct KeystoneState {
     pub issued: usize,
     /// The catalog that comes with a token.
     pub catalog: Value,
+    /// The project that its tokens are for: id and name, in the domain `Default`.
+    pub project: (String, String),
+    /// The roles of its users.
+    pub roles: Vec<String>,
+    /// The projects that it has: id, name and domain.
+    pub projects: Vec<(String, String, String)>,
+    /// The number of lists of projects that it has given out.
+    pub listed: usize,
 }
 
 impl EmbeddedKeystone {
@@ -55,6 +63,8 @@ impl EmbeddedKeystone {
         let state = Arc::new(Mutex::new(KeystoneState {
             life: Duration::from_secs(3600),
             catalog: catalog(),
+            project: ("p1".to_owned(), "alpha".to_owned()),
+            roles: vec!["member".to_owned()],
             ..KeystoneState::default()
         }));
         let shared = Arc::clone(&state);
@@ -109,7 +119,9 @@ async fn answer(
     let body = body.collect().await.unwrap().to_bytes();
     let mut state = state.lock().unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    state.seen.push(body.clone());
+    if head.uri.path().ends_with("/tokens") {
+        state.seen.push(body.clone());
+    }
     let json = |status: u16, body: Value| {
         Response::builder()
             .status(status)
@@ -129,6 +141,34 @@ async fn answer(
             response.headers_mut().insert("retry-after", seconds.into());
         }
         return Ok(response);
+    }
+    let is_admin = state.roles.iter().any(|role| role == "admin");
+    match head.uri.path() {
+        "/identity/v3/projects" | "/identity/v3/domains" if !is_admin => return Ok(refusal(403)),
+        "/identity/v3/projects" => {
+            state.listed += 1;
+            let projects = state.projects.iter();
+            let projects = projects.map(|(id, name, domain)| {
+                json!({"id": id, "name": name, "domain_id": format!("id-of-{domain}")})
+            });
+            let projects: Vec<_> = projects.collect();
+            return Ok(json(
+                200,
+                json!({"projects": projects, "links": {"next": null}}),
+            ));
+        }
+        "/identity/v3/auth/projects" => {
+            let (id, name) = &state.project;
+            let own = json!({"id": id, "name": name, "domain_id": "id-of-Default"});
+            return Ok(json(200, json!({"projects": [own]})));
+        }
+        "/identity/v3/domains" => {
+            let domains: BTreeSet<_> = state.projects.iter().map(|(.., domain)| domain).collect();
+            let domain = |name: &String| json!({"id": format!("id-of-{name}"), "name": name});
+            let domains: Vec<_> = domains.into_iter().map(domain).collect();
+            return Ok(json(200, json!({"domains": domains})));
+        }
+        _ => {}
     }
     if head.uri.path() != "/identity/v3/auth/tokens" {
         return Ok(json(404, json!({})));
@@ -151,7 +191,11 @@ async fn answer(
         json!({"token": {
             "methods": ["password"], "issued_at": issued_at.to_string(), "expires_at": expires_at.to_string(),
             "user": {"id": "u1", "name": "alice", "domain": {"id": "default"}},
-            "project": {"id": "p1", "name": "alpha"}, "roles": [{"id": "r1", "name": "member"}],
+            "project": {
+                "id": state.project.0, "name": state.project.1,
+                "domain": {"id": "id-of-Default", "name": "Default"},
+            },
+            "roles": state.roles.iter().map(|name| json!({"id": "r1", "name": name})).collect::<Vec<_>>(),
             "catalog": state.catalog,
         }}),
     );

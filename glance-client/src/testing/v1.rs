@@ -3,6 +3,8 @@
 mod meta;
 mod write;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -38,7 +40,14 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
         ("PUT", ["images", id]) => write::update(call, id).await,
         ("DELETE", ["images", id]) => delete(call, id),
         ("GET", ["images", id, "members"]) => members(call, id),
-        ("PUT", ["images", id, "members", project]) => add_member(call, id, project),
+        ("PUT", ["images", id, "members"]) => replace_members(call, id).await,
+        ("PUT", ["images", id, "members", project]) => {
+            change_members(call, id, |members| add_member(members, project))
+        }
+        ("DELETE", ["images", id, "members", project]) => {
+            change_members(call, id, |members| drop(members.remove(*project)))
+        }
+        ("GET", ["shared-images", project]) => Ok(shared_images(call, project)),
         _ => refuse(404, "The resource could not be found."),
     }
 }
@@ -289,15 +298,52 @@ fn members(call: &Call, id: &str) -> Result<Reply, Stop> {
     })
 }
 
-fn add_member(call: &Call, id: &str, project: &str) -> Result<Reply, Stop> {
+/// Adds a member, whose status only v2 shows: `pending`. One that is there stays as it is.
+fn add_member(members: &mut BTreeMap<String, String>, project: &str) {
+    let pending = || "pending".to_owned();
+    members.entry(project.to_owned()).or_insert_with(pending);
+}
+
+/// Changes the members of an image, of whatever visibility.
+fn change_members(
+    call: &Call,
+    id: &str,
+    change: impl FnOnce(&mut BTreeMap<String, String>),
+) -> Result<Reply, Stop> {
     call.with_image(id, |image| match image.deleted {
         true => not_found(id),
         false => check_changeable(call, image),
     })?;
     if let Some(image) = call.state().images.get_mut(id) {
-        image
-            .members
-            .insert(project.to_owned(), "accepted".to_owned());
+        change(&mut image.members);
     }
     Ok(Reply::empty(204))
+}
+
+/// Makes those that the body names the members of an image, and no others.
+async fn replace_members(call: &mut Call, id: &str) -> Result<Reply, Stop> {
+    let body = call.read_json().await?;
+    let Some(named) = body.get("memberships").and_then(Value::as_array) else {
+        return refuse(400, "Invalid message format: no memberships");
+    };
+    let named = named.iter().filter_map(|member| member.get("member_id"));
+    let named: Vec<&str> = named.filter_map(Value::as_str).collect();
+    change_members(call, id, |members| {
+        members.retain(|project, _| named.contains(&&**project));
+        for project in named {
+            add_member(members, project);
+        }
+    })
+}
+
+/// Lists the images that a project is a member of.
+fn shared_images(call: &Call, project: &str) -> Reply {
+    let state = call.state();
+    let images = state.images.values().filter(|image| !image.deleted);
+    let shared =
+        images.filter(|image| call.caller.sees(image) && image.members.contains_key(project));
+    let shared: Vec<_> = shared
+        .map(|image| json!({ "image_id": image.id, "can_share": false }))
+        .collect();
+    Reply::json(200, &json!({ "shared_images": shared }))
 }

@@ -41,6 +41,8 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
         ("GET", ["images", id, "members"]) => members::list(call, id),
         ("POST", ["images", id, "members"]) => members::add(call, id).await,
         (_, ["metadefs", "namespaces", rest @ ..]) => metadefs::route(call, rest).await,
+        ("PUT", ["images", id, "members", project]) => members::set_status(call, id, project).await,
+        ("DELETE", ["images", id, "members", project]) => members::remove(call, id, project),
         ("GET", ["info", "stores"]) if today && !call.shared.settings.stores.is_empty() => {
             Ok(stores(call))
         }

@@ -4,6 +4,7 @@
 mod faults;
 mod lifecycle;
 mod listings;
+mod members;
 mod v1;
 mod v2;
 

@@ -26,6 +26,8 @@ pub fn patch(diff: &MetadataDiff) -> Value {
                 false
             }
             Field::Property(name) => can_be_patched(name),
+            // They are no part of a record.
+            Field::Members | Field::Projects => false,
             _ => change.is_writable(),
         })
         .map(|change| {
@@ -47,6 +49,8 @@ pub fn patch(diff: &MetadataDiff) -> Value {
                 FieldValue::Number(number) => json!(number),
                 FieldValue::Flag(flag) => json!(flag),
                 FieldValue::Tags(tags) => json!(tags),
+                FieldValue::Members(members) => json!(members),
+                FieldValue::Projects(projects) => json!(projects),
             };
             let op = match change.field {
                 Field::Tags => "replace",

@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use glance_model::{Omit, OmitError};
 
 use super::heading;
+use super::owners::MembersArgs;
 
 /// The options that omit parts of a record.
 #[derive(clap::Args, Debug)]
@@ -25,12 +26,16 @@ pub(crate) struct OmitArgs {
     /// their usual meaning. May be given more than once.
     #[arg(long, value_name = "PATTERN", action = clap::ArgAction::Append)]
     drop_property: Vec<String>,
+
+    #[command(flatten)]
+    members: MembersArgs,
 }
 
 impl OmitArgs {
     pub(crate) fn filter(&self) -> Result<Omit, OmitError> {
         let patterns = self.drop_property.iter().map(String::as_str);
-        Omit::parse(&self.dontreplicate)?.with_patterns(patterns)
+        let omit = Omit::parse(&self.dontreplicate)?.with_patterns(patterns)?;
+        Ok(self.members.omit(omit))
     }
 }
 

@@ -10,6 +10,7 @@ use replicator_core::{FormatCheck, OnIdConflict, Verify};
 use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::output::ReportArgs;
+use super::owners::OwnerArgs;
 use super::timetable::Timetable;
 use super::words::{format_check, on_id_conflict, verify};
 
@@ -136,6 +137,9 @@ pub(crate) struct UploadArgs {
 
     #[command(flatten)]
     pub(crate) id_map: IdMapArgs,
+
+    #[command(flatten)]
+    pub(crate) owners: OwnerArgs,
 
     #[command(flatten)]
     pub(crate) send: SendArgs,

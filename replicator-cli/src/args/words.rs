@@ -81,6 +81,41 @@ pub(super) fn on_id_conflict() -> impl TypedValueParser<Value = OnIdConflict> {
     ])
 }
 
+pub(super) fn owner() -> impl TypedValueParser<Value = OwnerPolicy> {
+    words([
+        ("keep", OwnerPolicy::Keep, "The project of the same id"),
+        ("mine", OwnerPolicy::Mine, "The project that we sign in to"),
+        (
+            "map",
+            OwnerPolicy::Map,
+            "The project of the same name, in the domain of the same name",
+        ),
+    ])
+}
+
+pub(super) fn on_missing_project() -> impl TypedValueParser<Value = MissingProject> {
+    words([
+        ("fail", MissingProject::Fail, "The image fails"),
+        ("skip", MissingProject::Skip, "The image is left alone"),
+        (
+            "mine",
+            MissingProject::Mine,
+            "The project that we sign in to owns it",
+        ),
+    ])
+}
+
+pub(super) fn members() -> impl TypedValueParser<Value = MembersPolicy> {
+    words([
+        (
+            "keep",
+            MembersPolicy::Keep,
+            "As at the source, with their status where it may be set",
+        ),
+        ("skip", MembersPolicy::Skip, "Neither compared nor sent"),
+    ])
+}
+
 pub(super) fn format_check() -> impl TypedValueParser<Value = FormatCheck> {
     words([
         ("auto", FormatCheck::Auto, "For targets that may refuse it"),
@@ -99,4 +134,27 @@ pub(crate) enum ProgressMode {
     Line,
     /// Nothing but problems and the summary
     None,
+}
+
+/// The owner of images at a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnerPolicy {
+    Keep,
+    Mine,
+    Map,
+}
+
+/// The fate of an image of which a project is missing at the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingProject {
+    Fail,
+    Skip,
+    Mine,
+}
+
+/// What becomes of the projects that an image is shared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MembersPolicy {
+    Keep,
+    Skip,
 }

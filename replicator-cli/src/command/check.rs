@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use replicator_core::{ImageRef, Side};
 use serde::Serialize;
 
+use super::owners;
 use crate::args::OneEndArgs;
 use crate::ends::{self, Access, Connected, End, Ends};
 use crate::error::CliError;
@@ -45,9 +46,11 @@ pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, Cli
     let access = Access::new(run, Side::Target, &args.one)?;
     let ends = Ends::new(&args.ends, &run.env).each(args.one.cloud())?;
     let mut code = ExitCode::Done;
+    let mut first: Option<Connected> = None;
     for (name, end) in &ends {
-        match check(run, &access, name, end).await {
-            Ok(facts) => {
+        match check(run, &access, name, end, first.as_ref()).await {
+            Ok((facts, connected)) => {
+                first.get_or_insert(connected);
                 sink.row(&facts)?;
                 if !facts.bad_images.is_empty() && code == ExitCode::Done {
                     code = ExitCode::ImagesFailed;
@@ -67,8 +70,16 @@ pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, Cli
     Ok(code)
 }
 
-async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<Facts, CliError> {
-    let Connected { client, details } = ends::glance(run, access, end).await?;
+/// Checks an end, also as the target of copies of the images of the `first` one.
+async fn check(
+    run: &Run<'_>,
+    access: &Access,
+    name: &str,
+    end: &End,
+    first: Option<&Connected>,
+) -> Result<(Facts, Connected), CliError> {
+    let connected = ends::glance(run, access, end).await?;
+    let Connected { client, caller } = &connected;
     let survey = run.ctx.until_cancelled(client.survey()).await;
     let survey = survey
         .map_err(|_| run.interrupted())?
@@ -80,9 +91,15 @@ async fn check(run: &Run<'_>, access: &Access, name: &str, end: &End) -> Result<
     facts.endpoint = Some(client.endpoint().to_string());
     facts.line("endpoint", client.endpoint().to_string());
     facts.versions(client.version(), &survey);
-    facts.caller(details.as_ref());
+    facts.caller(caller.as_ref().map(|caller| &caller.details));
     facts.server(&survey);
-    Ok(facts)
+    if let (Some(first), Some(caller)) = (first, caller) {
+        let warning = run.ctx.until_cancelled(owners::check(first, caller)).await;
+        if let Some(warning) = warning.map_err(|_| run.interrupted())?? {
+            facts.warn(&warning);
+        }
+    }
+    Ok((facts, connected))
 }
 
 /// The facts about an end, and what would hurt.

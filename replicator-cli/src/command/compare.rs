@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
-use glance_model::FieldValue;
+use glance_model::{FieldValue, View};
 use replicator_core::{Compared, Difference, ImageRef, PortError, Side, compare};
 use serde::Serialize;
 
+use super::owners::{Owners, Use, leaves_members_pending};
 use super::select::select;
 use crate::args::{
-    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, SelectionArgs, SourceArgs, TargetArgs, heading,
+    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs, TargetArgs,
+    heading,
 };
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
@@ -51,6 +53,8 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     id_map: IdMapArgs,
     #[command(flatten)]
+    owners: OwnerArgs,
+    #[command(flatten)]
     source_args: SourceArgs,
     #[command(flatten)]
     target_args: TargetArgs,
@@ -73,19 +77,17 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     let id_map = args.id_map.id_map.as_deref();
     let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
     source.is_another_than(&target)?;
-    let selected = select(
-        run,
-        &args.selection,
-        &*source.images,
-        source.details.as_ref(),
-    )
-    .await?;
+    let selected = select(run, &args.selection, &*source.images, source.details()).await?;
+    let mut owners = Owners::new(run, Some(&args.owners))?;
+    let mut view = View::new(filter, target.end.images.nature().form);
+    view.identity = owners.at(&source, &target, Use::Compare).await?;
+    view.leaves_members_pending = leaves_members_pending(&target);
     let mut comparison = compare(
         &run.ctx,
         &*source.images,
         &*target.end.images,
         &selected.selection,
-        &filter,
+        view,
         target.end.target_ids(),
     );
     let mut output = Output {
@@ -169,6 +171,7 @@ impl Output<'_> {
                     })
                 });
             }
+            Difference::NoProject(_) => self.totals.differ += 1,
             Difference::Damaged { side, error } => {
                 self.totals.damaged += 1;
                 let image = match error {
@@ -217,6 +220,8 @@ enum Word {
     OnlyAtTarget,
     /// A field differs.
     Differs,
+    /// The owner, or a member, has no counterpart at the target.
+    NoProject,
     /// One side has something of the image that cannot be used.
     Damaged,
 }
@@ -242,8 +247,9 @@ pub(crate) struct Rest {
 }
 
 impl DifferenceRow {
-    fn of(image: &ImageRef, difference: &Difference) -> Self {
-        let (difference, damage) = match difference {
+    fn of(image: &ImageRef, difference_of: &Difference) -> Self {
+        let (difference, damage) = match difference_of {
+            Difference::NoProject(_) => (Word::NoProject, None),
             Difference::OnlyAtTarget => (Word::OnlyAtTarget, None),
             Difference::Diff(_) => (Word::Differs, None),
             Difference::Damaged { side, error } => (Word::Damaged, Some((side, error))),
@@ -257,7 +263,10 @@ impl DifferenceRow {
             field: None,
             source: None,
             target: None,
-            message: damage.map(|(_, error)| with_cause(error)),
+            message: match difference_of {
+                Difference::NoProject(problem) => Some(problem.to_string()),
+                _ => damage.map(|(_, error)| with_cause(error)),
+            },
         }
     }
 }
@@ -291,6 +300,10 @@ impl Row for DifferenceRow {
                 out.line(format!(
                     "{id}: field {field} differs (source is {source}, destination is {target})"
                 ));
+            }
+            (Word::NoProject, ..) => {
+                let problem = self.message.as_deref().unwrap_or_default();
+                out.line(format!("{id}: {problem}"));
             }
             // It is told on stderr.
             _ => {}

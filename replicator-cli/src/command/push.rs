@@ -78,6 +78,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         options: run_options(run, one, ends.len()),
         stage: args.send.stage.as_deref(),
         id_map: None,
+        owners: None,
         dry_run: None,
     };
     let file = args.file.to_string_lossy().into_owned();
@@ -142,9 +143,9 @@ async fn read(
     })?;
     let image = source.image().clone();
     let source = Source {
-        details: None,
         images: Arc::new(source),
         place: named.place,
+        caller: None,
     };
     Ok((source, image))
 }

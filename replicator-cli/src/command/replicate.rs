@@ -10,9 +10,10 @@ use replicator_core::{
 };
 
 use super::dry_run::{self, Planned};
+use super::owners::{self, Owners, Use, leaves_members_pending};
 use super::results::{Output, Record};
 use super::select::{Selected, select};
-use crate::args::{CopyArgs, SelectionArgs, UploadArgs};
+use crate::args::{CopyArgs, OwnerArgs, SelectionArgs, UploadArgs};
 use crate::ends::{self, Access, End, Opening, Source, Taken, Target};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -62,11 +63,12 @@ async fn make_copies(
         options: run_options(run, parallel, job.targets.len()),
         stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
+        owners: uploads.map(|uploads| &uploads.owners),
         dry_run,
     };
     // The source first: if that fails, no directory has been created.
     let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
-    let selected = select(run, job.selection, &*source.images, source.details.as_ref()).await?;
+    let selected = select(run, job.selection, &*source.images, source.details()).await?;
     copy(run, source, &selected, targets, record).await
 }
 
@@ -79,6 +81,8 @@ pub(super) struct Targets<'a> {
     pub(super) options: RunOptions,
     pub(super) stage: Option<&'a Path>,
     pub(super) id_map: Option<&'a Path>,
+    /// The owners at servers; without them, images have those that they have at the source.
+    pub(super) owners: Option<&'a OwnerArgs>,
     /// Takes what would be done, in place of doing it.
     pub(super) dry_run: Option<Sink<Planned>>,
 }
@@ -121,6 +125,9 @@ pub(super) async fn copy(
             .iter()
             .map(|((_, target), plan)| (target.name(), plan));
         let plans: Vec<_> = plans.collect();
+        for (target, plan) in &plans {
+            owners::warn_of_unknown(run, target, plan);
+        }
         dry_run::print(run, sink, verb, source.to_string(), &plans)?;
         summary
             .iter()
@@ -167,6 +174,11 @@ impl Ends<'_> {
     /// Of several targets, one that cannot be reached does not stop the others.
     async fn open(&mut self, source: &Source, opening: Opening) -> Result<Vec<Numbered>, CliError> {
         let (id_map, stage) = (self.to.id_map, self.to.stage);
+        let mut owners = Owners::new(self.run, self.to.owners)?;
+        let usage = match opening {
+            Opening::DryRun => Use::DryRun,
+            _ => Use::Write,
+        };
         let mut targets: Vec<Numbered> = Vec::new();
         for (number, end) in self.to.ends.iter().enumerate() {
             let target = ends::target(self.run, self.to.access, end, opening, id_map);
@@ -180,6 +192,13 @@ impl Ends<'_> {
             };
             source.is_another_than(&target)?;
             let name = target.name();
+            let identity = match owners.at(source, &target, usage).await {
+                Ok(identity) => identity,
+                Err(error) => {
+                    self.left_out(number, &format!("{name}: "), error)?;
+                    continue;
+                }
+            };
             if targets.iter().any(|(_, other)| other.place == target.place) {
                 return Err(CliError::SameTarget { name });
             }
@@ -188,6 +207,8 @@ impl Ends<'_> {
                 target.end.ctx = self.run.ctx.reporting_to(events);
             }
             target.end.policy = self.to.policy.clone();
+            target.end.policy.identity = identity;
+            target.end.policy.leaves_members_pending = leaves_members_pending(&target);
             if let (Some(path), Opening::Write) = (stage, opening) {
                 target.end.stage = Some(ends::stage(path, &name)?);
             }

@@ -39,7 +39,7 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
-    let selected = select(run, &args.selection, &*end.end.images, end.details.as_ref()).await?;
+    let selected = select(run, &args.selection, &*end.end.images, end.details()).await?;
     let total = size(&run.ctx, &*end.end.images, &selected.selection)
         .await
         .map_err(|error| run.listing_failed(error))?;

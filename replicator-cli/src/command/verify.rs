@@ -98,13 +98,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             VerifyBy::Reading,
         ),
     };
-    let selected = select(
-        run,
-        &args.selection,
-        &*source.images,
-        source.details.as_ref(),
-    )
-    .await?;
+    let selected = select(run, &args.selection, &*source.images, source.details()).await?;
     let report = verify(
         &run.ctx,
         Arc::clone(&source.images),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use glance_client::cloud::{self, Cloud, CloudOptions, Details};
+use glance_client::cloud::{self, Cloud, CloudOptions, CloudTokens, Details};
 use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{ImageSource, ImageTarget, Side, Stage, TargetEnd};
 use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
@@ -82,10 +82,10 @@ pub(crate) async fn source(
     taken: Taken,
 ) -> Result<Source, CliError> {
     let End::Archive(path) = end else {
-        let Connected { client, details } = glance(run, access, end).await?;
+        let Connected { client, caller } = glance(run, access, end).await?;
         return Ok(Source {
+            caller,
             place: Place::of_server(client.endpoint().as_str()),
-            details,
             images: Arc::new(GlanceEnd::new(client)),
         });
     };
@@ -108,8 +108,8 @@ pub(crate) async fn source(
         ));
     }
     Ok(Source {
+        caller: None,
         place: Place::of_directory(path),
-        details: None,
         images: Arc::new(archive),
     })
 }
@@ -140,11 +140,15 @@ fn has_images_if_anything(contents: Contents, path: &Path) -> Result<(), CliErro
 pub(crate) struct Source {
     pub(crate) images: Arc<dyn ImageSource>,
     pub(crate) place: Place,
-    /// The token, if it was got by signing in.
-    pub(crate) details: Option<Details>,
+    pub(crate) caller: Option<Caller>,
 }
 
 impl Source {
+    /// Returns the token, if it was got by signing in.
+    pub(crate) fn details(&self) -> Option<&Details> {
+        self.caller.as_ref().map(|caller| &caller.details)
+    }
+
     /// Whatever is done between an end and itself would seem to go well.
     pub(crate) fn is_another_than(&self, target: &Target) -> Result<(), CliError> {
         if self.place == target.place {
@@ -159,11 +163,15 @@ impl Source {
 pub(crate) struct Target {
     pub(crate) place: Place,
     pub(crate) end: TargetEnd,
-    /// The token, if it was got by signing in.
-    pub(crate) details: Option<Details>,
+    pub(crate) caller: Option<Caller>,
 }
 
 impl Target {
+    /// Returns the token, if it was got by signing in.
+    pub(crate) fn details(&self) -> Option<&Details> {
+        self.caller.as_ref().map(|caller| &caller.details)
+    }
+
     /// Returns its endpoint, or the path of its directory.
     pub(crate) fn name(&self) -> String {
         self.end.images.to_string()
@@ -179,7 +187,7 @@ pub(crate) async fn target(
     id_map: Option<&Path>,
 ) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
-        let Connected { client, details } = glance(run, access, end).await?;
+        let Connected { client, caller } = glance(run, access, end).await?;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
         let id_map = id_map.map(open).transpose()?;
         let console = Arc::clone(&run.console);
@@ -194,11 +202,7 @@ pub(crate) async fn target(
         let place = Place::of_server(client.endpoint().as_str());
         let mut end = TargetEnd::new(&run.ctx, Arc::new(GlanceEnd::new(client)));
         end.id_map = id_map.map(|map| Arc::new(map) as _);
-        return Ok(Target {
-            place,
-            end,
-            details,
-        });
+        return Ok(Target { place, end, caller });
     };
     let archive = match opening {
         Opening::Write => ImageArchive::create(path),
@@ -227,7 +231,7 @@ pub(crate) async fn target(
     Ok(Target {
         place: Place::of_directory(path),
         end: TargetEnd::new(&run.ctx, images),
-        details: None,
+        caller: None,
     })
 }
 
@@ -243,8 +247,13 @@ pub(crate) fn stage(path: &Path, target: &str) -> Result<Arc<dyn Stage>, CliErro
 /// A Glance that answers.
 pub(crate) struct Connected {
     pub(crate) client: GlanceClient,
-    /// The user that we are there, if we have signed in.
-    pub(crate) details: Option<Details>,
+    pub(crate) caller: Option<Caller>,
+}
+
+/// The user that we are at a cloud that we have signed in to.
+pub(crate) struct Caller {
+    pub(crate) details: Details,
+    pub(crate) tokens: Arc<CloudTokens>,
 }
 
 /// Signs in, if the end is a cloud, and connects.
@@ -265,7 +274,7 @@ pub(crate) async fn glance(
         ));
     }
     let work = async {
-        let (config, details) = match end {
+        let (config, caller) = match end {
             End::Glance(endpoint) => {
                 let mut config = ClientConfig::new(endpoint.clone());
                 config.tls = cloud::tls_from_env(&options, &run.env)?;
@@ -286,7 +295,7 @@ pub(crate) async fn glance(
         };
         connect(run, access, config)
             .await
-            .map(|client| Connected { client, details })
+            .map(|client| Connected { client, caller })
     };
     let connected = run.ctx.until_cancelled(work).await;
     connected.map_err(|_| run.interrupted())?
@@ -295,10 +304,15 @@ pub(crate) async fn glance(
 async fn signed_in(
     run: &Run<'_>,
     cloud: Cloud,
-) -> Result<(ClientConfig, Option<Details>), CliError> {
+) -> Result<(ClientConfig, Option<Caller>), CliError> {
     warn_if_insecure(run, cloud.name(), cloud.tls());
     let signed_in = cloud.sign_in().await?;
-    Ok((signed_in.config(), Some(signed_in.details)))
+    let config = signed_in.config();
+    let caller = Caller {
+        details: signed_in.details,
+        tokens: signed_in.tokens,
+    };
+    Ok((config, Some(caller)))
 }
 
 /// Before anything is sent that somebody might read.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
-    Event, ImageError, ImageRef, ImageResult, LeftOut, Outcome, Proof, SkipReason, saving_limit,
+    Event, ImageError, ImageRef, ImageResult, LeftOut, MembersLeftOut, Outcome, Proof, SkipReason,
+    saving_limit,
 };
 
 use super::escape::escaped;
@@ -117,6 +118,18 @@ impl Wording {
                     "warning: image {}: the target has not kept {}",
                     named(image),
                     not_kept(diff)
+                )],
+            },
+            Event::MembersLeftOut {
+                image,
+                members,
+                reason,
+            } => Lines {
+                weight: Weight::Problem,
+                lines: vec![format!(
+                    "warning: image {}: {}",
+                    named(image),
+                    members_left_out(members, *reason)
                 )],
             },
             Event::PropertiesLeftOut {
@@ -264,9 +277,10 @@ pub(super) fn on_a_line(error: &ImageError) -> String {
 /// Everybody is told of an image that the target should have whole, and has not.
 fn weight_of(reason: &SkipReason) -> Weight {
     match reason {
-        SkipReason::BeingWritten { .. } | SkipReason::Id(_) | SkipReason::IdTaken => {
-            Weight::Problem
-        }
+        SkipReason::BeingWritten { .. }
+        | SkipReason::Id(_)
+        | SkipReason::IdTaken
+        | SkipReason::NoProject(_) => Weight::Problem,
         _ => Weight::Info,
     }
 }
@@ -288,6 +302,7 @@ pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
         SkipReason::MetadataOnly => {
             "only metadata was asked for, and the target does not have it".to_owned()
         }
+        SkipReason::NoProject(problem) => problem.to_string(),
         SkipReason::NoData => "there is no data for it".to_owned(),
         _ => "it needs nothing".to_owned(),
     }
@@ -304,6 +319,18 @@ fn being_written(image: &ImageRef, since: Option<&str>) -> String {
             )
         }
         None => "another run is writing it to the target".to_owned(),
+    }
+}
+
+fn members_left_out(members: &BTreeSet<String>, reason: MembersLeftOut) -> String {
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let members = members.join(", ");
+    match reason {
+        MembersLeftOut::Pending => format!(
+            "the members {members} have to accept it at the target again: only an administrator \
+             may set their status"
+        ),
+        _ => format!("the target has no projects for the members {members}: left out"),
     }
 }
 

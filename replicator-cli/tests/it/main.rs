@@ -22,6 +22,7 @@ mod metadefs;
 mod odd_images;
 mod odd_records;
 mod outages;
+mod owners;
 mod parity;
 mod patience;
 mod places;

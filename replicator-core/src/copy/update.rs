@@ -43,7 +43,11 @@ impl Update<'_> {
             TargetForm::V2 { .. } => self.target.images.find_image(&listed.id).await,
             TargetForm::Whole | TargetForm::V1 | _ => Ok(None),
         };
-        let before = before.map_err(ImageError::Target)?;
+        let mut before = before.map_err(ImageError::Target)?;
+        if let Some(before) = &mut before {
+            // That it was not asked for once more.
+            before.members.clone_from(&listed.members);
+        }
         self.make(before.as_ref().unwrap_or(listed), before.as_ref(), diff)
             .await
     }
@@ -83,6 +87,9 @@ impl Update<'_> {
                 is_restored,
             });
         }
+        if let Some(before) = before {
+            self.no_member_woke(before, &updated).await?;
+        }
         let (left, _) = self.diff(&found);
         if left.is_empty() {
             return Ok(());
@@ -97,6 +104,46 @@ impl Update<'_> {
         let event = Event::MetadataNotKept { image, diff: left };
         self.target.ctx.emit(event);
         Ok(())
+    }
+
+    /// An image that becomes shared again has the members that it had before. Where the source
+    /// does not have these, nobody meant to let them see it: it is made what it was.
+    async fn no_member_woke(
+        &self,
+        before: &ImageMetadata,
+        updated: &ImageMetadata,
+    ) -> Result<(), ImageError> {
+        let is_shared = |image: &ImageMetadata| {
+            let visibility = image.visibility;
+            visibility.is_some_and(Visibility::is_for_members)
+        };
+        let Some(wanted) = &self.wanted.members else {
+            return Ok(());
+        };
+        if is_shared(before) || !is_shared(updated) {
+            return Ok(());
+        }
+        let members = match (&updated.members, self.target.images.members()) {
+            (Some(members), _) => Some(members.clone()),
+            (None, Some(reader)) => {
+                let members = reader.members_of(&updated.id).await;
+                members.map_err(ImageError::Target)?
+            }
+            (None, None) => None,
+        };
+        let mut members = members.unwrap_or_default();
+        members.retain(|project, _| !wanted.contains_key(project));
+        if members.is_empty() {
+            return Ok(());
+        }
+        let form = self.target.nature().form;
+        let (before, found) = (form.of(before.clone()), form.of(updated.clone()));
+        let (back, _) = MetadataDiff::to_restore(&before, &found).updatable(form);
+        let restored = self.send(updated, &back).await;
+        Err(ImageError::MembersWoke {
+            members: members.into_keys().collect(),
+            is_restored: restored.is_ok_and(|now| !is_shared(&now)),
+        })
     }
 
     fn diff(&self, found: &ImageMetadata) -> (MetadataDiff, BTreeSet<String>) {

@@ -278,23 +278,22 @@ impl Listing {
                 .until_cancelled(self.stream.try_next())
                 .await
                 .and_then(|next| next);
-            let (id, listed) = match next {
-                Ok(None) => {
+            let of_image = next.as_ref().err().and_then(PortError::listed_id);
+            let (id, listed) = match (next, of_image) {
+                (Err(error), Some(id)) => (id, Err(error)),
+                (Ok(None), _) => {
                     self.is_done = true;
                     break;
                 }
-                Ok(Some(image)) => (image.id, Ok(image)),
-                Err(PortError::Damaged { id, source }) => {
-                    (id, Err(PortError::Damaged { id, source }))
-                }
-                Err(PortError::BadRecord(bad)) => match bad.image_id() {
+                (Ok(Some(image)), _) => (image.id, Ok(image)),
+                (Err(PortError::BadRecord(bad)), _) => match bad.image_id() {
                     Some(id) => (id, Err(PortError::BadRecord(bad))),
                     None => {
                         self.no_image = Some(bad);
                         break;
                     }
                 },
-                Err(source) => return Err(ListingError::Failed { side, source }),
+                (Err(source), _) => return Err(ListingError::Failed { side, source }),
             };
             if id.has_capitals() {
                 self.with_capitals.insert(id, listed);

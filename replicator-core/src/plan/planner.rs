@@ -1,17 +1,19 @@
 //! Two ordered listings, merged into a plan.
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use glance_model::{ImageMetadata, ImageStatus, Selection};
+use glance_model::{ImageMetadata, ImageStatus, NoProject, Selection, Wanted};
 
 use super::decide::{Decider, Decision};
 use super::{LeftImage, Plan, TargetId};
+use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
 use crate::list::selected::{at_target, only, selected};
 use crate::list::tee::tee;
 use crate::port::{ImageSource, ImageStream, Operation, PortError};
 use crate::run::event::{Event, LeftOut};
 use crate::run::options::{DataPolicy, RunOptions};
-use crate::run::result::ImageResult;
+use crate::run::result::{ImageRef, ImageResult, Outcome, SkipReason};
 use crate::run::target_end::TargetEnd;
 
 /// Lists the wanted images of the source once, and each target, and plans what is to be done
@@ -25,7 +27,10 @@ pub async fn plan(
     targets: &[TargetEnd],
     options: &RunOptions,
 ) -> Vec<Result<Plan, ListingError>> {
-    let (images, counter) = selected(source, wanted);
+    let (mut images, counter) = selected(source, wanted);
+    if let Some(target) = targets.first() {
+        images = with_members(source, images, &target.policy.omit);
+    }
     let listings = match targets.len() {
         1 => vec![images],
         count => tee(images, count, None, &Operation::ListImages),
@@ -50,7 +55,9 @@ async fn plan_from(
     let target_ids = target.target_ids();
     let at_target = at_target(wanted, &target_ids);
     let taken = only(target.images.taken_ids(&at_target), &at_target);
-    let mut pairs = Pairs::new(source, taken, target_ids);
+    let pairs = Pairs::new(source, taken, target_ids);
+    let (images, omit) = (&*target.images, &target.policy.omit);
+    let mut pairs = with_members_of_target(pairs, &target.ctx, images, omit);
     let mut planner = Planner {
         target,
         decider: Decider {
@@ -61,7 +68,7 @@ async fn plan_from(
         },
         plan: Plan::default(),
     };
-    while let Some(pair) = pairs.next(&target.ctx).await? {
+    while let Some(pair) = pairs.try_next().await? {
         match pair {
             Pair::Missing(listed) => planner.add(*listed, None),
             Pair::Both(listed, found) => planner.add(*listed, Some(*found)),
@@ -94,7 +101,18 @@ impl Planner<'_> {
     fn add(&mut self, listed: Listed, found: Option<ImageMetadata>) {
         let Listed { image, target_id } = listed;
         let created_at = image.created_at.clone();
-        let (wanted, not_held) = self.decider.view.wanted(image);
+        let of_image = ImageRef::from(&image);
+        let Wanted {
+            image: wanted,
+            left_out: not_held,
+            lost,
+            ..
+        } = match self.decider.view.wanted(image) {
+            Ok(wanted) => wanted,
+            Err(problem) => return self.settle(self.without_project(of_image, problem)),
+        };
+        let unknown = self.decider.view.identity.unknown(&wanted);
+        self.plan.unknown_projects.extend(unknown);
         let found = found.map(|found| self.decider.view.found(found));
         if self.is_withheld(&wanted, found.as_ref()) {
             self.plan.withheld.push(wanted.clone());
@@ -104,6 +122,7 @@ impl Planner<'_> {
             Decision::Do(mut planned) => {
                 let target = self.target;
                 target.tell_left_out(&planned.wanted, not_held, LeftOut::NotHeld);
+                target.tell_members(&planned.wanted, &lost);
                 if let (TargetId::Same, Some(id)) = (&planned.target_id, target_id) {
                     planned.target_id = TargetId::Other(id);
                 }
@@ -137,6 +156,14 @@ impl Planner<'_> {
             && wanted.status == ImageStatus::Deactivated
             && wanted.size != Some(0)
             && !found.is_some_and(ImageMetadata::is_active)
+    }
+
+    fn without_project(&self, image: ImageRef, problem: NoProject) -> ImageResult {
+        if self.decider.view.identity.skips(&problem) {
+            let skipped = Outcome::Skipped(SkipReason::NoProject(problem));
+            return ImageResult::new(image.into(), skipped);
+        }
+        ImageResult::failed(image, problem.into())
     }
 
     fn settle(&mut self, result: ImageResult) {

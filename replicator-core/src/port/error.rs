@@ -134,6 +134,18 @@ impl PortError {
         )
     }
 
+    /// The image that it stands for in a listing, which goes on.
+    pub(crate) fn listed_id(&self) -> Option<ImageId> {
+        match self {
+            Self::Damaged { id, .. }
+            | Self::Adapter {
+                operation: Operation::ReadMembers(id),
+                ..
+            } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// The sort of the failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
@@ -157,6 +169,7 @@ impl PortError {
 pub enum Operation {
     ListImages,
     FindImage(ImageId),
+    ReadMembers(ImageId),
     ReadData(ImageId),
     CreateImage(ImageId),
     WriteData(ImageId),
@@ -170,6 +183,7 @@ impl fmt::Display for Operation {
         match self {
             Self::ListImages => f.write_str("list images"),
             Self::FindImage(id) => write!(f, "find image {id}"),
+            Self::ReadMembers(id) => write!(f, "read the members of image {id}"),
             Self::ReadData(id) => write!(f, "read the data of image {id}"),
             Self::CreateImage(id) => write!(f, "create image {id}"),
             Self::WriteData(id) => write!(f, "write the data of image {id}"),

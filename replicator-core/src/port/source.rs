@@ -1,11 +1,12 @@
 //! The source of images.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use glance_model::{ImageId, ImageMetadata, Selection};
+use glance_model::{ImageId, ImageMetadata, Members, Selection};
 
 use super::{ImageData, PortError};
 
@@ -34,6 +35,12 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
         wanted.ids().is_some()
     }
 
+    /// Returns the reader of members, if a listing leaves them out since each image that is
+    /// shared takes a request.
+    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
+        None
+    }
+
     /// Opens the data of image `id` at a byte, or returns `None` if the source
     /// knows the image but holds no data for it (a `queued` image).
     ///
@@ -58,6 +65,18 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
         gives_last_byte(self, image).await
     }
+}
+
+/// Reads the members of images.
+#[async_trait]
+pub trait ReadMembers: fmt::Debug + Send + Sync {
+    /// Reads the members of an image that is shared, or returns `None` if they are not told.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the end cannot say, with
+    /// [`Operation::ReadMembers`](super::Operation::ReadMembers): the failure of one image.
+    async fn members_of(&self, id: &ImageId) -> Result<Option<Members>, PortError>;
 }
 
 /// Reads the last byte of an image, or as much as a source sends at once that cannot start

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::iter;
 use std::time::Duration;
 
-use glance_model::{ContentProblem, MetadataDiff, Visibility};
+use glance_model::{ContentProblem, MetadataDiff, NoProject, Visibility};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::content::wrong::Wrong;
@@ -81,6 +81,21 @@ pub enum ImageError {
     /// Its id cannot be used at the target.
     #[error(transparent)]
     Id(#[from] IdProblem),
+    /// Its owner, or a member, has no counterpart at the target.
+    #[error(transparent)]
+    NoProject(#[from] NoProject),
+    /// It was to be shared, and projects that were its members before would have been so again.
+    #[error(
+        "shared, it has members at the target that the source does not have, {}: it {} not shared",
+        .members.join(", "),
+        if *.is_restored { "is again" } else { "could not be made" }
+    )]
+    MembersWoke {
+        /// The ids of the projects.
+        members: Vec<String>,
+        /// Whether it is as before by now.
+        is_restored: bool,
+    },
     /// The error was written down, by an earlier run or another program.
     #[error(transparent)]
     WrittenDown(WrittenError),

@@ -78,6 +78,15 @@ pub enum Event {
         /// The reason.
         reason: LeftOut,
     },
+    /// Members of an image that is written do not become what they are at the source.
+    MembersLeftOut {
+        /// The image.
+        image: Arc<ImageRef>,
+        /// The projects, by their ids at the target, or by id and name at the source.
+        members: BTreeSet<String>,
+        /// The reason.
+        reason: MembersLeftOut,
+    },
     /// Somebody else is writing an image to the target. It is looked at again when all
     /// else is done.
     PutOff {
@@ -99,6 +108,16 @@ pub enum LeftOut {
     /// The target can only be given them with a new record, and it has one: an update
     /// would change something else ([`TargetForm::can_update`](glance_model::TargetForm::can_update)).
     NotUpdated,
+}
+
+/// The reason why members do not become what they are at the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MembersLeftOut {
+    /// The target has no such projects.
+    NoProject,
+    /// They stay pending, since the caller may not set their status.
+    Pending,
 }
 
 /// Receives the events of a run. It is called from many tasks and must not

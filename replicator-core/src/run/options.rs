@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use glance_model::Omit;
+use glance_model::{Identity, Omit};
 
 use super::retry::RetryPolicy;
 
@@ -48,6 +48,10 @@ pub struct TargetPolicy {
     pub format_check: FormatCheck,
     /// The fate of an image whose id cannot be used at the target.
     pub on_id_conflict: OnIdConflict,
+    /// The projects that own images at the target, and that they are shared with.
+    pub identity: Identity,
+    /// Whether members stay pending at the target, since the caller may not set their status.
+    pub leaves_members_pending: bool,
 }
 
 /// Whether image data is copied.

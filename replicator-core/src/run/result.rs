@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff};
+use glance_model::{BadRecord, ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoProject};
 use serde::{Deserialize, Serialize};
 
 use super::error::ImageError;
@@ -130,6 +130,8 @@ pub enum SkipReason {
     },
     /// Its id cannot be used at the target, as its listing tells.
     Id(IdProblem),
+    /// Its owner has no counterpart at the target.
+    NoProject(NoProject),
     /// Its id is taken at the target, by an image that was deleted or that the
     /// caller does not see.
     IdTaken,

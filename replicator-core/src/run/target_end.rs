@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use glance_model::{ImageMetadata, View};
+use glance_model::{ImageMetadata, Lost, View};
 
 use super::context::RunContext;
-use super::event::{Event, LeftOut};
+use super::event::{Event, LeftOut, MembersLeftOut};
 use super::options::TargetPolicy;
 use super::result::ImageRef;
 use crate::port::{IdMap, IdUse, ImageTarget, Nature, Stage, TargetIds};
@@ -65,7 +65,28 @@ impl TargetEnd {
 
     /// Returns the view in which the target and the source are compared.
     pub(crate) fn view(&self) -> View {
-        View::new(self.policy.omit.clone(), self.nature().form)
+        let policy = &self.policy;
+        let mut view = View::new(policy.omit.clone(), self.nature().form);
+        view.identity = policy.identity.clone();
+        view.leaves_members_pending = policy.leaves_members_pending;
+        view
+    }
+
+    /// Tells of members of an image that is written who do not become what they are at the
+    /// source.
+    pub(crate) fn tell_members(&self, wanted: &ImageMetadata, lost: &Lost) {
+        for (members, reason) in [
+            (&lost.members, MembersLeftOut::NoProject),
+            (&lost.statuses, MembersLeftOut::Pending),
+        ] {
+            if !members.is_empty() {
+                self.ctx.emit(Event::MembersLeftOut {
+                    image: Arc::new(ImageRef::from(wanted)),
+                    members: members.clone(),
+                    reason,
+                });
+            }
+        }
     }
 
     /// Tells of additional properties of an image that are not written.

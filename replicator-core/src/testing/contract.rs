@@ -14,7 +14,8 @@
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Selection, TargetForm,
+    ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MetadataDiff, Omit, Selection,
+    TargetForm, Visibility,
 };
 
 use super::{active_image, random_id};
@@ -30,6 +31,7 @@ pub async fn target(target: &dyn ImageTarget) {
     unknown_image_is_not_found(target).await;
     record_has_no_data_and_takes_it_later(target).await;
     updated_metadata_is_equal(target).await;
+    members_are_added_by_an_update_and_read_back(target).await;
     broken_data_leaves_no_image(target).await;
     dropped_write_leaves_no_image(target).await;
 }
@@ -182,6 +184,51 @@ pub async fn updated_metadata_is_equal(target: &dyn ImageTarget) {
             now.properties.get("stays").map(String::as_str),
             Some("here")
         );
+    }
+}
+
+/// The members of an image that is shared come with an update, once it has its data, and others
+/// stay.
+pub async fn members_are_added_by_an_update_and_read_back(target: &dyn ImageTarget) {
+    use MemberStatus::{Accepted, Pending, Rejected};
+    let form = target.nature().form;
+    let mut image = active_image(b"x");
+    image.visibility = Some(Visibility::Shared);
+    let image = form.of(image);
+    let data = ImageData::from_bytes(&b"x"[..]);
+    let mut current = target.write_image(&image, None, data).await.unwrap();
+    let members = |of: &[(&str, MemberStatus)]| {
+        let members = of.iter().map(|(id, status)| ((*id).to_owned(), *status));
+        Some(members.collect::<Members>())
+    };
+    for (added, all) in [
+        (
+            members(&[("project-a", Pending), ("project-b", Accepted)]),
+            members(&[("project-a", Pending), ("project-b", Accepted)]),
+        ),
+        (
+            members(&[("project-a", Rejected), ("project/c", Pending)]),
+            members(&[
+                ("project-a", Rejected),
+                ("project-b", Accepted),
+                ("project/c", Pending),
+            ]),
+        ),
+    ] {
+        let mut wanted = image.clone();
+        wanted.members = added;
+        let wanted = form.of(wanted);
+        let diff = MetadataDiff::between(&wanted, &form.of(current.clone()), &Omit::default());
+        current = target.update_metadata(&current, &diff).await.unwrap();
+        let listed = match target.members() {
+            Some(reader) => reader.members_of(&image.id).await.unwrap(),
+            None => target.find_image(&image.id).await.unwrap().unwrap().members,
+        };
+        let mut expected = image.clone();
+        expected.members = all;
+        let expected = form.of(expected).members;
+        assert_eq!(current.members, expected);
+        assert_eq!(listed, expected);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use glance_model::{
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
-    gives_last_byte,
+    ReadMembers, gives_last_byte,
 };
 
 /// The faults to come. Numbers of times count down.
@@ -148,6 +148,10 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
                 .boxed();
         }
         Ok(Some(data))
+    }
+
+    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
+        self.inner.members()
     }
 
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {

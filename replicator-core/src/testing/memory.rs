@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection, TargetForm, Visibility,
+    ImageId, ImageMetadata, ImageStatus, Members, MetadataDiff, Selection, TargetForm, Visibility,
 };
 
 use crate::content::digest::DigestAlgorithm;
-use crate::port::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError, Stage};
+use crate::port::{
+    ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError, ReadMembers, Stage,
+};
 
 /// Metadata, and data where there is any.
 type Image = (ImageMetadata, Option<Bytes>);
@@ -23,6 +26,7 @@ type Image = (ImageMetadata, Option<Bytes>);
 pub struct MemoryImages {
     images: Arc<Mutex<BTreeMap<ImageId, Image>>>,
     form: TargetForm,
+    member_reads: Arc<AtomicU32>,
 }
 
 impl Default for MemoryImages {
@@ -30,6 +34,7 @@ impl Default for MemoryImages {
         Self {
             images: Arc::default(),
             form: TargetForm::V2 { hidden: true },
+            member_reads: Arc::default(),
         }
     }
 }
@@ -56,6 +61,12 @@ impl MemoryImages {
             .collect()
     }
 
+    /// The number of times that the members of an image were read.
+    #[must_use]
+    pub fn member_reads(&self) -> u32 {
+        self.member_reads.load(Ordering::Relaxed)
+    }
+
     /// The data of an image.
     #[must_use]
     pub fn data(&self, id: &ImageId) -> Option<Bytes> {
@@ -73,6 +84,10 @@ impl MemoryImages {
             return Err(PortError::AlreadyExists { id });
         }
         let mut record = metadata.clone();
+        if self.form != TargetForm::Whole {
+            // They are added to what is there.
+            record.members = None;
+        }
         record.status = ImageStatus::Queued;
         (record.size, record.checksum) = (None, None);
         (record.hash_algo, record.hash_value) = (None, None);
@@ -92,7 +107,16 @@ impl ImageSource for MemoryImages {
     fn images(&self, wanted: &Selection) -> ImageStream {
         let mut images = self.all();
         images.retain(|image| wanted.matches_id(&image.id));
+        if self.form != TargetForm::Whole {
+            for image in &mut images {
+                image.members = None;
+            }
+        }
         stream::iter(images.into_iter().map(Ok)).boxed()
+    }
+
+    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
+        (self.form != TargetForm::Whole).then(|| Arc::new(self.clone()) as _)
     }
 
     async fn image_data(
@@ -114,6 +138,21 @@ impl ImageSource for MemoryImages {
 }
 
 #[async_trait]
+impl ReadMembers for MemoryImages {
+    async fn members_of(&self, id: &ImageId) -> Result<Option<Members>, PortError> {
+        self.member_reads.fetch_add(1, Ordering::Relaxed);
+        let images = self.lock();
+        let image = images.get(id).map(|(image, _)| image);
+        let is_shared = |image: &&ImageMetadata| {
+            let visibility = image.visibility;
+            visibility.is_none_or(Visibility::is_for_members)
+        };
+        let image = image.filter(is_shared);
+        Ok(image.map(|image| image.members.clone().unwrap_or_default()))
+    }
+}
+
+#[async_trait]
 impl ImageTarget for MemoryImages {
     fn nature(&self) -> Nature {
         match self.form {
@@ -123,7 +162,13 @@ impl ImageTarget for MemoryImages {
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
-        Ok(self.lock().get(id).map(|(image, _)| image.clone()))
+        let found = self.lock().get(id).map(|(image, _)| image.clone());
+        Ok(found.map(|mut image| {
+            if self.form != TargetForm::Whole {
+                image.members = None;
+            }
+            image
+        }))
     }
 
     async fn partial_data(&self, _: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
@@ -192,7 +237,13 @@ impl ImageTarget for MemoryImages {
             let id = current.id;
             return Err(PortError::NotFound { id });
         };
+        // What is asleep comes back with what is added.
+        let mut members = image.members.clone();
+        if let Some((wanted, _)) = diff.clone().take_members() {
+            members.get_or_insert_default().extend(wanted);
+        }
         *image = diff.clone().writable().apply_to(image.clone());
+        image.members = members;
         Ok(image.clone())
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glance_model::{ImageMetadata, ImageStatus, TargetForm, Visibility};
+use glance_model::{ImageMetadata, ImageStatus, MemberStatus, Members, TargetForm, Visibility};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use replicator_core::testing::{MemoryImages, Setup, active_image};
@@ -24,6 +24,15 @@ fn visibility() -> impl Strategy<Value = Option<Visibility>> {
     ]
 }
 
+fn members() -> impl Strategy<Value = Members> {
+    let status = prop_oneof![
+        Just(MemberStatus::Pending),
+        Just(MemberStatus::Accepted),
+        Just(MemberStatus::Rejected),
+    ];
+    btree_map("[a-c]{1,2}", status, 0..4)
+}
+
 fn image() -> impl Strategy<Value = (ImageMetadata, Bytes)> {
     (
         (vec(any::<u8>(), 0..300), any::<bool>()),
@@ -33,11 +42,11 @@ fn image() -> impl Strategy<Value = (ImageMetadata, Bytes)> {
             any::<Option<bool>>(),
         ),
         visibility(),
-        btree_set(".{0,5}", 0..3),
+        (btree_set(".{0,5}", 0..3), members()),
         btree_map("[a-zA-Z_:-]{1,6}", ".{0,8}", 0..4),
     )
         .prop_map(
-            |((data, active), (name, min_ram, hidden), visibility, tags, properties)| {
+            |((data, active), (name, min_ram, hidden), visibility, (tags, members), properties)| {
                 let data = Bytes::from(data);
                 let mut image = active_image(&data);
                 if !active {
@@ -49,6 +58,7 @@ fn image() -> impl Strategy<Value = (ImageMetadata, Bytes)> {
                 image.hidden = hidden;
                 image.visibility = visibility;
                 image.tags = tags;
+                image.members = visibility.filter(|v| v.is_for_members()).map(|_| members);
                 image.properties = properties;
                 (image, data)
             },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use glance_model::{Omit, Selection};
+use glance_model::{Omit, Selection, View};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
     Compared, ImageSource, ImageTarget, Report, RunContext, TargetIds, VerifyBy, VerifyReport,
@@ -45,8 +45,9 @@ pub(crate) async fn differences(
     target: &MemoryImages,
     ids: TargetIds,
 ) -> Vec<Compared> {
-    let (ctx, all, nothing) = (RunContext::silent(), Selection::default(), Omit::default());
-    let mut differences = compare(&ctx, source, target, &all, &nothing, ids);
+    let (ctx, all) = (RunContext::silent(), Selection::default());
+    let view = View::new(Omit::default(), target.nature().form);
+    let mut differences = compare(&ctx, source, target, &all, view, ids);
     let mut found = Vec::new();
     while let Some(one) = differences.next().await.unwrap() {
         found.push(one);

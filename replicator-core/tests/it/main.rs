@@ -4,6 +4,7 @@ mod convergence;
 mod fan_out;
 mod ids;
 mod kit;
+mod members;
 mod memory_contract;
 mod order;
 mod planning;

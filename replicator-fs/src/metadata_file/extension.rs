@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use glance_model::{
-    BaseProperty, ImageId, ImageMetadata, ImageStatus, Scalar, TargetForm, WrongType,
+    BaseProperty, ImageId, ImageMetadata, ImageStatus, MemberStatus, Scalar, TargetForm, WrongType,
 };
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,7 @@ const UNKNOWN: [BaseProperty; 3] = [
     BaseProperty::HashValue,
 ];
 const TAGS: &str = "tags";
+const MEMBERS: &str = "members";
 const PROPERTIES: &str = "properties";
 const FIELDS: &str = "fields";
 
@@ -41,6 +42,9 @@ pub(super) fn of(metadata: &ImageMetadata, plain: &ImageMetadata) -> Map<String,
     if !metadata.tags.is_empty() {
         extension.insert(TAGS.into(), json!(metadata.tags));
     }
+    if let Some(members) = metadata.members.as_ref().filter(|all| !all.is_empty()) {
+        extension.insert(MEMBERS.into(), json!(members));
+    }
     let (mut properties, mut fields) = (Map::new(), Map::new());
     for group in by_v1_name(metadata).into_values() {
         if TargetForm::V1.of(group.clone()) != group {
@@ -60,7 +64,7 @@ pub(super) fn of(metadata: &ImageMetadata, plain: &ImageMetadata) -> Map<String,
 /// Adds what an extension says, where the plain record still says what v1 would
 /// make of it: if somebody has edited the record since, the record holds.
 pub(super) fn add_to(metadata: &mut ImageMetadata, extension: Map<String, Value>) {
-    let exact = from_extension(&metadata.id, extension);
+    let mut exact = from_extension(&metadata.id, extension);
     let in_v1 = TargetForm::V1.of(exact.clone());
     for property in POORER {
         if metadata.get(property) == in_v1.get(property) && exact.get(property).is_some() {
@@ -75,6 +79,7 @@ pub(super) fn add_to(metadata: &mut ImageMetadata, extension: Map<String, Value>
     if metadata.tags.is_empty() {
         metadata.tags.clone_from(&exact.tags);
     }
+    metadata.members = exact.members.take();
     for (v1_name, group) in by_v1_name(&exact) {
         if let Some(v1_name) = v1_name {
             let in_v1 = TargetForm::V1.of(group.clone());
@@ -100,6 +105,13 @@ fn from_extension(id: &ImageId, extension: Map<String, Value>) -> ImageMetadata 
     for (key, value) in extension {
         match (key.as_str(), value) {
             (TAGS, Value::Array(tags)) => exact.tags = tags.into_iter().filter_map(text).collect(),
+            (MEMBERS, Value::Object(members)) => {
+                let members = members.into_iter().filter_map(|(id, status)| {
+                    let status = MemberStatus::parse(status.as_str()?)?;
+                    Some((id, status))
+                });
+                exact.members = Some(members.collect());
+            }
             (PROPERTIES, Value::Object(properties)) => {
                 for (name, value) in properties {
                     match value {

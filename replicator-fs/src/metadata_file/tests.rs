@@ -1,6 +1,9 @@
 //! Laws of the metadata file, and what an edit by hand does.
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus, TargetForm, Visibility, v2};
+use glance_model::{
+    ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, ProjectName, TargetForm,
+    Visibility, v2,
+};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -89,6 +92,36 @@ fn a_field_that_was_edited_by_hand_holds() {
         record["properties"] = json!({});
     });
     assert!(now.properties.is_empty(), "{now:?}");
+}
+
+#[test]
+fn owner_and_members_stand_beside_what_v1_says_with_their_names() {
+    let mut image = image();
+    image.visibility = Some(Visibility::Shared);
+    image.owner = Some("p1".into());
+    image.members = Some([("p2".to_owned(), MemberStatus::Accepted)].into());
+    for (id, domain, name) in [("p1", Some("Default"), "alpha"), ("p2", None, "beta")] {
+        let domain = domain.map(str::to_owned);
+        let name = name.to_owned();
+        image
+            .projects
+            .insert(id.into(), ProjectName { domain, name });
+    }
+    let record: Value = serde_json::from_slice(&metadata_to_json(&image)).unwrap();
+    assert_eq!(
+        record["location"],
+        json!({
+            "image_api_v2": {"members": {"p2": "accepted"}, "visibility": "shared"},
+            "projects": {"p1": {"domain": "Default", "name": "alpha"}, "p2": {"name": "beta"}},
+        })
+    );
+    assert_eq!(edited(&image, |_| {}), image);
+    let broken = edited(&image, |record| {
+        record["location"]["projects"]["p1"] = json!("alpha");
+        record["location"]["image_api_v2"]["members"] = json!({"p2": 5, "p3": "odd"});
+    });
+    assert_eq!(broken.members, Some(Members::new()));
+    assert_eq!(broken.projects.into_keys().collect::<Vec<_>>(), ["p2"]);
 }
 
 #[test]
@@ -255,9 +288,20 @@ prop_compose! {
         properties in btree_map(some_name(), any::<String>(), 0..8),
         nulls in btree_set(some_name(), 0..3),
         other in btree_map(some_name(), some_value(), 0..4),
+        members in btree_map(any::<String>(), prop_oneof![
+            Just(MemberStatus::Pending),
+            Just(MemberStatus::Accepted),
+            Just(MemberStatus::Rejected),
+            Just(MemberStatus::Unsaid),
+        ], 0..3),
+        projects in btree_map(any::<String>(), (of(some_text()), some_text()), 0..3),
     ) -> ImageMetadata {
         let mut image = image();
         image.status = status;
+        image.members = Some(members).filter(|members| !members.is_empty());
+        let project = |(domain, name)| ProjectName { domain, name };
+        let projects = projects.into_iter();
+        image.projects = projects.map(|(id, name)| (id, project(name))).collect();
         [
             image.name, image.disk_format, image.container_format, image.owner,
             image.checksum, image.hash_algo, image.hash_value,

@@ -193,24 +193,8 @@ async fn glance_of_2017_knows_no_hidden_images_and_no_visibility_all() {
 }
 
 #[tokio::test]
-async fn members_are_listed_and_added() {
+async fn stores_have_names() {
     let lab = Lab::today();
-    lab.glance.add_image(active(ONE));
-    lab.glance.add_image(active(TWO).visibility("private"));
-    let add = |id: &str| {
-        lab.request("POST", &format!("/v2/images/{id}/members"))
-            .body(json!({ "member": "beta" }).to_string())
-    };
-    assert_eq!(
-        json_of(add(ONE).send().await.unwrap()).await["status"],
-        "pending"
-    );
-    assert_eq!(add(ONE).send().await.unwrap().status(), 409);
-    assert_eq!(add(TWO).send().await.unwrap().status(), 403);
-    assert_eq!(
-        lab.get_json(&format!("/v2/images/{ONE}/members")).await["members"][0]["member_id"],
-        "beta"
-    );
     assert_eq!(
         lab.get_json("/v2/info/stores").await["stores"][0],
         json!({ "id": "main", "default": "true" })
