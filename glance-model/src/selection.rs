@@ -1,6 +1,7 @@
 //! The images that somebody means, as a value.
 
 mod expression;
+mod shard;
 mod test;
 mod written;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use self::expression::{ExpressionError, Surroundings};
+pub use self::shard::{Shard, ShardError};
 pub use self::test::{Key, Test};
 use crate::{ImageId, ImageMetadata};
 
@@ -25,6 +27,8 @@ pub struct Selection {
     tests: Vec<Test>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     excluded: Vec<Test>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Shard>,
 }
 
 impl Selection {
@@ -57,6 +61,13 @@ impl Selection {
         self
     }
 
+    /// Selects of these images those of a share.
+    #[must_use]
+    pub fn of_shard(mut self, shard: Option<Shard>) -> Self {
+        self.shard = shard;
+        self
+    }
+
     /// Returns whether every image is selected.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -67,6 +78,12 @@ impl Selection {
     #[must_use]
     pub fn ids(&self) -> Option<&BTreeSet<ImageId>> {
         self.ids.as_ref()
+    }
+
+    /// Returns the share that images are selected of.
+    #[must_use]
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
     }
 
     /// Returns the tests that an image has to pass, all of them.
@@ -87,6 +104,7 @@ impl Selection {
     pub fn ids_only(&self) -> Self {
         Self {
             ids: self.ids.clone(),
+            shard: self.shard,
             ..Self::default()
         }
     }
@@ -95,6 +113,7 @@ impl Selection {
     #[must_use]
     pub fn matches_id(&self, id: &ImageId) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(id))
+            && self.shard.is_none_or(|shard| shard.has(id))
     }
 
     /// Returns whether an image is selected.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
-use glance_model::{ExpressionError, Key, Selection, Surroundings, Test};
+use glance_model::{ExpressionError, Key, Selection, Shard, Surroundings, Test};
 use jiff::Timestamp;
 use replicator_core::Newest;
 
@@ -53,6 +53,14 @@ pub(crate) struct SelectionArgs {
     /// Several keys are separated by commas: images that agree in all of them are one group.
     #[arg(long, value_name = "KEYS", requires = "newest", value_delimiter = ',', value_parser = group)]
     per: Vec<Key>,
+
+    /// One share of the images, as 2/8
+    ///
+    /// For several machines that divide the work: each takes another K of the same N, from 0 or
+    /// from 1. An image is always in the same share, by a hash of its id. The share is taken of
+    /// what the other options select.
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
 
     /// Fail if no image is selected
     ///

@@ -77,6 +77,7 @@ const SELECTION: &str = r#"All images of the source are meant, unless something 
   --select 'status=active'                         KEY OPERATOR VALUE, the better in quotes
   --exclude 'name=snap-*,tmp-*'                    several values: any of them
   --newest 2 --per name                            then: the newest two of each name
+  --shard 2/8                                      then: the 2nd of 8 shares, for several machines
 
   key                                    operators             values
   id name owner tag                      = !=                  texts, with * ? [a-z] {a,b}

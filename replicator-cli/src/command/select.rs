@@ -71,6 +71,7 @@ pub(super) async fn select(
         selected.selection = Selection::of_ids(ids);
         selected.of = count.of;
     }
+    selected.selection = selected.selection.of_shard(args.shard);
     Ok(selected)
 }
 

@@ -331,3 +331,28 @@ fn a_bad_test_is_shown_with_its_place_and_options_of_other_tools_with_ours() {
     let ran = run(&["size", glance.host_port(), "--select", "owner=mine"]);
     assert_error(&ran, 2, &["signed in to"]);
 }
+
+#[test]
+fn shares_of_the_images_are_all_of_them_and_each_once_whatever_the_end() {
+    let source = numbered(30);
+    let archive = tempfile::tempdir().unwrap();
+    succeeded(&["dump", source.host_port(), path(archive.path())]);
+    let archive = format!("dir:{}", path(archive.path()));
+    let mut shared = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let share = selected(source.host_port(), &["--shard", shard]);
+        assert_eq!(selected(&archive, &["--shard", shard]), share);
+        let few = ["--shard", shard, "--select", "id=*1"];
+        let few = selected(source.host_port(), &few);
+        assert!(few.iter().all(|number| share.contains(number)));
+        shared.extend(share);
+    }
+    shared.sort_unstable();
+    assert_eq!(shared, (1..=30).collect::<Vec<_>>());
+    assert_eq!(
+        selected(source.host_port(), &["--shard", "0/3"]),
+        selected(source.host_port(), &["--shard", "3/3"]),
+    );
+    let ran = run(&["size", source.host_port(), "--shard", "4/3"]);
+    assert_error(&ran, 2, &["write K/N"]);
+}

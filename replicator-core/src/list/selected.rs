@@ -80,7 +80,9 @@ pub(crate) fn only(listed: ImageStream, wanted: &Selection) -> ImageStream {
 /// Returns the images of a target that the selected ones of a source are compared with.
 pub(crate) fn at_target(wanted: &Selection, target_ids: &TargetIds) -> Selection {
     match wanted.ids() {
-        None => Selection::default(),
+        // A copy that goes by another id is of the share of its image.
+        None if !target_ids.is_empty() => Selection::default(),
+        None => Selection::default().of_shard(wanted.shard()),
         Some(ids) => {
             let others = ids.iter().filter_map(|id| target_ids.get(id));
             Selection::of_ids(ids.iter().chain(others).copied())

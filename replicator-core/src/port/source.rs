@@ -32,7 +32,7 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
     /// Returns whether [`images`](Self::images) leaves out images that are not selected, so that
     /// nobody learns how many there are.
     fn leaves_out(&self, wanted: &Selection) -> bool {
-        wanted.ids().is_some()
+        wanted.ids().is_some() || wanted.shard().is_some()
     }
 
     /// Returns the reader of members, if a listing leaves them out since each image that is
