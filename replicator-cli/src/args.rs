@@ -34,7 +34,7 @@ pub(crate) use self::servers::{
 };
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
-pub(crate) use self::words::{MissingProject, OwnerPolicy, ProgressMode, verify};
+pub(crate) use self::words::{LogFormat, MissingProject, OwnerPolicy, ProgressMode, verify};
 
 /// The headings under which the help of a command shows its options, in this order.
 pub(crate) mod heading {
@@ -74,6 +74,12 @@ pub(crate) struct CommonArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::OUTPUT)]
 pub(crate) struct LogArgs {
+    /// Print nothing on stderr, unless something fails
+    ///
+    /// Then all problems are printed at the end, with the summary. The log is as without.
+    #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]
+    pub(crate) quiet: bool,
+
     /// Progress on stderr: auto, bar, line or none
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     #[arg(hide_possible_values = true)]
@@ -94,6 +100,14 @@ pub(crate) struct LogArgs {
     #[arg(short, long, global = true, visible_alias = "use-syslog")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(crate) syslog: bool,
+
+    /// Form of lines on stderr and of the log: text, plain or json
+    ///
+    /// With text, lines on stderr carry the time where it is no terminal; plain is the same
+    /// without. With json, each line is an object with time, level and message.
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_short_help = true)]
+    pub(crate) log_format: LogFormat,
 
     /// Log each request and more
     #[arg(short, long, global = true, value_parser = BoolishValueParser::new())]

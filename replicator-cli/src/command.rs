@@ -35,7 +35,7 @@ use crate::args::config_file::Invocation;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Console, Look, log};
+use crate::ui::{Console, log};
 
 /// The longest wait at the end for what is still under way: a name that is being looked up cannot
 /// be broken off.
@@ -144,8 +144,7 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
             let what = "start";
             CliError::System { what, source }
         })?;
-    let look = Look::of(common.log.progress);
-    let console = Arc::new(Console::start(look, command.dump_directory()));
+    let console = Arc::new(Console::start(&common.log, command.dump_directory()));
     let result = log::start(&common.log, &console).and_then(|()| {
         for warning in &invocation.warnings {
             console.warning(warning);
@@ -155,8 +154,12 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
             command.run(&run).await
         })
     });
+    let code = result.unwrap_or_else(|error| {
+        console.failure(&error);
+        error.exit_code()
+    });
     // While signals are still heard: stderr may be stuck.
-    console.finish();
+    console.finish(code == ExitCode::Done);
     runtime.shutdown_timeout(FAREWELL);
-    result
+    Ok(code)
 }

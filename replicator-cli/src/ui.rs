@@ -10,13 +10,13 @@ mod report_file;
 mod result;
 mod row;
 mod sink;
+mod stderr;
 mod summary;
 mod table;
 mod wording;
 mod words;
 
 pub(crate) use self::console::{Console, failure};
-pub(crate) use self::progress::Look;
 pub(crate) use self::report_file::ReportFile;
 pub(crate) use self::result::{outcome_word, reason, reason_word, with_cause, word};
 pub(crate) use self::row::{Column, Row, Text, bytes, column, or_undefined};

@@ -19,14 +19,10 @@ const HEADINGS: [&str; 6] = [
     heading::COMPATIBILITY,
 ];
 
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 2] = [
     (
         "GLANCE_REPLICATOR_<OPTION>",
-        "sets an option, as in GLANCE_REPLICATOR_TRANSFERS=8",
-    ),
-    (
-        "GLANCE_REPLICATOR_TOKEN",
-        "sets --token where nobody else reads it; _SOURCETOKEN, _TARGETTOKEN",
+        "sets an option: _TRANSFERS=8; tokens best so: _TOKEN, _SOURCETOKEN",
     ),
     (
         "OS_CLIENT_CONFIG_FILE, OS_*",
@@ -139,12 +135,15 @@ fn page(command: &Command, common: &[Arg]) -> String {
         let is_hidden = arg.is_hide_set() || arg.is_hide_long_help_set();
         !is_hidden && arg.is_hide_short_help_set()
     };
-    let rare = args.iter().filter(is_rare);
-    let rare: Vec<String> = rare.map(|arg| flags(arg).trim_start().to_owned()).collect();
-    if !rare.is_empty() {
-        let rare = rare.join(", ");
-        let rare = format!("Seldom used (glance-replicator help options): {rare}");
-        let _ = write!(text, "\n{}", wrapped(&rare, 0));
+    let rare = args
+        .iter()
+        .filter(|arg| !arg.is_hide_set() && arg.is_hide_short_help_set());
+    let rare = rare.count();
+    if rare > 0 {
+        let _ = write!(
+            text,
+            "\n{rare} options that are seldom used: glance-replicator help options\n"
+        );
     }
     end(&mut text, command);
     text

@@ -39,6 +39,7 @@ pub(crate) struct ServerArgs {
     /// All Glance servers and transfers share it; Keystone has no part in it. N may be
     /// a decimal number, such as 0.5, or off.
     #[arg(long, global = true, value_name = "N", default_value = "off")]
+    #[arg(hide_short_help = true)]
     pub(crate) tpslimit: RequestRate,
 
     /// Retries of what may go away by itself
@@ -142,14 +143,17 @@ pub(crate) struct SourceArgs {
 
     /// Interface at the source (public, internal, admin)
     #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true)]
     source_interface: Option<String>,
 
     /// Certificates to trust at the source
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     source_cacert: Option<PathBuf>,
 
     /// Verify no certificate at the source
     #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(hide_short_help = true)]
     source_insecure: bool,
 }
 
@@ -190,14 +194,17 @@ pub(crate) struct TargetArgs {
 
     /// Interface at the target (public, internal, admin)
     #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true)]
     target_interface: Option<String>,
 
     /// Certificates to trust at the target
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     target_cacert: Option<PathBuf>,
 
     /// Verify no certificate at the target
     #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(hide_short_help = true)]
     target_insecure: bool,
 }
 

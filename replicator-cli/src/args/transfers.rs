@@ -114,6 +114,7 @@ pub(crate) struct SendArgs {
     /// unsafe, but only when it has it, and its record is spoiled then.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     #[arg(value_parser = format_check(), hide_possible_values = true)]
+    #[arg(hide_short_help = true)]
     pub(crate) format_check: FormatCheck,
 }
 

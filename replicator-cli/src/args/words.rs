@@ -158,3 +158,14 @@ pub(crate) enum MembersPolicy {
     Keep,
     Skip,
 }
+
+/// The form of lines on stderr, and of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text, on stderr behind the time if that is no terminal
+    Text,
+    /// Text, on stderr without the time
+    Plain,
+    /// A JSON object a line
+    Json,
+}

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use replicator_core::{Event, EventSink, Report};
 
-use super::escape::escaped;
 use super::progress::{Look, Progress};
+use super::stderr::{LineStyle, Stderr, show};
 use super::summary::summary;
 use super::wording::{self, Lines, Weight, Wording};
 use crate::advice::Advised;
+use crate::args::LogArgs;
 use crate::error::CliError;
 
-/// Writes what ended the command, why, and what can be done about it.
+/// Writes why there is no command to be run, and what can be done about it; or the help.
 pub(crate) fn failure(error: &CliError) {
     // If nobody reads it, nothing can be done.
     match error {
@@ -36,12 +37,6 @@ pub(crate) fn failure(error: &CliError) {
     }
 }
 
-/// One write a line, since other programs may write to the same terminal.
-fn show(line: &str) {
-    let line = format!("{}\n", escaped(line));
-    let _ = io::stderr().write_all(line.as_bytes());
-}
-
 /// Writes to stderr from a thread of its own, so that whoever reports something
 /// never waits for the terminal.
 pub(crate) struct Console {
@@ -54,15 +49,23 @@ enum Message {
     Event(Option<Arc<str>>, Event),
     Lines(Lines),
     Log(String),
-    Finish,
+    /// The end, and whether all went well.
+    Finish(bool),
 }
 
 impl Console {
-    /// Starts writing; `dump_directory` is where `dump` stores images.
-    pub(crate) fn start(look: Look, dump_directory: Option<PathBuf>) -> Self {
+    /// Starts writing as the options say; `dump_directory` is where `dump` stores images.
+    pub(crate) fn start(options: &LogArgs, dump_directory: Option<PathBuf>) -> Self {
         let (messages, received) = mpsc::channel();
         let wording = Wording::new(dump_directory);
-        let thread = thread::spawn(move || write(&received, look, wording));
+        let style = LineStyle::of(options.log_format);
+        let look = if options.quiet {
+            Look::Nothing
+        } else {
+            Look::of(options.progress, style)
+        };
+        let stderr = Stderr::new(style, options.quiet);
+        let thread = thread::spawn(move || write(&received, look, stderr, wording));
         Self {
             messages,
             thread: Mutex::new(Some(thread)),
@@ -97,11 +100,9 @@ impl Console {
         report: &Report,
         elapsed: Duration,
     ) {
-        let mut lines = summary(verb, report, elapsed);
-        if let Some(target) = target {
-            wording::place(&mut lines, target);
-        }
-        self.say(Weight::Summary, lines);
+        let mut lines = Lines::new(Weight::Summary, summary(verb, report, elapsed));
+        lines.target = target.map(Into::into);
+        self.send(Message::Lines(lines));
     }
 
     /// Takes what happens at one of several targets.
@@ -117,9 +118,24 @@ impl Console {
         LogWriter(self.messages.clone())
     }
 
-    /// Writes what is left to be written, and ends.
-    pub(crate) fn finish(&self) {
-        self.send(Message::Finish);
+    /// Writes what ended the command, why, and what can be done about it.
+    pub(crate) fn failure(&self, error: &CliError) {
+        match error {
+            // Output went to a pipe that nobody reads any more; other tools say nothing either.
+            CliError::NoReader => {}
+            CliError::Usage(_) | CliError::Help(_) | CliError::Setting { .. } => failure(error),
+            error => {
+                let hint = error.hint();
+                let lines = wording::told("error: ", error, hint.as_deref());
+                self.send(Message::Lines(lines));
+            }
+        }
+    }
+
+    /// Writes what is left to be written, and ends. A run that is to be quiet has said nothing until
+    /// then, and says nothing if all went well.
+    pub(crate) fn finish(&self, went_well: bool) {
+        self.send(Message::Finish(went_well));
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
             let _ = thread.join();
@@ -127,7 +143,7 @@ impl Console {
     }
 
     fn say(&self, weight: Weight, lines: Vec<String>) {
-        self.send(Message::Lines(Lines { weight, lines }));
+        self.send(Message::Lines(Lines::new(weight, lines)));
     }
 
     fn send(&self, message: Message) {
@@ -172,9 +188,10 @@ impl EventSink for TargetEvents {
 /// The longest time that a report waits to be written.
 const REST: Duration = Duration::from_millis(3);
 
-fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
+fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wording: Wording) {
     let mut progress = Progress::new(look);
     let mut is_finished = false;
+    let mut went_well = false;
     loop {
         let message = match messages.try_recv() {
             // Each line is logged as well, which may have brought another one.
@@ -189,10 +206,8 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
         match message {
             Ok(Message::Event(target, event)) => {
                 if let Some(mut lines) = wording.of(&event) {
-                    if let Some(target) = target {
-                        wording::place(&mut lines.lines, &target);
-                    }
-                    write_lines(&progress, look, &lines);
+                    lines.target = target;
+                    write_lines(&mut stderr, &progress, look, &lines);
                 }
                 progress.take(&event);
             }
@@ -200,26 +215,25 @@ fn write(messages: &Receiver<Message>, look: Look, mut wording: Wording) {
                 if lines.weight == Weight::Summary {
                     progress.end();
                 }
-                write_lines(&progress, look, &lines);
+                write_lines(&mut stderr, &progress, look, &lines);
             }
-            Ok(Message::Log(line)) => progress.above(|| show(&line)),
+            Ok(Message::Log(line)) => progress.above(|| stderr.write_line(line)),
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(Message::Finish) => is_finished = true,
+            Ok(Message::Finish(is_well)) => (is_finished, went_well) = (true, is_well),
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(line) = progress.line() {
-            show(&line);
+            stderr.write(&Lines::new(Weight::Info, [line]));
         }
     }
     progress.end();
+    stderr.end(went_well);
 }
 
-fn write_lines(progress: &Progress, look: Look, lines: &Lines) {
+fn write_lines(stderr: &mut Stderr, progress: &Progress, look: Look, lines: &Lines) {
     lines.log();
     if look == Look::Nothing && lines.weight == Weight::Info {
         return;
     }
-    for line in &lines.lines {
-        progress.above(|| show(line));
-    }
+    progress.above(|| stderr.write(lines));
 }

@@ -1,5 +1,6 @@
 //! The log: on stderr, in a file, or to syslog.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,22 +9,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::{Map, Value};
 use syslog_tracing::Syslog;
-use tracing::Level;
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Registry;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::debug_fn;
-use tracing_subscriber::fmt::layer;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, layer};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::console::Console;
 use super::escape::escaped;
+use super::stderr::now;
 use super::wording::REPORTS;
-use crate::args::LogArgs;
+use crate::args::{LogArgs, LogFormat};
 use crate::error::CliError;
+
+type Object = Map<String, Value>;
 
 /// Our crates; others log tokens and more than anybody reads.
 const OURS: [&str; 5] = [
@@ -42,34 +49,99 @@ pub(crate) fn start(options: &LogArgs, console: &Arc<Console>) -> Result<(), Cli
     let syslog = options.syslog.then(syslog).transpose()?;
     let to_stderr = file.is_none() && syslog.is_none();
     let level = level(options);
-    let file = file.map(|file| {
-        let layer = layer()
-            .with_ansi(false)
-            .fmt_fields(fields())
-            .with_writer(Arc::new(file));
-        layer.with_filter(filter(level, LevelFilter::INFO))
-    });
-    let syslog = syslog.map(|syslog| {
+    let mut layers = Vec::new();
+    if let Some(file) = file {
+        let filter = filter(level, LevelFilter::INFO);
+        layers.push(to(Arc::new(file), options.log_format, filter));
+    }
+    if let Some(syslog) = syslog {
         let layer = layer()
             .with_ansi(false)
             .fmt_fields(fields())
             .with_level(false)
             .without_time();
         let layer = layer.with_writer(syslog);
-        layer.with_filter(filter(level, LevelFilter::INFO))
-    });
-    let console = Arc::clone(console);
-    let stderr = to_stderr.then(|| {
-        let layer = layer().with_ansi(false).fmt_fields(fields());
-        let layer = layer.with_writer(move || console.log_writer());
-        layer.with_filter(filter(level, LevelFilter::OFF))
-    });
-    tracing_subscriber::registry()
-        .with(file)
-        .with(syslog)
-        .with(stderr)
-        .init();
+        layers.push(layer.with_filter(filter(level, LevelFilter::INFO)).boxed());
+    }
+    if to_stderr {
+        let console = Arc::clone(console);
+        let filter = filter(level, LevelFilter::OFF);
+        let writer = move || console.log_writer();
+        layers.push(to(writer, options.log_format, filter));
+    }
+    tracing_subscriber::registry().with(layers).init();
     Ok(())
+}
+
+/// Logs to a writer, as text or as JSON.
+fn to<W>(writer: W, format: LogFormat, filter: Targets) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = layer().with_ansi(false).with_writer(writer);
+    match format {
+        LogFormat::Json => layer.event_format(JsonLines).with_filter(filter).boxed(),
+        LogFormat::Text | LogFormat::Plain => {
+            layer.fmt_fields(fields()).with_filter(filter).boxed()
+        }
+    }
+}
+
+/// Writes an event as a JSON object, on a line.
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        let mut object = Object::new();
+        object.insert("time".to_owned(), now().into());
+        let level = metadata.level().as_str().to_ascii_lowercase();
+        object.insert("level".to_owned(), level.into());
+        object.insert("target".to_owned(), metadata.target().into());
+        event.record(&mut Fields(&mut object));
+        writeln!(writer, "{}", Value::Object(object))
+    }
+}
+
+/// Takes the fields of an event, and the message, which is one.
+struct Fields<'a>(&'a mut Object);
+
+impl Fields<'_> {
+    fn take(&mut self, field: &Field, value: &str) {
+        let value = escaped(value).into_owned();
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.take(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.take(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
 }
 
 /// Writes fields, and the message, which is one, so that none can do harm to a

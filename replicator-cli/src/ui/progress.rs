@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use replicator_core::{Event, ImageRef};
 
 use super::escape::escaped;
+use super::stderr::LineStyle;
 use super::words::{amount, counted, named, rate, time};
 use crate::args::ProgressMode;
 
@@ -18,7 +19,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(super) enum Look {
     Bars,
     Lines,
     Nothing,
@@ -26,8 +27,9 @@ pub(crate) enum Look {
 
 impl Look {
     /// Returns the look that is asked for, as far as stderr is up to it.
-    pub(crate) fn of(progress: ProgressMode) -> Self {
+    pub(super) fn of(progress: ProgressMode, style: LineStyle) -> Self {
         match progress {
+            _ if style == LineStyle::Json && progress != ProgressMode::None => Self::Lines,
             ProgressMode::None => Self::Nothing,
             ProgressMode::Line => Self::Lines,
             ProgressMode::Auto | ProgressMode::Bar => {

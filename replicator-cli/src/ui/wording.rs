@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
@@ -33,14 +34,28 @@ pub(super) enum Weight {
 /// Lines that belong together.
 pub(super) struct Lines {
     pub(super) weight: Weight,
+    /// The target that they are about, if there are several.
+    pub(super) target: Option<Arc<str>>,
     pub(super) lines: Vec<String>,
 }
 
 impl Lines {
+    pub(super) fn new(weight: Weight, lines: impl Into<Vec<String>>) -> Self {
+        Self {
+            weight,
+            target: None,
+            lines: lines.into(),
+        }
+    }
+
     /// Puts them into the log.
     pub(super) fn log(&self) {
         for line in &self.lines {
-            let line = escaped(line);
+            let line = match &self.target {
+                Some(target) => format!("{target}: {line}"),
+                None => line.clone(),
+            };
+            let line = escaped(&line);
             match self.weight {
                 Weight::Info | Weight::Summary => tracing::info!(target: REPORTS, "{line}"),
                 Weight::Problem => tracing::warn!(target: REPORTS, "{line}"),
@@ -64,44 +79,41 @@ impl Wording {
     }
 
     pub(super) fn of(&mut self, event: &Event) -> Option<Lines> {
-        let info = |line| Lines {
-            weight: Weight::Info,
-            lines: vec![line],
-        };
+        let info = |line| Lines::new(Weight::Info, vec![line]);
         Some(match event {
             Event::TransferStarted { image, .. } => info(self.started(image)),
             Event::Finished(result) => return self.finished(result),
-            Event::PutOff { image, since } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            Event::PutOff { image, since } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "Image {} is put off: {}; it is looked at again at the end",
                     named(image),
                     being_written(image, since.as_deref())
                 )],
-            },
-            Event::IdAssigned { image, target_id } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            ),
+            Event::IdAssigned { image, target_id } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {} gets the id {target_id} at the target",
                     named(image)
                 )],
-            },
-            Event::Repairing { image, error } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            ),
+            Event::Repairing { image, error } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {} is damaged at the target, and copied again: {}",
                     named(image),
                     on_a_line(error)
                 )],
-            },
-            Event::Withheld { image } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            ),
+            Event::Withheld { image } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {} is deactivated at the source, which gives its data to \
                      administrators at most: the archive has its metadata alone",
                     named(image)
                 )],
-            },
+            ),
             Event::Retrying {
                 image,
                 attempts,
@@ -112,38 +124,38 @@ impl Wording {
                 attempts + 1,
                 on_a_line(error)
             )),
-            Event::MetadataNotKept { image, diff } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            Event::MetadataNotKept { image, diff } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {}: the target has not kept {}",
                     named(image),
                     not_kept(diff)
                 )],
-            },
+            ),
             Event::MembersLeftOut {
                 image,
                 members,
                 reason,
-            } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {}: {}",
                     named(image),
                     members_left_out(members, *reason)
                 )],
-            },
+            ),
             Event::PropertiesLeftOut {
                 image,
                 names,
                 reason,
-            } => Lines {
-                weight: Weight::Problem,
-                lines: vec![format!(
+            } => Lines::new(
+                Weight::Problem,
+                vec![format!(
                     "warning: image {}: {}",
                     named(image),
                     left_out(names, *reason)
                 )],
-            },
+            ),
             _ => return None,
         })
     }
@@ -184,20 +196,17 @@ impl Wording {
                 format!("Image {} metadata has changed: {fields}", named(image))
             }
             Outcome::Skipped(reason) => {
-                return Some(Lines {
-                    weight: weight_of(reason),
-                    lines: vec![skipped(image, &why_skipped(image, reason))],
-                });
+                return Some(Lines::new(
+                    weight_of(reason),
+                    vec![skipped(image, &why_skipped(image, reason))],
+                ));
             }
             Outcome::Failed { error, left_behind } => {
                 return Some(self.failed(image, error, left_behind.as_deref()));
             }
             _ => return None,
         };
-        Some(Lines {
-            weight: Weight::Info,
-            lines: vec![line],
-        })
+        Some(Lines::new(Weight::Info, vec![line]))
     }
 
     fn failed(
@@ -244,13 +253,6 @@ fn left_behind(image: &ImageRef, left: &ImageMetadata) -> String {
     }
 }
 
-/// Puts the name of a target before its lines.
-pub(super) fn place(lines: &mut [String], target: &str) {
-    for line in lines {
-        line.insert_str(0, &format!("{target}: "));
-    }
-}
-
 /// An error, its cause and what can be done about it, a line each.
 pub(super) fn told(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
     lines(head, reason(error), hint)
@@ -260,10 +262,7 @@ fn lines(head: &str, (what, why): (String, Option<String>), hint: Option<&str>) 
     let mut lines = vec![format!("{head}{what}")];
     lines.extend(why.map(|why| format!("caused by: {why}")));
     lines.extend(hint.map(|hint| format!("hint: {hint}")));
-    Lines {
-        weight: Weight::Problem,
-        lines,
-    }
+    Lines::new(Weight::Problem, lines)
 }
 
 /// What failed of an image and why, on a line.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use glance_client::testing::{Caller, EmbeddedGlance, Profile};
+use glance_client::testing::{Caller, EmbeddedGlance, FaultAction, FaultOn, Profile, RequestKind};
 
 use crate::kit::images::{filled, glance, id};
 use crate::kit::program::{Ran, program, run};
@@ -277,4 +277,102 @@ fn the_log_is_a_file_that_holds_what_was_done_and_no_token() {
     assert!(log.contains("DEBUG glance_client"), "{log}");
     assert!(log.contains("livecopy: 5 copied"), "{log}");
     assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn quiet_says_nothing_of_a_run_that_goes_well_and_all_of_one_that_does_not() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let ends = [source.host_port(), target.host_port()];
+    let livecopy = ["livecopy", "-q", "--token", "t", ends[0], ends[1]];
+    let ran = succeeded(&livecopy);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
+    assert!(target.image(&id(3)).is_some());
+    // Data that was asked for is no message.
+    let ran = succeeded(&["size", "-q", ends[0]]);
+    assert!(ran.stdout.starts_with("Total size is "), "{ran:?}");
+    let once = FaultOn::kind(RequestKind::Upload);
+    let target = glance(Profile::Today);
+    target.fault(once, FaultAction::status(403));
+    let ran = run(&[
+        "livecopy",
+        "-q",
+        "--token",
+        "t",
+        ends[0],
+        target.host_port(),
+    ]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    for text in [
+        "warning: every user",
+        "error: image ",
+        "failed: ",
+        "livecopy: ",
+    ] {
+        assert!(ran.stderr.contains(text), "{text}: {ran:?}");
+    }
+    assert!(!ran.stderr.contains(" is being synced"), "{ran:?}");
+    let ran = run(&["size", "-q", "127.0.0.1:1"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: cannot connect"), "{ran:?}");
+}
+
+#[test]
+fn lines_carry_the_time_where_no_terminal_shows_them() {
+    let source = glance(Profile::Today);
+    let mut command = program();
+    command.env_remove("GLANCE_REPLICATOR_LOG_FORMAT");
+    command.args([
+        "livecopy",
+        source.host_port(),
+        "127.0.0.1:1",
+        "--retries",
+        "0",
+    ]);
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for line in ran.stderr.lines() {
+        let (time, _) = line.split_once(' ').unwrap();
+        let is_time = time.len() == "2026-01-01T00:00:00Z".len() && time.ends_with('Z');
+        assert!(is_time, "{line}");
+    }
+    assert!(ran.stderr.contains("Z error: cannot connect"), "{ran:?}");
+}
+
+#[test]
+fn messages_and_the_log_can_be_json() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    target.fault(
+        FaultOn::kind(RequestKind::Upload).image(&id(3)),
+        FaultAction::status(403),
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let ends = [source.host_port(), target.host_port()];
+    let json = ["--log-format", "json", "--token", "s3cret"];
+    let to_file = ["--debug", "--logfile", path(&log)];
+    let ran = run(&[&["livecopy"], &ends[..], &json, &to_file].concat());
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let objects = |text: &str| {
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let messages = objects(&ran.stderr);
+    let error = messages
+        .iter()
+        .find(|message| message["level"] == "error")
+        .unwrap();
+    let expected = format!(
+        "image \"image 3\" ({}): the target failed to write its data",
+        id(3)
+    );
+    assert_eq!(error["message"], expected);
+    let cause = error["details"][0].as_str().unwrap();
+    assert!(cause.starts_with("caused by: PUT http://"), "{error}");
+    let last = messages.last().unwrap()["message"].as_str().unwrap();
+    assert!(last.starts_with("livecopy: 4 copied"), "{last}");
+    let log = fs::read_to_string(log).unwrap();
+    assert!(!log.contains("s3cret") && !ran.stderr.contains("s3cret"));
+    let log = objects(&log);
+    assert!(log.iter().all(|line| line["time"].is_string()));
+    assert!(log.iter().any(|line| line["level"] == "debug"));
 }

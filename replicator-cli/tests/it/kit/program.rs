@@ -30,10 +30,11 @@ impl From<Output> for Ran {
     }
 }
 
-/// The program, with nothing set in its environment.
+/// The program, with nothing set in its environment but that lines carry no time.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("glance-replicator"));
     command.env_clear();
+    command.env("GLANCE_REPLICATOR_LOG_FORMAT", "plain");
     command
 }
 
