@@ -52,9 +52,9 @@ pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
-    pub(crate) log: LogArgs,
-    #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 
     /// Size of a chunk in bytes: accepted, without effect
     ///

@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod dry_run;
 mod dump;
+mod list;
 mod livecopy;
 mod load;
 mod metadefs;
@@ -11,8 +12,11 @@ mod owners;
 mod push;
 mod replicate;
 mod results;
+#[cfg(test)]
+mod schemas;
 mod select;
 mod size;
+mod sort;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,6 +28,7 @@ use clap::{Parser, Subcommand};
 use self::check::CheckArgs;
 use self::compare::CompareArgs;
 use self::dump::DumpArgs;
+use self::list::ListArgs;
 use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
 use self::metadefs::MetadefsArgs;
@@ -81,6 +86,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(CheckArgs),
+    List(ListArgs),
     Compare(CompareArgs),
     Livecopy(LivecopyArgs),
     Dump(DumpArgs),
@@ -95,6 +101,7 @@ impl Command {
     async fn run(&self, run: &Run<'_>) -> Result<ExitCode, CliError> {
         match self {
             Self::Check(args) => check::run(run, args).await,
+            Self::List(args) => list::run(run, args).await,
             Self::Compare(args) => compare::run(run, args).await,
             Self::Livecopy(args) => livecopy::run(run, args).await,
             Self::Dump(args) => dump::run(run, args).await,
@@ -114,7 +121,9 @@ impl Command {
             Self::Livecopy(args) => args.copies.dry_run,
             Self::Push(args) => args.dry_run,
             Self::Metadefs(args) => args.dry_run,
-            Self::Size(_) | Self::Verify(_) | Self::Check(_) | Self::Compare(_) => true,
+            Self::Check(_) | Self::List(_) | Self::Compare(_) | Self::Verify(_) | Self::Size(_) => {
+                true
+            }
         };
         !dry_run
     }

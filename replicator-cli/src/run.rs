@@ -53,7 +53,7 @@ impl<'a> Run<'a> {
 
     /// Makes the sink of the command's result.
     pub(crate) fn sink<R: Row>(&self) -> Result<Sink<R>, CliError> {
-        Sink::new(&self.common.output, false)
+        Sink::new(&self.common.output)
     }
 
     /// Returns the signal that has cancelled the run.

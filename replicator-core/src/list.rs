@@ -1,5 +1,6 @@
 //! Two ends, side by side.
 
+pub(crate) mod image_list;
 pub(crate) mod members;
 pub(crate) mod pairs;
 pub(crate) mod selected;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::shell::{Outcome, cargo, has_cargo, root, run};
 
-/// The programs that cargo, the fuzz targets and the lab call, as `xtask/packages` knows them.
-const NEEDED: [&str; 6] = ["cc", "c++", "curl", "flock", "venv", "protocols"];
+/// The programs that cargo, the tests, the fuzz targets and the lab call, as `xtask/packages` knows them.
+const NEEDED: [&str; 7] = ["cc", "c++", "curl", "flock", "jq", "venv", "protocols"];
 
 const CARGO_FUZZ: &str = "0.13.2";
 /// Not the user's own directory: what a task installs for itself goes below `target`.
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_installed_and_nothing_else() {
-        let programs = ["cc", "c++", "curl", "flock", "python3", "getent"];
+        let programs = ["cc", "c++", "curl", "flock", "jq", "python3", "getent"];
         let all = machine("complete", &programs.map(|program| (program, "exit 0")));
         assert_eq!(needs(&all, &NEEDED), (true, String::new(), String::new()));
         let root = ("id", "echo 0");
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!((done, &*noted), (true, expected));
         let (done, _, noted) = needs(&machine("bare", &[root]), &NEEDED);
         let packages =
-            "gcc libc6-dev g++ ca-certificates curl util-linux python3 python3-venv netbase\n";
+            "gcc libc6-dev g++ ca-certificates curl util-linux jq python3 python3-venv netbase\n";
         assert!(done && noted.ends_with(packages), "{noted}");
     }
 

@@ -11,11 +11,11 @@ use super::escape::escaped;
 use super::row::{Column, Row, Text};
 use super::table::Rows;
 use super::{cell, document};
-use crate::args::{Format, OutputArgs};
+use crate::args::{Format, OutputArgs, near};
 use crate::error::CliError;
 
-/// The least likeness of two names of columns of which one is a slip of the other.
-const NEAR: f64 = 0.7;
+/// The largest number of columns that are suggested.
+const MOST_NEAR: usize = 3;
 
 /// Takes the rows of a command and writes each of them as it comes; those of a table when all
 /// are there.
@@ -28,12 +28,21 @@ pub(crate) struct Sink<R> {
 }
 
 impl<R: Row> Sink<R> {
-    /// Makes the sink of a command, of all columns if `long` ones are asked for.
+    /// Makes the sink of a command.
     ///
     /// # Errors
     ///
     /// [`CliError::Column`] if a column is asked for that there is not.
-    pub(crate) fn new(options: &OutputArgs, long: bool) -> Result<Self, CliError> {
+    pub(crate) fn new(options: &OutputArgs) -> Result<Self, CliError> {
+        Self::of(options, false)
+    }
+
+    /// Makes the sink of a command, of all columns if the `long` ones are asked for, too.
+    ///
+    /// # Errors
+    ///
+    /// [`CliError::Column`] if a column is asked for that there is not.
+    pub(crate) fn of(options: &OutputArgs, long: bool) -> Result<Self, CliError> {
         let has_all = long || matches!(options.format, Format::Json | Format::Jsonl);
         let columns = if options.columns.is_empty() {
             let shown = R::COLUMNS
@@ -41,7 +50,7 @@ impl<R: Row> Sink<R> {
                 .filter(|column| has_all || !column.is_long);
             shown.copied().collect()
         } else {
-            let named = options.columns.iter().map(|name| named::<R>(name));
+            let named = options.columns.iter().map(|name| column_named::<R>(name));
             named.collect::<Result<Vec<_>, _>>()?
         };
         let is_table = R::IS_TABLE || !options.columns.is_empty();
@@ -90,6 +99,11 @@ impl<R: Row> Sink<R> {
         }
     }
 
+    /// Returns whether a column is among those that are written.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
     /// Returns whether the result is text, as the Python tool prints it.
     pub(crate) fn is_text(&self) -> bool {
         self.format == Format::Text && self.table.is_none()
@@ -134,15 +148,14 @@ impl<R: Row> Sink<R> {
 }
 
 /// Finds a column by its name, which may be written as openstackclient has it.
-fn named<R: Row>(name: &str) -> Result<Column, CliError> {
+pub(crate) fn column_named<R: Row>(name: &str) -> Result<Column, CliError> {
     let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
     let known = R::COLUMNS.iter();
     if let Some(column) = known.clone().find(|column| column.name == plain) {
         return Ok(*column);
     }
-    let is_near = |near: &&str| strsim::jaro_winkler(near, &plain) >= NEAR;
     let names = known.map(|column| column.name);
-    let mut near: Vec<&'static str> = names.clone().filter(is_near).collect();
+    let mut near: Vec<&'static str> = near(&plain, names.clone(), MOST_NEAR);
     if near.is_empty() {
         near = names.collect();
     }

@@ -3,8 +3,8 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 9] = [
-    "check", "compare", "livecopy", "dump", "load", "push", "verify", "size", "metadefs",
+const COMMANDS: [&str; 10] = [
+    "check", "list", "compare", "livecopy", "dump", "load", "push", "verify", "size", "metadefs",
 ];
 
 #[test]

@@ -1,5 +1,5 @@
 //! Signals in the middle of a run.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
 use std::fs;
 use std::process::Child;
@@ -8,6 +8,7 @@ use glance_client::testing::{
     At, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::kit::background::{spawn, wait_until};
 use crate::kit::images::{contents, filled, glance, id};
@@ -68,7 +69,10 @@ fn livecopy_that_is_ended(signal: Signal, code: i32) {
     let stall = FaultAction::StallResponse(At::Byte(1_000_000), None);
     let download = FaultOn::kind(RequestKind::Download).image(&id(3));
     source.fault(download.times(1), stall);
-    let child = spawn(&["livecopy", source.host_port(), target.host_port()]);
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report.json");
+    let ends = [source.host_port(), target.host_port()];
+    let child = spawn(&["livecopy", "--report", path(&report), ends[0], ends[1]]);
     let is_under_way = |request: &glance_client::testing::RequestRecord| {
         request.kind == RequestKind::Upload && request.body_bytes > 500_000
     };
@@ -78,6 +82,12 @@ fn livecopy_that_is_ended(signal: Signal, code: i32) {
     // The end of one of the others may have been cut off as well.
     assert!(summary(&ran).ends_with(" not done"), "{ran:?}");
     assert_ne!(target.image(&id(3)).unwrap().status, "active");
+    let report: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+    assert_eq!(report["exit_code"], code);
+    let images = report["images"].as_array().unwrap();
+    let broken = images.iter().find(|image| image["id"] == id(3)).unwrap();
+    assert_eq!(broken["outcome"], "not_done");
+    assert_eq!(broken["reason"], "cancelled");
 
     wait_until(|| target.image(&id(3)).unwrap().status == "queued");
     succeeded(&["livecopy", source.host_port(), target.host_port()]);
