@@ -389,21 +389,23 @@ fn change(current: &ImageMetadata) -> MetadataDiff {
     MetadataDiff::between(&wanted, current, &Omit::default())
 }
 
+/// Makes a record and changes it; returns the one request of the change.
+async fn update(lab: &Lab) -> RequestRecord {
+    lab.client.create_record(&image()).await.unwrap();
+    lab.glance.clear_requests();
+    let updated = lab.client.update(&id(ONE), &change(&image())).await;
+    let updated = updated.unwrap();
+    assert_eq!(updated.min_ram, Some(128));
+    assert_eq!(updated.properties.len(), 2, "{:?}", updated.properties);
+    let mut sent = lab.sent();
+    assert_eq!(sent.len(), 1);
+    sent.remove(0)
+}
+
 #[tokio::test]
 async fn v2_updates_by_patch() {
     let lab = Lab::of(Profile::Today).await;
-    lab.client.create_record(&image()).await.unwrap();
-    lab.glance.clear_requests();
-    let updated = lab
-        .client
-        .update(&id(ONE), &change(&image()))
-        .await
-        .unwrap();
-    assert_eq!(updated.min_ram, Some(128));
-    assert_eq!(updated.properties.len(), 2);
-    let [patch] = &lab.sent()[..] else {
-        panic!("one request");
-    };
+    let patch = update(&lab).await;
     assert_eq!(
         (&*patch.method, &*patch.target),
         ("PATCH", &*format!("/v2/images/{ONE}"))
@@ -425,18 +427,7 @@ async fn v2_updates_by_patch() {
 #[tokio::test]
 async fn v1_updates_by_put_and_keeps_the_other_properties() {
     let lab = Lab::of(Profile::V1Only).await;
-    lab.client.create_record(&image()).await.unwrap();
-    lab.glance.clear_requests();
-    let updated = lab
-        .client
-        .update(&id(ONE), &change(&image()))
-        .await
-        .unwrap();
-    assert_eq!(updated.min_ram, Some(128));
-    assert_eq!(updated.properties.len(), 2, "{:?}", updated.properties);
-    let [put] = &lab.sent()[..] else {
-        panic!("one request");
-    };
+    let put = update(&lab).await;
     assert_eq!(
         (&*put.method, &*put.target),
         ("PUT", &*format!("/v1/images/{ONE}"))

@@ -9,7 +9,7 @@ use glance_client::testing::{
 };
 
 use crate::kit::images::glance;
-use crate::kit::program::{Ran, run};
+use crate::kit::runs::{ended, new_ids};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 const TWO: &str = "00000000-0000-4000-8000-000000000002";
@@ -27,12 +27,6 @@ fn active(glance: &EmbeddedGlance) -> Vec<ImageView> {
     let mut images = glance.images();
     images.retain(|image| image.status == "active");
     images
-}
-
-fn ended(code: i32, args: &[&str]) -> Ran {
-    let ran = run(args);
-    assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
-    ran
 }
 
 #[test]
@@ -158,12 +152,7 @@ fn an_upload_of_somebody_else_is_left_alone_and_a_dead_one_is_told_with_the_way_
 
     let dir = tempfile::tempdir().unwrap();
     let map = dir.path().join("ids");
-    let options = [
-        "--on-id-conflict",
-        "new-id",
-        "--id-map",
-        map.to_str().unwrap(),
-    ];
+    let options = new_ids(&map);
     ended(0, &[&livecopy[..], &options].concat());
     assert_eq!(active(&target).len(), 2);
 }

@@ -11,15 +11,10 @@ use glance_client::testing::{
 
 use crate::kit::images::glance;
 use crate::kit::program::{Ran, run};
+use crate::kit::runs::{ended, new_ids};
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
 const TWO: &str = "22222222-2222-4222-8222-222222222222";
-
-fn ended(code: i32, args: &[&str]) -> Ran {
-    let ran = run(args);
-    assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
-    ran
-}
 
 fn says(ran: &Ran, words: &str) {
     assert!(ran.stderr.contains(words), "{words}: {ran:?}");
@@ -196,12 +191,7 @@ fn data_that_was_refused_once_is_not_sent_to_the_next_store() {
     says(&ended(3, &livecopy), "415 Unsupported Media Type");
     let dir = tempfile::tempdir().unwrap();
     let map = dir.path().join("ids");
-    let new_id = [
-        "--on-id-conflict",
-        "new-id",
-        "--id-map",
-        map.to_str().unwrap(),
-    ];
+    let new_id = new_ids(&map);
     for options in [&[][..], &new_id, &["--on-id-conflict", "skip"]] {
         let ran = ended(7, &[&livecopy[..], options].concat());
         says(
@@ -233,12 +223,7 @@ fn an_import_that_is_stuck_is_told_as_an_upload_is() {
         says(&ran, "hint: ");
         let dir = tempfile::tempdir().unwrap();
         let map = dir.path().join("ids");
-        let new_id = [
-            "--on-id-conflict",
-            "new-id",
-            "--id-map",
-            map.to_str().unwrap(),
-        ];
+        let new_id = new_ids(&map);
         says(&ended(0, &[&livecopy[..], &new_id].concat()), "1 copied");
         target.add_image(ImageSpec::new(ONE).status(status));
         says(

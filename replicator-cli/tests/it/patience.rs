@@ -97,27 +97,32 @@ fn every_request_that_is_sent_whole_is_given_up_after_the_stall_timeout() {
     }
 }
 
+/// Runs the program with the variables of a cloud whose Keystone is at this address.
+fn signing_in(keystone: &str, args: &[&str]) -> Ran {
+    let variables = [
+        ("OS_AUTH_URL", &*format!("http://{keystone}/v3")),
+        ("OS_USERNAME", "someone"),
+        ("OS_PASSWORD", "a-password-of-theirs"),
+    ];
+    let mut command = program();
+    Ran::from(command.args(args).envs(variables).output().unwrap())
+}
+
 #[test]
 fn keystone_is_given_up_after_the_stall_timeout() {
     let (address, connections) = server(hold);
     let begun = Instant::now();
-    let ran = program()
-        .args([
+    let ran = signing_in(
+        &address,
+        &[
             "--stall-timeout",
             "1",
             "--retry-max-time",
             "1",
             "size",
             "env:",
-        ])
-        .envs([
-            ("OS_AUTH_URL", format!("http://{address}/v3").as_str()),
-            ("OS_USERNAME", "someone"),
-            ("OS_PASSWORD", "a-password-of-theirs"),
-        ])
-        .output()
-        .unwrap();
-    let ran = Ran::from(ran);
+        ],
+    );
     assert!(begun.elapsed() < SOON, "{ran:?}");
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(connections.load(Ordering::Relaxed), 1, "{ran:?}");
@@ -274,16 +279,7 @@ fn plain_http_to_a_port_of_tls_is_told_at_once_and_so_is_the_other_way_round() {
         assert!(connections.load(Ordering::Relaxed) <= 4, "{plain:?}");
 
         let (address, _) = tls_server(plain);
-        let ran = program()
-            .args(["size", "env:"])
-            .envs([
-                ("OS_AUTH_URL", format!("http://{address}/v3").as_str()),
-                ("OS_USERNAME", "someone"),
-                ("OS_PASSWORD", "a-password-of-theirs"),
-            ])
-            .output()
-            .unwrap();
-        let ran = Ran::from(ran);
+        let ran = signing_in(&address, &["size", "env:"]);
         assert!(ran.stderr.contains("write https://"), "{plain:?}: {ran:?}");
     }
     let glance = glance(Profile::Today);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::kit::background::{spawn, wait_until};
 use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
+use crate::kit::runs::ended;
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -132,12 +133,6 @@ fn what_a_failure_leaves_at_the_target_is_named() {
     assert!(!ran.stderr.contains("left at the target"), "{ran:?}");
 }
 
-fn ended(code: i32, args: &[&str]) -> Ran {
-    let ran = run(args);
-    assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
-    ran
-}
-
 #[test]
 fn an_upload_of_another_run_that_does_not_end_is_no_success() {
     for profile in [Profile::Today, Profile::Legacy] {
@@ -161,60 +156,40 @@ fn an_upload_of_another_run_that_does_not_end_is_no_success() {
     }
 }
 
-#[test]
-fn an_upload_of_another_run_that_has_ended_by_the_end_is_well() {
+/// Copies image 1 to a target where another run is writing it, which puts this in its place while
+/// it is waited for.
+fn beside_another_run(puts: ImageSpec) -> (Ran, [EmbeddedGlance; 2]) {
     let (source, target) = (one(), glance());
     target.add_image(ImageSpec::new(ONE).status("saving"));
-    let livecopy = ["livecopy", source.host_port(), target.host_port()];
-    let running = spawn(&livecopy);
+    let running = spawn(&["livecopy", source.host_port(), target.host_port()]);
     wait_until(|| target.count(RequestKind::Show) > 0);
-    target.add_image(image(1));
+    target.add_image(puts);
     let ran = Ran::from(running.wait_with_output().unwrap());
+    (ran, [source, target])
+}
+
+#[test]
+fn an_upload_of_another_run_that_has_ended_by_the_end_is_well() {
+    let (ran, ends) = beside_another_run(image(1));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("1 already there"), "{ran:?}");
-    ended(
-        0,
-        &[
-            "compare",
-            "--exit-code",
-            source.host_port(),
-            target.host_port(),
-        ],
-    );
+    let [source, target] = ends.each_ref().map(EmbeddedGlance::host_port);
+    ended(0, &["compare", "--exit-code", source, target]);
 }
 
 #[test]
 fn an_upload_of_another_run_that_broke_off_by_the_end_is_done_by_this_one() {
-    let (source, target) = (one(), glance());
-    target.add_image(ImageSpec::new(ONE).status("saving"));
-    let livecopy = ["livecopy", source.host_port(), target.host_port()];
-    let running = spawn(&livecopy);
-    wait_until(|| target.count(RequestKind::Show) > 0);
-    target.add_image(ImageSpec::new(ONE));
-    let ran = Ran::from(running.wait_with_output().unwrap());
+    let (ran, ends) = beside_another_run(ImageSpec::new(ONE));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("1 copied"), "{ran:?}");
-    ended(
-        0,
-        &[
-            "compare",
-            "--exit-code",
-            source.host_port(),
-            target.host_port(),
-        ],
-    );
+    let [source, target] = ends.each_ref().map(EmbeddedGlance::host_port);
+    ended(0, &["compare", "--exit-code", source, target]);
 }
 
 #[test]
 fn a_wrong_copy_is_not_counted_as_there() {
-    let (source, target) = (one(), glance());
-    target.add_image(ImageSpec::new(ONE).status("saving"));
-    let livecopy = ["livecopy", source.host_port(), target.host_port()];
-    let running = spawn(&livecopy);
-    wait_until(|| target.count(RequestKind::Show) > 0);
     let other = ImageContent::bytes("other");
-    target.add_image(ImageSpec::new(ONE).name("an image").data(other));
-    let ran = Ran::from(running.wait_with_output().unwrap());
+    let (ran, _ends) = beside_another_run(ImageSpec::new(ONE).name("an image").data(other));
     assert_eq!(ran.code, Some(6), "{ran:?}");
 }
 

@@ -4,16 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::fs;
-use std::path::PathBuf;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection};
+use futures_util::{StreamExt as _, stream};
+use glance_model::{ImageId, ImageStatus, Selection};
 use replicator_core::testing::active_image;
 use replicator_core::{
     FailureKind, ImageData, ImageSource as _, ImageTarget as _, Operation, PortError, Stage as _,
 };
 use replicator_fs::ImageArchive;
+
+use crate::kit::Fixture;
 
 /// Longer than what is read or written at a time, and no multiple of it.
 const LEN: usize = (5 << 20) / 2 + 123;
@@ -42,67 +43,11 @@ fn whole(data: &Bytes) -> ImageData {
     ImageData::new(Some(data.len() as u64), stream::iter(chunks(data)))
 }
 
-struct Fixture {
-    _directory: tempfile::TempDir,
-    archive: ImageArchive,
-    image: ImageMetadata,
-    data: Bytes,
+fn fixture() -> Fixture {
+    Fixture::of(some_data())
 }
 
 impl Fixture {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let archive = ImageArchive::create(directory.path().join("archive")).unwrap();
-        let data = some_data();
-        Self {
-            _directory: directory,
-            archive,
-            image: active_image(&data),
-            data,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        let name = name.replace("ID", self.image.id.as_str());
-        self.archive.path().join(name)
-    }
-
-    /// The names of the files, with `ID` for the id.
-    fn files(&self) -> Vec<String> {
-        let name = |entry: std::io::Result<fs::DirEntry>| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            name.replace(self.image.id.as_str(), "ID")
-        };
-        let entries = fs::read_dir(self.archive.path()).unwrap();
-        let mut names: Vec<String> = entries.map(name).collect();
-        names.sort();
-        names
-    }
-
-    async fn write(&self, data: ImageData) -> Result<ImageMetadata, PortError> {
-        self.archive.write_image(&self.image, None, data).await
-    }
-
-    async fn kept(&self) -> Bytes {
-        let Some(kept) = self.archive.partial_data(&self.image).await.unwrap() else {
-            return Bytes::new();
-        };
-        let len = kept.len_bytes.unwrap();
-        let chunks: Vec<Bytes> = kept.chunks.try_collect().await.unwrap();
-        let bytes = Bytes::from(chunks.concat());
-        assert_eq!(bytes.len() as u64, len);
-        bytes
-    }
-
-    async fn assert_complete(&self) {
-        assert_eq!(self.files(), ["ID", "ID.img"]);
-        let found = self.archive.find_image(&self.image.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&self.image));
-        let read = self.archive.image_data(&self.image.id, 0).await.unwrap();
-        let read: Vec<Bytes> = read.unwrap().chunks.try_collect().await.unwrap();
-        assert!(read.concat() == self.data, "the data is another");
-    }
-
     async fn assert_no_image(&self) {
         assert_eq!(self.archive.images(&Selection::default()).count().await, 0);
         assert_eq!(self.archive.find_image(&self.image.id).await.unwrap(), None);
@@ -122,7 +67,7 @@ fn causes(error: &PortError) -> String {
 #[tokio::test]
 async fn data_that_breaks_off_is_kept_and_gone_on_with() {
     for kept in [1, 70_001, 1 << 20, LEN - 1] {
-        let fixture = Fixture::new();
+        let fixture = fixture();
         let error = fixture.write(broken(&fixture.data.slice(..kept))).await;
         assert_eq!(
             causes(&error.unwrap_err()).rsplit(": ").next(),
@@ -130,7 +75,10 @@ async fn data_that_breaks_off_is_kept_and_gone_on_with() {
         );
         assert_eq!(fixture.files(), [".ID.img.partial"]);
         fixture.assert_no_image().await;
-        assert!(fixture.kept().await == fixture.data.slice(..kept), "{kept}");
+        assert!(
+            fixture.kept().await.unwrap_or_default() == fixture.data.slice(..kept),
+            "{kept}"
+        );
 
         let rest = whole(&fixture.data.slice(kept..)).with_offset(kept as u64);
         assert_eq!(fixture.write(rest).await.unwrap(), fixture.image);
@@ -141,7 +89,7 @@ async fn data_that_breaks_off_is_kept_and_gone_on_with() {
 #[tokio::test]
 async fn a_partial_file_is_cut_where_the_data_begins() {
     for offset in [0, 1, 65_536, 1_000_000] {
-        let fixture = Fixture::new();
+        let fixture = fixture();
         let other = [&fixture.data[..offset], &[7; 100_000]].concat();
         fixture.write(broken(&other.into())).await.unwrap_err();
         let rest = whole(&fixture.data.slice(offset..)).with_offset(offset as u64);
@@ -152,7 +100,7 @@ async fn a_partial_file_is_cut_where_the_data_begins() {
 
 #[tokio::test]
 async fn data_that_begins_behind_what_is_kept_is_refused() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let rest = || whole(&fixture.data.slice(100..)).with_offset(100);
     let error = fixture.write(rest()).await.unwrap_err();
     assert!(error.is_transient(), "it goes once the data is sent whole");
@@ -170,12 +118,15 @@ async fn data_that_begins_behind_what_is_kept_is_refused() {
         )),
         "{error}"
     );
-    assert_eq!(fixture.kept().await, fixture.data.slice(..99));
+    assert_eq!(
+        fixture.kept().await.unwrap_or_default(),
+        fixture.data.slice(..99)
+    );
 }
 
 #[tokio::test]
 async fn a_write_that_is_dropped_leaves_no_image_and_can_be_done_again() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let (reached, mut was_reached) = tokio::sync::mpsc::channel::<()>(1);
     let half = chunks(&fixture.data.slice(..LEN - 1));
     let endless = stream::iter(half).chain(stream::once(async move {
@@ -187,7 +138,7 @@ async fn a_write_that_is_dropped_leaves_no_image_and_can_be_done_again() {
         _ = was_reached.recv() => {}
     }
     // At once: the last step may still be on its way to the disk.
-    let kept = fixture.kept().await;
+    let kept = fixture.kept().await.unwrap_or_default();
     assert!(!kept.is_empty() && fixture.data.starts_with(&kept));
     fixture.assert_no_image().await;
     let rest = whole(&fixture.data.slice(kept.len()..)).with_offset(kept.len() as u64);
@@ -197,7 +148,7 @@ async fn a_write_that_is_dropped_leaves_no_image_and_can_be_done_again() {
 
 #[tokio::test]
 async fn data_that_is_too_short_is_no_image() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let short = fixture.data.slice(..LEN - 1);
     let error = causes(&fixture.write(whole(&short)).await.unwrap_err());
     let path = fixture.file("ID.img").display().to_string();
@@ -209,12 +160,12 @@ async fn data_that_is_too_short_is_no_image() {
         "{error}"
     );
     fixture.assert_no_image().await;
-    assert_eq!(fixture.kept().await, short);
+    assert_eq!(fixture.kept().await.unwrap_or_default(), short);
 }
 
 #[tokio::test]
 async fn data_that_is_too_long_is_thrown_away() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let endless = stream::repeat_with(|| Ok(Bytes::from(vec![1; 70_001])));
     let error = fixture.write(ImageData::new(None, endless)).await;
     assert!(matches!(error.unwrap_err().kind(), FailureKind::Refused));
@@ -224,7 +175,7 @@ async fn data_that_is_too_long_is_thrown_away() {
 
 #[tokio::test]
 async fn an_image_of_unknown_size_has_that_of_its_data() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let mut image = fixture.image.clone();
     image.size = None;
     let data = whole(&fixture.data);
@@ -235,7 +186,7 @@ async fn an_image_of_unknown_size_has_that_of_its_data() {
 
 #[tokio::test]
 async fn a_record_that_could_not_be_read_is_written_again() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     fs::write(fixture.file("ID"), "[1, 2").unwrap();
     fixture.write(whole(&fixture.data)).await.unwrap();
     fixture.assert_complete().await;
@@ -243,7 +194,7 @@ async fn a_record_that_could_not_be_read_is_written_again() {
 
 #[tokio::test]
 async fn a_complete_image_is_never_written_again() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     fixture.write(whole(&fixture.data)).await.unwrap();
     // Left behind by somebody who was slower.
     fs::write(fixture.file(".ID.img.partial"), "part").unwrap();
@@ -257,7 +208,7 @@ async fn a_complete_image_is_never_written_again() {
 
 #[tokio::test]
 async fn two_processes_do_not_write_one_image() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let (reached, mut was_reached) = tokio::sync::mpsc::channel::<()>(1);
     let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
     let last = fixture.data.slice(LEN - 1..);
@@ -286,7 +237,7 @@ async fn two_processes_do_not_write_one_image() {
 #[cfg(unix)]
 #[tokio::test]
 async fn what_a_killed_process_left_of_a_metadata_file_is_used_up() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     fs::write(fixture.file(".ID.tmp"), "x".repeat(100_000)).unwrap();
     fixture.write(whole(&fixture.data)).await.unwrap();
     fixture.assert_complete().await;
@@ -295,7 +246,7 @@ async fn what_a_killed_process_left_of_a_metadata_file_is_used_up() {
 
 #[tokio::test]
 async fn two_processes_do_not_write_the_metadata_of_one_image() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let other = fs::File::create(fixture.file(".ID.tmp")).unwrap();
     other.lock().unwrap();
     let error = fixture.archive.create_record(&fixture.image).await;
@@ -309,7 +260,7 @@ async fn two_processes_do_not_write_the_metadata_of_one_image() {
 async fn runs_of_zeros_are_holes() {
     use std::os::unix::fs::MetadataExt as _;
 
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let mut sparse = vec![0; 64 << 20];
     sparse[10 << 20..][..3].copy_from_slice(b"abc");
     let sparse = Bytes::from(sparse);
@@ -331,7 +282,7 @@ async fn runs_of_zeros_are_holes() {
 
 #[tokio::test]
 async fn a_directory_that_is_gone_is_the_fault_of_the_archive() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     fs::remove_dir(fixture.archive.path()).unwrap();
     let error = fixture.write(whole(&fixture.data)).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Unusable);
@@ -350,7 +301,7 @@ async fn a_directory_that_is_gone_is_the_fault_of_the_archive() {
 
 #[tokio::test]
 async fn metadata_of_an_image_without_data_is_replaced_whole() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let mut record = fixture.image.clone();
     record.status = ImageStatus::Queued;
     record.size = None;
@@ -365,7 +316,7 @@ async fn metadata_of_an_image_without_data_is_replaced_whole() {
 /// A stage is emptied of what was sent, and of nothing else.
 #[tokio::test]
 async fn an_image_that_is_removed_leaves_nothing_behind() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let (archive, image) = (&fixture.archive, &fixture.image);
     let other = active_image(b"x");
     let data = ImageData::from_bytes("x");
@@ -383,7 +334,7 @@ async fn an_image_that_is_removed_leaves_nothing_behind() {
 /// An image that is archived without data may get another status, as it did there.
 #[tokio::test]
 async fn a_status_that_has_changed_is_archived() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let archive = &fixture.archive;
     let mut image = fixture.image.clone();
     image.status = ImageStatus::Queued;
@@ -399,7 +350,7 @@ async fn a_status_that_has_changed_is_archived() {
 
 #[tokio::test]
 async fn an_image_that_another_process_writes_is_not_removed() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let writing = fs::File::create(fixture.file(".ID.img.partial")).unwrap();
     writing.lock().unwrap();
     let error = fixture.archive.remove_image(&fixture.image.id).await;

@@ -3,5 +3,6 @@
 mod access;
 mod contract;
 mod crash;
+mod kit;
 mod own_files;
 mod python_archive;

@@ -5,48 +5,23 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use glance_model::ImageMetadata;
-use replicator_core::testing::active_image;
+use futures_util::{StreamExt as _, stream};
 use replicator_core::{FailureKind, ImageData, ImageTarget as _, PortError};
 use replicator_fs::{ArchiveError, ImageArchive};
+
+use crate::kit::Fixture;
 
 /// Some steps of what is written at a time.
 const LEN: usize = 5 << 20;
 
-struct Fixture {
-    directory: tempfile::TempDir,
-    archive: ImageArchive,
-    image: ImageMetadata,
-    data: Bytes,
+fn fixture() -> Fixture {
+    Fixture::of((0..LEN).map(|n| (n % 251) as u8).collect())
 }
 
 impl Fixture {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let archive = ImageArchive::create(directory.path().join("archive")).unwrap();
-        let data: Bytes = (0..LEN).map(|n| (n % 251) as u8).collect();
-        Self {
-            directory,
-            archive,
-            image: active_image(&data),
-            data,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        let name = name.replace("ID", self.image.id.as_str());
-        self.archive.path().join(name)
-    }
-
-    async fn write(&self) -> Result<ImageMetadata, PortError> {
-        let data = ImageData::from_bytes(self.data.clone());
-        self.archive.write_image(&self.image, None, data).await
-    }
-
     /// Does something to the files while the last fifth of the data has yet to come.
     async fn write_disturbed(&self, disturb: impl FnOnce() + Send + 'static) -> PortError {
         let (first, last) = (
@@ -66,13 +41,6 @@ impl Fixture {
         let data = ImageData::new(Some(LEN as u64), stream::iter([Ok(first)]).chain(rest));
         let written = self.archive.write_image(&self.image, None, data).await;
         written.unwrap_err()
-    }
-
-    async fn assert_complete(&self) {
-        let found = self.archive.find_image(&self.image.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&self.image));
-        assert!(fs::read(self.file("ID.img")).unwrap() == self.data);
-        assert_eq!(fs::read_dir(self.archive.path()).unwrap().count(), 2);
     }
 }
 
@@ -109,7 +77,7 @@ async fn a_partial_file_that_is_replaced_or_cut_while_it_is_written_never_become
         ),
     ];
     for (number, (disturb, is_healed)) in cases.into_iter().enumerate() {
-        let fixture = Fixture::new();
+        let fixture = fixture();
         let path = fixture.file(".ID.img.partial");
         let error = fixture.write_disturbed({
             let path = path.clone();
@@ -124,18 +92,18 @@ async fn a_partial_file_that_is_replaced_or_cut_while_it_is_written_never_become
         assert!(!fixture.file("ID").exists(), "{number}");
         assert!(!fixture.file("ID.img").exists(), "{number}");
         if !is_healed {
-            let error = fixture.write().await.unwrap_err();
+            let error = fixture.write_whole().await.unwrap_err();
             assert_eq!(error.kind(), FailureKind::Refused, "{error:?}");
             fs::remove_dir(&path).unwrap();
         }
-        fixture.write().await.unwrap();
+        fixture.write_whole().await.unwrap();
         fixture.assert_complete().await;
     }
 }
 
 #[tokio::test]
 async fn what_was_hashed_is_what_is_continued() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let path = fixture.file(".ID.img.partial");
     fs::write(&path, &fixture.data[..1000]).unwrap();
     let kept = fixture.archive.partial_data(&fixture.image).await.unwrap();
@@ -155,10 +123,10 @@ async fn what_was_hashed_is_what_is_continued() {
 #[tokio::test]
 async fn links_in_the_place_of_files_that_are_written_lead_nowhere() {
     for name in [".ID.img.partial", ".ID.tmp"] {
-        let fixture = Fixture::new();
+        let fixture = fixture();
         let elsewhere = fixture.directory.path().join("elsewhere");
         symlink(&elsewhere, fixture.file(name)).unwrap();
-        let error = fixture.write().await.unwrap_err();
+        let error = fixture.write_whole().await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Refused, "{error:?}");
         assert!(!elsewhere.exists(), "{name}");
 
@@ -166,7 +134,7 @@ async fn links_in_the_place_of_files_that_are_written_lead_nowhere() {
         fs::remove_file(fixture.file(name)).unwrap();
         fs::write(&elsewhere, "needed").unwrap();
         fs::hard_link(&elsewhere, fixture.file(name)).unwrap();
-        let error = fixture.write().await.unwrap_err();
+        let error = fixture.write_whole().await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Refused, "{error:?}");
         assert_eq!(fs::read(&elsewhere).unwrap(), b"needed", "{name}");
     }
@@ -199,17 +167,10 @@ fn a_stage_is_a_directory_that_only_its_owner_can_have_filled() {
 
 #[tokio::test]
 async fn data_that_is_whole_and_lacks_its_metadata_is_taken_and_not_written_again() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     fs::write(fixture.file("ID.img"), &fixture.data).unwrap();
     let before = fs::metadata(fixture.file("ID.img")).unwrap();
-    let kept = fixture
-        .archive
-        .partial_data(&fixture.image)
-        .await
-        .unwrap()
-        .unwrap();
-    let read: Vec<Bytes> = kept.chunks.try_collect().await.unwrap();
-    assert!(read.concat() == fixture.data);
+    assert!(fixture.kept().await.unwrap() == fixture.data);
     let nothing = ImageData::from_bytes(Bytes::new()).with_offset(LEN as u64);
     let written = fixture
         .archive
@@ -223,50 +184,29 @@ async fn data_that_is_whole_and_lacks_its_metadata_is_taken_and_not_written_agai
     // Data of another length is not that of the image.
     fs::remove_file(fixture.file("ID")).unwrap();
     fs::write(fixture.file("ID.img"), "short").unwrap();
-    assert!(
-        fixture
-            .archive
-            .partial_data(&fixture.image)
-            .await
-            .unwrap()
-            .is_none()
-    );
-    fixture.write().await.unwrap();
+    assert_eq!(fixture.kept().await, None);
+    fixture.write_whole().await.unwrap();
     fixture.assert_complete().await;
 }
 
 #[tokio::test]
 async fn a_partial_file_that_is_longer_than_its_image_is_not_read() {
-    let fixture = Fixture::new();
+    let fixture = fixture();
     let file = fs::File::create(fixture.file(".ID.img.partial")).unwrap();
     file.set_len(1 << 40).unwrap();
-    assert!(
-        fixture
-            .archive
-            .partial_data(&fixture.image)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert_eq!(fixture.kept().await, None);
     drop(file);
-    fixture.write().await.unwrap();
+    fixture.write_whole().await.unwrap();
     fixture.assert_complete().await;
 }
 
 #[tokio::test]
 async fn data_that_is_wrong_is_replaced_once_the_new_data_is_whole() {
-    let fixture = Fixture::new();
-    fixture.write().await.unwrap();
+    let fixture = fixture();
+    fixture.write_whole().await.unwrap();
     let wrong = vec![7; LEN];
     fs::write(fixture.file("ID.img"), &wrong).unwrap();
-    assert!(
-        fixture
-            .archive
-            .partial_data(&fixture.image)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert_eq!(fixture.kept().await, None);
     let short = ImageData::from_bytes(fixture.data.slice(..LEN - 1));
     let replaced = Some(&fixture.image);
     let written = fixture.archive.write_image(&fixture.image, replaced, short);

@@ -28,9 +28,20 @@ pub(crate) fn path(dir: &Path) -> &str {
 /// Runs the program, which must succeed.
 #[track_caller]
 pub(crate) fn succeeded(args: &[&str]) -> Ran {
+    ended(0, args)
+}
+
+/// Runs the program, which must end with this code.
+#[track_caller]
+pub(crate) fn ended(code: i32, args: &[&str]) -> Ran {
     let ran = run(args);
-    assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+    assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
     ran
+}
+
+/// The options that give images new ids, and keep them in this file.
+pub(crate) fn new_ids(map: &Path) -> [&str; 4] {
+    ["--on-id-conflict", "new-id", "--id-map", path(map)]
 }
 
 /// Fails unless the run ended with this code, wrote nothing to stdout, and said each of these texts.
