@@ -3,7 +3,8 @@
 use glance_client::testing::{Caller, EmbeddedGlance, Profile};
 use serde_json::{Value, json};
 
-use super::{Lab, ONE, TWO, active, json_of};
+use super::{Lab, active, json_of};
+use crate::kit::{ONE, TWO};
 
 /// An image of alpha for alice, which is shared with beta, bob's project.
 fn lab() -> Lab {
