@@ -294,6 +294,15 @@ impl GlanceClient {
         self.0.stores().await
     }
 
+    /// Asks for the ways in which the server imports images, through v2; `None` if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorized`].
+    pub async fn import_methods(&self) -> Result<Option<Vec<String>>, Error> {
+        self.0.import_methods().await
+    }
+
     /// Asks the server about itself. Nothing is changed.
     ///
     /// # Errors

@@ -115,6 +115,10 @@ impl Http {
         &self.limits
     }
 
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
+    }
+
     pub(crate) fn error(&self, kind: ErrorKind, request: &Request) -> Error {
         Error::new(kind, &request.method, &self.endpoint.join(&request.path))
     }

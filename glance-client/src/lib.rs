@@ -42,7 +42,7 @@ pub use limit::{Limits, Rate};
 pub use ports::GlanceEnd;
 #[cfg(feature = "replicator")]
 pub use remote_file::RemoteFile;
-pub use stores::Store;
+pub use stores::{Store, StoreChoice};
 #[doc(hidden)]
 pub use survey::{Quota, Survey};
 pub use tls::{InvalidPem, Tls, TlsFailure};

@@ -15,17 +15,23 @@ use replicator_core::{
     ReadMembers, gives_last_byte,
 };
 
-use crate::{Error, ErrorKind, GlanceClient, Upload};
+use crate::{Error, ErrorKind, GlanceClient, StoreChoice, Upload};
 
 /// A Glance as an end of a replication: the ports of replicator-core over a client.
 #[derive(Clone, Debug)]
-pub struct GlanceEnd(GlanceClient);
+pub struct GlanceEnd(GlanceClient, StoreChoice);
 
 impl GlanceEnd {
     /// Makes a Glance an end.
     #[must_use]
     pub fn new(client: GlanceClient) -> Self {
-        Self(client)
+        Self(client, StoreChoice::default())
+    }
+
+    /// Puts image data into these of its stores.
+    #[must_use]
+    pub fn with_stores(self, stores: StoreChoice) -> Self {
+        Self(self.0, stores)
     }
 
     /// Returns the client of the Glance.
@@ -37,7 +43,7 @@ impl GlanceEnd {
 
 impl From<GlanceClient> for GlanceEnd {
     fn from(client: GlanceClient) -> Self {
-        Self(client)
+        Self::new(client)
     }
 }
 
@@ -102,7 +108,9 @@ impl ReadMembers for GlanceEnd {
 #[async_trait]
 impl ImageTarget for GlanceEnd {
     fn nature(&self) -> Nature {
-        Nature::glance(self.0.form())
+        let mut nature = Nature::glance(self.0.form());
+        nature.copies_to_stores = !self.1.copies.is_empty();
+        nature
     }
 
     fn taken_ids(&self, wanted: &Selection) -> ImageStream {
@@ -142,6 +150,9 @@ impl ImageTarget for GlanceEnd {
     ) -> Result<ImageMetadata, PortError> {
         let id = &metadata.id;
         let mut data = Upload::new(data.len_bytes, data.chunks);
+        if let Some(store) = &self.1.upload {
+            data = data.into_store(store);
+        }
         let written = match (self.makes_records_first(), existing) {
             (true, existing) => {
                 match existing {
@@ -176,6 +187,12 @@ impl ImageTarget for GlanceEnd {
             FailureKind::Transient { retry_after: None },
             NotActive(written.status),
         ))
+    }
+
+    async fn copy_to_stores(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        let (session, stores) = (self.0.session(), &self.1.copies);
+        let copied = session.copy_to_stores(&image.id, image.size, stores).await;
+        copied.map_err(|error| port_error(error, Operation::CopyToStores(image.id)))
     }
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
@@ -449,7 +466,8 @@ fn operation_id(operation: &Operation) -> Option<&ImageId> {
         | Operation::CreateImage(id)
         | Operation::WriteData(id)
         | Operation::ReadMembers(id)
-        | Operation::UpdateMetadata(id) => Some(id),
+        | Operation::UpdateMetadata(id)
+        | Operation::CopyToStores(id) => Some(id),
         _ => None,
     }
 }

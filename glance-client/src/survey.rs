@@ -49,17 +49,6 @@ pub struct Quota {
 }
 
 #[derive(Deserialize)]
-struct Import {
-    #[serde(rename = "import-methods")]
-    methods: ImportMethods,
-}
-
-#[derive(Deserialize)]
-struct ImportMethods {
-    value: Vec<String>,
-}
-
-#[derive(Deserialize)]
 struct Usage {
     usage: std::collections::BTreeMap<String, UsageEntry>,
 }
@@ -110,8 +99,7 @@ pub(crate) async fn survey(session: &Arc<Session>) -> Result<Survey, Error> {
     survey.has_range = tries_range(session, &page.images).await?;
     survey.bad_records = page.images.into_iter().filter_map(Result::err).collect();
     survey.stores = session.stores().await?;
-    let import: Option<Import> = session.info("import").await?;
-    survey.import_methods = import.map(|import| import.methods.value);
+    survey.import_methods = session.import_methods().await?;
     if let Some(Usage { usage }) = session.info("usage").await? {
         let quota = |(resource, entry): (String, UsageEntry)| Quota {
             resource,

@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! It lacks what real servers have besides: import, locations, tasks, `copy_from`,
+//! It lacks what real servers have besides: import of new images, locations, tasks, `copy_from`,
 //! concurrent changes that overwrite each other. Broken headers it does send: a v1 answer
 //! with a line break in a property, or a blank in the name of one, is as unreadable as the real one.
 

@@ -12,6 +12,7 @@ mod output;
 mod owners;
 mod selection;
 mod servers;
+mod stores;
 mod timetable;
 mod topics;
 mod transfers;
@@ -32,6 +33,7 @@ pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
 };
+pub(crate) use self::stores::{CopyTo, StoreArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
 pub(crate) use self::words::{LogFormat, MissingProject, OwnerPolicy, ProgressMode, verify};

@@ -7,6 +7,7 @@ mod location;
 mod named;
 mod nothing;
 mod place;
+mod stores;
 mod tokens;
 
 pub(crate) use self::connect::{
@@ -16,3 +17,4 @@ pub(crate) use self::definitions::{Definitions, Listed};
 pub(crate) use self::file::file;
 pub(crate) use self::location::End;
 pub(crate) use self::named::Ends;
+pub(crate) use self::stores::described;

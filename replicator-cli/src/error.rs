@@ -104,6 +104,8 @@ pub(crate) enum CliError {
     },
     #[error("cannot read or write metadata definitions")]
     Definitions(#[from] glance_client::Error),
+    #[error("{end}: {problem}")]
+    Stores { end: String, problem: String },
     #[error("the target has not kept {lacking}")]
     NotDefined { lacking: String },
     #[error(transparent)]
@@ -152,6 +154,7 @@ impl CliError {
             | Self::ProjectMap { .. }
             | Self::ProjectMapFile { .. }
             | Self::NoDiskFormat { .. }
+            | Self::Stores { .. }
             | Self::SameTarget { .. }
             | Self::SameEnd { .. }
             | Self::Token { .. } => ExitCode::Usage,

@@ -132,6 +132,8 @@ pub enum Action {
     CreateRecord,
     /// Update metadata that differs.
     UpdateMetadata(MetadataDiff),
+    /// Copy the data that is there to those of the target's stores that lack it, if any does.
+    CopyToStores,
 }
 
 /// The reason of the work.
@@ -147,6 +149,8 @@ pub enum Reason {
     MetadataDiffers,
     /// The data that is there is to be read ([`Verify::ReadBack`](crate::Verify::ReadBack)).
     Unread,
+    /// All of it is there, and some stores of the target may lack it.
+    Stores,
 }
 
 impl LeftImage {
@@ -179,7 +183,10 @@ impl PlannedImage {
     pub fn bytes_to_copy(&self) -> u64 {
         match self.action {
             Action::Copy => self.wanted.size.unwrap_or(0),
-            Action::Check | Action::CreateRecord | Action::UpdateMetadata(_) => 0,
+            Action::Check
+            | Action::CreateRecord
+            | Action::UpdateMetadata(_)
+            | Action::CopyToStores => 0,
         }
     }
 }

@@ -68,10 +68,17 @@ impl Serialize for RecordV2<'_> {
             record.serialize_entry("os_hash_algo", &algorithm)?;
             record.serialize_entry("os_hash_value", &value)?;
             record.serialize_entry("os_hidden", &image.hidden)?;
-            let in_stores = match &*image.leftovers_in {
-                [] => stores.get(..1).unwrap_or_default(),
-                stores => stores,
+            let in_stores = match (&*image.leftovers_in, &*image.stores) {
+                ([], []) => stores.get(..1).unwrap_or_default(),
+                ([], stores) | (stores, _) => stores,
             };
+            if let Some((to, failed)) = &image.import {
+                record.serialize_entry("os_glance_importing_to_stores", &to.join(","))?;
+                record.serialize_entry("os_glance_failed_import", &failed.join(","))?;
+                if !to.is_empty() {
+                    record.serialize_entry("os_glance_import_task", "a-task")?;
+                }
+            }
             if image.content.is_some() && !in_stores.is_empty() {
                 record.serialize_entry("stores", &in_stores.join(","))?;
             }

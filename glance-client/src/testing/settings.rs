@@ -87,6 +87,7 @@ pub struct EmbeddedGlanceBuilder {
     pub(super) stated: BTreeMap<u64, Digests>,
     pub(super) range: RangeSupport,
     pub(super) stores: Vec<String>,
+    pub(super) broken_stores: Vec<String>,
     pub(super) throttle: Option<u64>,
     pub(super) latency: Duration,
     pub(super) keep_alive: bool,
@@ -106,6 +107,7 @@ impl Default for EmbeddedGlanceBuilder {
             stated: BTreeMap::new(),
             range: RangeSupport::Honoured,
             stores: vec!["main".to_owned(), "spare".to_owned()],
+            broken_stores: Vec::new(),
             throttle: None,
             latency: Duration::ZERO,
             keep_alive: true,
@@ -192,6 +194,13 @@ impl EmbeddedGlanceBuilder {
     #[must_use]
     pub fn range(mut self, range: RangeSupport) -> Self {
         self.range = range;
+        self
+    }
+
+    /// Has these stores fail to take the first copy of each image.
+    #[must_use]
+    pub fn broken_stores(mut self, names: &[&str]) -> Self {
+        self.broken_stores = names.iter().map(|&name| name.to_owned()).collect();
         self
     }
 

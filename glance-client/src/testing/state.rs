@@ -50,6 +50,11 @@ pub(super) struct StoredImage {
     pub(super) content: Option<ImageContent>,
     /// A refused format left data in these stores, which take no other.
     pub(super) leftovers_in: Vec<String>,
+    /// The stores that have its data; none stands for the default one.
+    pub(super) stores: Vec<String>,
+    /// Those that it is being copied to, and those that have not taken it. `None` before the first
+    /// import.
+    pub(super) import: Option<(Vec<String>, Vec<String>)>,
     pub(super) created_at: u64,
     pub(super) updated_at: u64,
 }
@@ -78,6 +83,8 @@ impl StoredImage {
             multihash: None,
             content: None,
             leftovers_in: Vec::new(),
+            stores: Vec::new(),
+            import: None,
             created_at: 0,
             updated_at: 0,
         }

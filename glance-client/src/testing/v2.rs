@@ -24,7 +24,12 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
     match (call.method.as_str(), parts.as_slice()) {
         ("GET", ["images"]) => listing::list(call),
         ("POST", ["images"]) => create(call).await,
-        ("GET", ["images", id]) => show(call, id),
+        ("GET", ["images", id]) => {
+            let reply = show(call, id);
+            data::move_on(call, id);
+            reply
+        }
+        ("POST", ["images", id, "import"]) if today => data::import(call, id).await,
         ("PATCH", ["images", id]) => patch(call, id).await,
         ("DELETE", ["images", id]) => delete(call, id),
         ("PUT", ["images", id, "file"]) => data::upload(call, id).await,
@@ -47,7 +52,11 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
             Ok(stores(call))
         }
         ("GET", ["info", "import"]) if today => {
-            let methods = json!({ "type": "array", "value": ["glance-direct", "web-download"] });
+            let mut methods = vec!["glance-direct", "web-download"];
+            if !call.shared.settings.stores.is_empty() {
+                methods.push("copy-image");
+            }
+            let methods = json!({ "type": "array", "value": methods });
             Ok(Reply::json(200, &json!({ "import-methods": methods })))
         }
         (_, ["images"] | ["images", _] | ["images", _, "file"]) => {

@@ -11,6 +11,7 @@ use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
+use super::stores::StoreArgs;
 use super::timetable::Timetable;
 use super::words::{format_check, on_id_conflict, verify};
 
@@ -107,6 +108,9 @@ pub(crate) struct SendArgs {
     /// time: they are in a directory below it, and gone after a run that went well.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) stage: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
 
     /// Inspection of data before it is sent: auto, off
     ///

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::owners;
 use crate::args::OneEndArgs;
-use crate::ends::{self, Access, Connected, End, Ends};
+use crate::ends::{self, Access, Connected, End, Ends, described};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -338,16 +338,7 @@ impl Facts {
                 is_read_only: store.is_read_only,
             });
             self.stores = facts.collect();
-            let name = |store: &glance_client::Store| {
-                let default = if store.is_default { " (default)" } else { "" };
-                let read_only = if store.is_read_only {
-                    " (read-only)"
-                } else {
-                    ""
-                };
-                format!("{}{default}{read_only}", store.id)
-            };
-            let names: Vec<String> = stores.iter().map(name).collect();
+            let names: Vec<String> = stores.iter().map(described).collect();
             self.line("stores", names.join(", "));
         }
         if let Some(methods) = &survey.import_methods {

@@ -83,6 +83,8 @@ enum Work {
     CreateRecord,
     /// Metadata that differs is updated.
     UpdateMetadata,
+    /// It is copied to those of the target's stores that lack it, if any does.
+    CopyToStores,
     /// It is left to another run, which is writing it.
     Leave,
     /// It is left alone.
@@ -128,6 +130,7 @@ impl Planned {
                 Action::Check => Work::Check,
                 Action::CreateRecord => Work::CreateRecord,
                 Action::UpdateMetadata(_) => Work::UpdateMetadata,
+                Action::CopyToStores => Work::CopyToStores,
                 _ => Work::Copy,
             },
             reason: word(&planned.reason),
@@ -200,11 +203,13 @@ impl Row for Planned {
             Work::Check => "read",
             Work::CreateRecord => "write metadata",
             Work::UpdateMetadata => "update",
+            Work::CopyToStores => "copy to stores",
             // It is told on stderr.
             Work::Leave | Work::Skip | Work::Fail => return,
         };
         let reason = match self.reason.as_deref().unwrap_or_default() {
             "unread" => "to be proven".to_owned(),
+            "stores" => "if one lacks it".to_owned(),
             reason => reason.replace('_', " "),
         };
         let id = match (&self.target_id, &self.new_id) {
@@ -276,7 +281,8 @@ impl Totals {
             bytes: plan.total_bytes(),
             create_record: count(|action| matches!(action, Action::CreateRecord)),
             update_metadata: count(|action| matches!(action, Action::UpdateMetadata(_))),
-            unchanged: plan.unchanged + count(|action| matches!(action, Action::Check)) as u64,
+            unchanged: plan.unchanged
+                + count(|action| matches!(action, Action::Check | Action::CopyToStores)) as u64,
             skip: settled(|outcome| matches!(outcome, Outcome::Skipped(_))),
             fail: settled(|outcome| matches!(outcome, Outcome::Failed { .. })),
             leave: plan.left.len(),

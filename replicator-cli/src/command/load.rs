@@ -56,7 +56,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
     let job = Job {
         verb: "load",
         source_access: Access::new(run, Side::Source, SideArgs::default())?,
-        target_access: target_access.answer_timeout(args.uploads.send.answer_timeout()),
+        target_access: target_access.sending(&args.uploads.send),
         targets: vec![server],
         source: directory,
         taken: Taken {

@@ -60,7 +60,7 @@ pub(crate) struct PushArgs {
 pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
     limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
     let access = Access::new(run, Side::Target, &args.target_args)?;
-    let access = access.answer_timeout(args.send.answer_timeout());
+    let access = access.sending(&args.send);
     let cloud = args.target_args.target_os_cloud.as_deref();
     let ends = Ends::new(&args.targets, &run.env).rest("TARGET", cloud)?;
     let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
@@ -203,7 +203,7 @@ fn result(report: &Report) -> &'static str {
     match outcome {
         None | Some(Outcome::Unchanged | Outcome::AlreadyThere) => "unchanged",
         Some(Outcome::Copied { .. }) => "created",
-        Some(Outcome::MetadataUpdated(_)) => "updated",
+        Some(Outcome::MetadataUpdated(_) | Outcome::CopiedToStores) => "updated",
         Some(Outcome::NotDone(_)) => "not done",
         Some(_) => "failed",
     }

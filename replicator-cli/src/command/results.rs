@@ -24,7 +24,7 @@ pub(crate) struct ImageRow {
     id: String,
     name: Option<String>,
     /// The outcome, in a word: copied, already_there, record_created, metadata_updated,
-    /// unchanged, skipped, failed or not_done. There may be more of them in time.
+    /// copied_to_stores, unchanged, skipped, failed or not_done. There may be more of them in time.
     outcome: String,
     /// The reason, in a word, of what was skipped, failed or was not done.
     reason: Option<String>,

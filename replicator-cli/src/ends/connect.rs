@@ -14,8 +14,9 @@ use super::location::End;
 use super::named::cloud_called;
 use super::nothing::Nothing;
 use super::place::Place;
+use super::stores;
 use super::tokens::token;
-use crate::args::{Given, SideArgs};
+use crate::args::{Given, SendArgs, SideArgs, StoreArgs};
 use crate::error::CliError;
 use crate::run::Run;
 use crate::secrets;
@@ -37,6 +38,7 @@ pub(crate) struct Access {
     args: SideArgs,
     token: Option<AuthToken>,
     answer_timeout: Option<Duration>,
+    stores: StoreArgs,
 }
 
 impl Access {
@@ -53,14 +55,15 @@ impl Access {
             token: token(args.token.as_ref(), both, &run.env)?,
             args,
             answer_timeout: None,
+            stores: StoreArgs::default(),
         })
     }
 
-    /// Sets how long an upload may remain unanswered.
-    pub(crate) fn answer_timeout(self, timeout: Duration) -> Self {
-        let answer_timeout = Some(timeout);
+    /// Sets how uploads are done.
+    pub(crate) fn sending(self, send: &SendArgs) -> Self {
         Self {
-            answer_timeout,
+            answer_timeout: Some(send.answer_timeout()),
+            stores: send.stores.clone(),
             ..self
         }
     }
@@ -188,6 +191,8 @@ pub(crate) async fn target(
 ) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
         let Connected { client, caller } = glance(run, access, end).await?;
+        let tells = opening == Opening::DryRun;
+        let stores = stores::chosen(run, &client, &access.stores, tells).await?;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());
         let id_map = id_map.map(open).transpose()?;
         let console = Arc::clone(&run.console);
@@ -200,10 +205,18 @@ pub(crate) async fn target(
             })
         });
         let place = Place::of_server(client.endpoint().as_str());
-        let mut end = TargetEnd::new(&run.ctx, Arc::new(GlanceEnd::new(client)));
+        let mut end = TargetEnd::new(
+            &run.ctx,
+            Arc::new(GlanceEnd::new(client).with_stores(stores)),
+        );
         end.id_map = id_map.map(|map| Arc::new(map) as _);
         return Ok(Target { place, end, caller });
     };
+    if access.stores.is_given() {
+        let path = path.display();
+        let warning = format!("{path} is a directory, which has no stores to be chosen");
+        run.console.warning(&warning);
+    }
     let archive = match opening {
         Opening::Write => ImageArchive::create(path),
         Opening::Read | Opening::DryRun => ImageArchive::open(path),

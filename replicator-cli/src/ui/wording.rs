@@ -189,6 +189,7 @@ impl Wording {
                 "Image {} is already there: another run has stored it",
                 named(image)
             ),
+            Outcome::CopiedToStores => format!("Copied to more stores: {}", named(image)),
             Outcome::RecordCreated => format!("Storing: {}, metadata only", named(image)),
             Outcome::MetadataUpdated(diff) => {
                 let fields = diff.changes().iter().map(|change| change.field.to_string());

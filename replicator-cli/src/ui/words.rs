@@ -116,6 +116,7 @@ fn done(operation: &Operation) -> String {
         Operation::UpdateMetadata(_) => "update its metadata",
         Operation::RemoveImage(_) => "remove it",
         Operation::AssignId(_) => "keep another id for it",
+        Operation::CopyToStores(_) => "copy it to more stores",
         operation => return operation.to_string(),
     };
     text.to_owned()

@@ -35,6 +35,7 @@ mod servers;
 mod settings;
 mod signals;
 mod stdout;
+mod stores;
 mod together;
 mod usage;
 mod verify;

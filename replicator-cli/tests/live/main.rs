@@ -21,6 +21,7 @@ mod odd;
 mod odd_images;
 mod openstacksdk;
 mod server;
+mod stores;
 mod tls;
 mod together;
 mod tokens;

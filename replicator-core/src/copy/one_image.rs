@@ -139,6 +139,15 @@ impl Writer<'_> {
                 let current = planned.found.as_ref().unwrap_or(wanted);
                 Ok(self.update(wanted, current, diff).await?)
             }
+            Action::CopyToStores => {
+                let found = planned.found.as_ref().unwrap_or(wanted);
+                Ok(finished(
+                    match self.target.copy_to_stores(self.run, found).await? {
+                        true => Outcome::CopiedToStores,
+                        false => Outcome::Unchanged,
+                    },
+                ))
+            }
             Action::CreateRecord => match self.target.images.create_record(wanted).await {
                 Ok(()) => Ok(finished(Outcome::RecordCreated)),
                 // It was not there a moment ago: somebody else is at it.
@@ -162,7 +171,12 @@ impl Writer<'_> {
             wanted,
         };
         match update.of_listed(current, diff).await {
-            Ok(()) => Ok(finished(Outcome::MetadataUpdated(diff.clone()))),
+            Ok(()) => {
+                if current.is_active() {
+                    self.target.copy_to_stores(self.run, current).await?;
+                }
+                Ok(finished(Outcome::MetadataUpdated(diff.clone())))
+            }
             Err(ImageError::Target(PortError::Busy { since, .. })) => {
                 Ok(skipped(SkipReason::BeingWritten { since }))
             }

@@ -179,6 +179,7 @@ impl Transfer<'_> {
         let total_bytes = self.wanted.size.or(stated.size).unwrap_or(0);
         let proof = self.prove(&stated, total_bytes, sent.digest()).await?;
         self.publish(stated).await?;
+        self.target.copy_to_stores(self.run, self.copy).await?;
         Ok(Outcome::Copied { total_bytes, proof })
     }
 
@@ -216,6 +217,7 @@ impl Transfer<'_> {
         let total_bytes = self.wanted.size.or(found.size).unwrap_or(0);
         self.prove(&found, total_bytes, None).await?;
         self.publish(found).await?;
+        self.target.copy_to_stores(self.run, self.copy).await?;
         Ok(Outcome::AlreadyThere)
     }
 

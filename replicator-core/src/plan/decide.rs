@@ -69,6 +69,8 @@ impl Decider<'_> {
                 .tell_left_out(&wanted, not_updated, LeftOut::NotUpdated);
             return if !diff.is_empty() {
                 update(wanted, found, diff)
+            } else if is_to_copy && nature.copies_to_stores {
+                write(wanted, Some(found), Action::CopyToStores, Reason::Stores)
             } else if is_writable {
                 Decision::Unchanged
             } else {

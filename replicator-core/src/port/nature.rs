@@ -15,6 +15,9 @@ pub struct Nature {
     /// Whether it looks at data that it is sent, and refuses what is not of the stated
     /// format.
     pub inspects_data: bool,
+    /// Whether it is to copy the data of proven images to more of its stores
+    /// ([`ImageTarget::copy_to_stores`](crate::ImageTarget::copy_to_stores)).
+    pub copies_to_stores: bool,
 }
 
 /// The use that a target makes of an id.
@@ -39,6 +42,7 @@ impl Nature {
             ids: IdUse::Reusable,
             keeps_records: true,
             inspects_data: false,
+            copies_to_stores: false,
         }
     }
 
@@ -57,6 +61,7 @@ impl Nature {
             },
             keeps_records: false,
             inspects_data: form == TargetForm::V2 { hidden: true },
+            copies_to_stores: false,
         }
     }
 

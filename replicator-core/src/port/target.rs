@@ -97,4 +97,15 @@ pub trait ImageTarget: ImageSource {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError>;
+
+    /// Copies the data of an image that is proven to those of the target's stores that are to have
+    /// it and lack it, and returns whether any did. A target whose
+    /// [`nature`](Self::nature) does not say so has no stores of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if one of them does not take it. The image is as good as before then.
+    async fn copy_to_stores(&self, _image: &ImageMetadata) -> Result<bool, PortError> {
+        Ok(false)
+    }
 }

@@ -53,10 +53,15 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::RecordCreated))
     }
 
-    /// The number of images whose metadata was updated.
+    /// The number of images whose metadata was updated, or that more stores have now.
     #[must_use]
     pub fn updated(&self) -> u64 {
-        self.count(|outcome| matches!(outcome, Outcome::MetadataUpdated(_)))
+        self.count(|outcome| {
+            matches!(
+                outcome,
+                Outcome::MetadataUpdated(_) | Outcome::CopiedToStores
+            )
+        })
     }
 
     /// The number of images that need nothing, those that were read included.

@@ -77,6 +77,8 @@ pub enum Outcome {
     RecordCreated,
     /// Metadata that differed was updated.
     MetadataUpdated(MetadataDiff),
+    /// It was there, and has been copied to more stores of the target.
+    CopiedToStores,
     /// Its data was read, and it needs nothing.
     Unchanged,
     /// It was left alone.

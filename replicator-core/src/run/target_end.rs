@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use glance_model::{ImageMetadata, Lost, View};
 
 use super::context::RunContext;
+use super::error::ImageError;
 use super::event::{Event, LeftOut, MembersLeftOut};
-use super::options::TargetPolicy;
+use super::options::{RunOptions, TargetPolicy};
 use super::result::ImageRef;
 use crate::port::{IdMap, IdUse, ImageTarget, Nature, Stage, TargetIds};
 
@@ -87,6 +89,23 @@ impl TargetEnd {
                 });
             }
         }
+    }
+
+    /// Copies the data of a proven image to more stores of the target, if that is asked of it, and
+    /// returns whether any lacked it.
+    pub(crate) async fn copy_to_stores(
+        &self,
+        run: &RunOptions,
+        image: &ImageMetadata,
+    ) -> Result<bool, ImageError> {
+        if !self.nature().copies_to_stores {
+            return Ok(false);
+        }
+        let copy = || {
+            let copied = self.images.copy_to_stores(image);
+            copied.map_err(ImageError::Target)
+        };
+        run.retry.run(&self.ctx, copy).await
     }
 
     /// Tells of additional properties of an image that are not written.

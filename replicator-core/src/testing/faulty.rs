@@ -212,6 +212,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
         Ok(written)
     }
 
+    async fn copy_to_stores(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        self.inner.copy_to_stores(image).await
+    }
+
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
         self.inner.create_record(metadata).await
     }

@@ -1,5 +1,7 @@
 //! Image data in v2: uploads and their ends, downloads and ranges.
 
+use serde_json::Value;
+
 use super::super::call::{Broken, Call};
 use super::super::content::{Stored, inspect};
 use super::super::reply::{FAILED, Reply, Stop, refuse, refuse_in_detail};
@@ -67,6 +69,67 @@ fn store_of(call: &Call) -> String {
     let named = call.header("x-image-meta-store");
     let default = call.shared.settings.stores.first();
     named.or(default.cloned()).unwrap_or_default()
+}
+
+/// Begins to copy an image to more stores; each look at it moves that on.
+pub(super) async fn import(call: &mut Call, id: &str) -> Result<Reply, Stop> {
+    let body = call.read_json().await?;
+    if body.pointer("/method/name").and_then(Value::as_str) != Some("copy-image") {
+        return refuse(400, "Unknown import method name");
+    }
+    let names = body.get("stores").and_then(Value::as_array);
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    let to: Vec<String> = names.map(str::to_owned).collect();
+    call.with_visible(id, |_| Ok(()))?;
+    if !call.caller.admin {
+        return refuse(403, "You are not authorized to complete copy_image action.");
+    }
+    let known = &call.shared.settings.stores;
+    if let Some(store) = to.iter().find(|store| !known.contains(store)) {
+        return refuse(409, format!("Unknown store {store}"));
+    }
+    let mut state = call.state();
+    let Some(image) = state.images.get_mut(id) else {
+        return refuse(404, format!("No image found with ID {id}"));
+    };
+    if image.status != "active" {
+        return refuse(
+            409,
+            "Only images with status active can be targeted for copying",
+        );
+    }
+    if image.import.as_ref().is_some_and(|(to, _)| !to.is_empty()) {
+        return refuse(409, "Image has active task");
+    }
+    if image.stores.is_empty() {
+        image.stores.extend(known.first().cloned());
+    }
+    if to.iter().any(|store| image.stores.contains(store)) {
+        return refuse(400, "Image is already present at one of the stores");
+    }
+    // What has failed before is shown until its copy has come.
+    let failed = image.import.take().map(|(_, failed)| failed);
+    image.import = Some((to, failed.unwrap_or_default()));
+    Ok(Reply::empty(202))
+}
+
+/// Moves an import on by one store.
+pub(super) fn move_on(call: &Call, id: &str) {
+    let broken = &call.shared.settings.broken_stores;
+    let mut state = call.state();
+    let Some(image) = state.images.get_mut(id) else {
+        return;
+    };
+    if let Some((to, failed)) = &mut image.import
+        && let Some(store) = to.pop()
+    {
+        if broken.contains(&store) && !failed.contains(&store) {
+            failed.push(store);
+        } else {
+            failed.retain(|name| *name != store);
+            image.stores.push(store);
+        }
+    }
 }
 
 /// Moves the image to `saving`; returns it as it was.
@@ -200,6 +263,14 @@ fn finish(
         );
     }
     image.status = "active";
+    image.stores = call
+        .shared
+        .settings
+        .stores
+        .first()
+        .map(|_| store_of(call))
+        .into_iter()
+        .collect();
     image.size = Some(size);
     if format == "raw" && size > 0 {
         image.virtual_size = Some(size).filter(|_| call.is_today());
