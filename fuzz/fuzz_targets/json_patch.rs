@@ -45,9 +45,10 @@ fuzz_target!(|data: &[u8]| {
     apply(&mut record, &patch);
     let updated = read(&record);
 
-    let (left, _) = between(&source, &updated).updatable(FORM);
+    // A patch sets no status.
+    let (left, _) = between(&source, &updated).writable().updatable(FORM);
     assert!(left.is_empty(), "{left:?}");
-    let (diff, _) = diff.updatable(FORM);
+    let (diff, _) = diff.writable().updatable(FORM);
     let mut expected = diff.apply_to(target);
     if expected.visibility == Some(Visibility::NotPublic) {
         // The meaning of v1's word where there are four.

@@ -8,8 +8,10 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use glance_model::{
     ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm,
 };
+use http::Method;
 
 use crate::api::UsedIds;
+use crate::http::Request;
 use crate::paging::Listing;
 use crate::session::Session;
 use crate::survey::survey;
@@ -282,6 +284,19 @@ impl GlanceClient {
     ) -> Result<(), Error> {
         let Session { http, dialect, .. } = &*self.0;
         dialect.set_member_status(http, id, project, status).await
+    }
+
+    /// Withdraws the data of an active image from all but administrators, through v2 (since
+    /// v2.3). The owner may do it, on older servers an administrator alone. An image that is
+    /// deactivated already stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if the caller may not, or the image has no data.
+    pub async fn deactivate(&self, id: &ImageId) -> Result<(), Error> {
+        let path = format!("/v2/images/{id}/actions/deactivate");
+        let request = Request::new(Method::POST, path);
+        self.0.http.send(&request).await.map(drop)
     }
 
     /// Asks for the stores that the server has names for, through v2; `None` if

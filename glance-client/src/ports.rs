@@ -210,6 +210,14 @@ impl ImageTarget for GlanceEnd {
         let (mut diff, _) = diff.clone().updatable(self.0.form());
         let members = diff.take_members();
         let mut updated = current.clone();
+        // Before more people may see it.
+        if diff.deactivates() {
+            self.0.deactivate(&current.id).await.map_err(failed)?;
+            let found = self.find_image(&current.id).await?;
+            updated = found.ok_or(PortError::NotFound { id: current.id })?;
+            updated.members.clone_from(&current.members);
+        }
+        let diff = diff.writable();
         if !diff.is_empty() {
             updated = self.0.update(&current.id, &diff).await.map_err(failed)?;
             updated.members.clone_from(&current.members);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::member::{are_among, joined};
 use crate::record::property_text;
 use crate::{
-    BaseProperty, ImageMetadata, Members, Omit, ProjectName, Scalar, TargetForm, Visibility,
+    BaseProperty, ImageMetadata, ImageStatus, Members, Omit, ProjectName, Scalar, TargetForm,
+    Visibility,
 };
 
 /// A part of an image's metadata.
@@ -124,6 +125,16 @@ impl Change {
                 FieldValue::Members(joined(source, target))
             }
             (source, _) => source.clone(),
+        }
+    }
+
+    /// The statuses of the target and the source, if these are what differs.
+    fn statuses(&self) -> Option<(ImageStatus, ImageStatus)> {
+        match (&self.field, &self.target, &self.source) {
+            (Field::Status, Some(FieldValue::Text(from)), FieldValue::Text(to)) => {
+                Some((ImageStatus::parse(from), ImageStatus::parse(to)))
+            }
+            _ => None,
         }
     }
 
@@ -269,21 +280,31 @@ impl MetadataDiff {
         self
     }
 
-    /// The part of it that a client can write to a target, and the additional
+    /// The part of it that a client can write to a target, with the status as far as
+    /// [`TargetForm::can_change_status`] says, and the additional
     /// properties that can only come with the creation of a record there
     /// ([`TargetForm::can_update`]).
     #[must_use]
-    pub fn updatable(self, form: TargetForm) -> (Self, BTreeSet<String>) {
+    pub fn updatable(mut self, form: TargetForm) -> (Self, BTreeSet<String>) {
         let mut left_out = BTreeSet::new();
-        let mut diff = self.writable();
-        diff.changes.retain(|change| match &change.field {
+        self.changes.retain(|change| match &change.field {
+            Field::Status => change
+                .statuses()
+                .is_some_and(|(from, to)| form.can_change_status(&from, &to)),
             Field::Property(name) if !form.can_update(name) => {
                 left_out.insert(name.clone());
                 false
             }
-            _ => true,
+            _ => change.is_writable(),
         });
-        (diff, left_out)
+        (self, left_out)
+    }
+
+    /// Returns whether it deactivates an image.
+    #[must_use]
+    pub fn deactivates(&self) -> bool {
+        let mut statuses = self.changes.iter().filter_map(Change::statuses);
+        statuses.any(|(_, to)| to == ImageStatus::Deactivated)
     }
 
     /// Returns the changes that give `found` the additional properties and the tags that are
@@ -369,7 +390,7 @@ impl MetadataDiff {
         for change in &self.changes {
             match (&change.field, change.wanted()) {
                 (Field::Status, FieldValue::Text(text)) => {
-                    metadata.status = crate::ImageStatus::parse(&text);
+                    metadata.status = ImageStatus::parse(&text);
                 }
                 (Field::Tags, FieldValue::Tags(tags)) => metadata.tags = tags,
                 (Field::Members, FieldValue::Members(members)) => metadata.members = Some(members),

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::property::{Names, can_be_patched};
 use crate::record::property_text;
-use crate::{BaseProperty, ImageMetadata, MemberStatus, Scalar, Visibility, WrongType};
+use crate::{
+    BaseProperty, ImageMetadata, ImageStatus, MemberStatus, Scalar, Visibility, WrongType,
+};
 
 /// The longest header line that Glance 15.0.2 takes, in bytes: `max_header_line` is
 /// 16384, and the line break counts.
@@ -80,6 +82,26 @@ impl TargetForm {
             }
             Self::Whole | Self::V1 => true,
         }
+    }
+
+    /// Returns whether an image that has its data can be changed from one status to the other.
+    /// An archive says what it is told. A server with v2 is asked to deactivate images, and
+    /// never to activate those that somebody has deactivated there; v1 does neither.
+    #[must_use]
+    pub fn can_change_status(self, from: &ImageStatus, to: &ImageStatus) -> bool {
+        use ImageStatus::{Active, Deactivated};
+        match self {
+            Self::Whole => matches!((from, to), (Active, Deactivated) | (Deactivated, Active)),
+            Self::V2 { .. } => matches!((from, to), (Active, Deactivated)),
+            Self::V1 => false,
+        }
+    }
+
+    /// Returns whether the target can hold an image that has its data in that status.
+    #[must_use]
+    pub fn can_hold(self, status: &ImageStatus) -> bool {
+        let active = ImageStatus::Active;
+        *status == active || self.can_change_status(&active, status)
     }
 
     fn put(self, metadata: ImageMetadata, left_out: &mut BTreeSet<String>) -> ImageMetadata {
@@ -252,7 +274,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImageId, ImageStatus};
+    use crate::ImageId;
 
     fn image() -> ImageMetadata {
         let id = ImageId::parse("6d55dd55-053a-4765-b7bc-b30df0ea3861").unwrap();

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adapt;
 mod content;
 mod diff;
 mod form;
@@ -13,12 +14,14 @@ mod pattern;
 mod project;
 mod property;
 mod record;
+mod references;
 mod selection;
 mod status;
 pub mod v1;
 pub mod v2;
 mod view;
 
+pub use adapt::{Adapt, SetPropertyError};
 pub use content::{ContentProblem, DataFormat, Inspector, wrapping};
 pub use diff::{Change, Field, FieldValue, MetadataDiff};
 pub use form::TargetForm;

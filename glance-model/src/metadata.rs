@@ -101,6 +101,8 @@ pub enum NoData {
     NotAsked,
     /// The source had lost the data.
     Lost,
+    /// The image was deactivated, and the source did not give its data to the caller.
+    Withheld,
 }
 
 impl NoData {
@@ -110,13 +112,14 @@ impl NoData {
         match self {
             Self::NotAsked => "not asked for",
             Self::Lost => "lost at the source",
+            Self::Withheld => "withheld by the source",
         }
     }
 
     /// Reads the word of a metadata file.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::NotAsked, Self::Lost]
+        [Self::NotAsked, Self::Lost, Self::Withheld]
             .into_iter()
             .find(|reason| reason.as_str() == text)
     }
@@ -165,6 +168,13 @@ impl ImageMetadata {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.status == ImageStatus::Active
+    }
+
+    /// Returns whether the image has its data: if it is deactivated, for administrators.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        let is_whole = matches!(self.status, ImageStatus::Active | ImageStatus::Deactivated);
+        is_whole && self.no_data.is_none()
     }
 
     /// Returns whether the record has digests and no size: a server of today leaves

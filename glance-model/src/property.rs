@@ -75,6 +75,33 @@ impl Visibility {
         matches!(self, Self::Shared | Self::NotPublic)
     }
 
+    /// Returns the narrower of two: the one that fewer people are. What v1 calls not public may
+    /// be any of three, of which [`Private`](Self::Private) is the narrowest.
+    #[must_use]
+    pub fn at_most(self, widest: Self) -> Self {
+        if self.is_wider_than(widest) {
+            widest
+        } else {
+            self
+        }
+    }
+
+    /// Orders visibilities by how many people they are.
+    fn circle(self) -> u8 {
+        match self {
+            Self::Private => 0,
+            Self::Shared | Self::NotPublic => 1,
+            Self::Community => 2,
+            Self::Public => 3,
+        }
+    }
+
+    /// Returns whether more people see an image of this visibility than one of the other.
+    #[must_use]
+    pub fn is_wider_than(self, other: Self) -> bool {
+        self.circle() > other.circle()
+    }
+
     /// The word of v1 for it.
     #[must_use]
     pub fn is_public(self) -> bool {

@@ -1,9 +1,10 @@
 //! The view in which an image and its copy are compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Identity, ImageMetadata, MemberStatus, MetadataDiff, NoProject, Omit, TargetForm, Visibility,
+    Adapt, Identity, ImageId, ImageMetadata, MemberStatus, MetadataDiff, NoProject, Omit,
+    TargetForm, Visibility,
 };
 
 /// The one place where what is to be omitted, who owns and shares images at the target, and the
@@ -20,6 +21,11 @@ pub struct View {
     pub leaves_members_pending: bool,
     /// The form in which the target holds metadata.
     pub form: TargetForm,
+    /// What copies are to say otherwise than their originals.
+    pub adapt: Adapt,
+    /// The ids at the target of the images that go by another one there, which properties of
+    /// other images may name.
+    pub ids: BTreeMap<ImageId, ImageId>,
 }
 
 /// The metadata that a target is to have of an image.
@@ -53,6 +59,8 @@ impl View {
             identity: Identity::default(),
             leaves_members_pending: false,
             form,
+            adapt: Adapt::default(),
+            ids: BTreeMap::new(),
         }
     }
 
@@ -62,7 +70,8 @@ impl View {
     ///
     /// [`NoProject`] if its owner, or a member, has no counterpart at the target.
     pub fn wanted(&self, source: ImageMetadata) -> Result<Wanted, NoProject> {
-        let mut image = self.omit.apply(source);
+        let mut image = self.omit.apply(self.adapt.apply(source));
+        image.rename_references(&self.ids);
         let members = self.identity.apply(&mut image)?;
         if !image.visibility.is_none_or(Visibility::is_for_members) {
             image.members = None;

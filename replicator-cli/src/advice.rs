@@ -102,10 +102,6 @@ impl Advised for ImageError {
                 "in an archive, `dump --verify read-back` reads what is there and copies what is \
                  wrong again; at a server, the data is damaged in its store or on the way from it"
             }
-            Self::Withheld => {
-                "this token could read the data; to keep it, activate the image for the time of a \
-                 dump (`openstack image set --activate ID`)"
-            }
             Self::Content(Wrong::Hollow) => {
                 "its data is gone from the store, or its record was brought back without it \
                  (glance-scrubber --restore); whoever runs the target can put the data back; else \
@@ -149,6 +145,21 @@ fn hint_of_client(error: &glance_client::Error) -> Option<&'static str> {
             "v2 does not change the formats of an image that has its data, for nobody: create \
              the image anew at the end where they are wrong",
         );
+    }
+    if error.kind() == ErrorKind::Forbidden {
+        let says = |word| error.message().is_some_and(|text| text.contains(word));
+        if says("publicize_image") {
+            return Some(
+                "the target lets administrators alone publish images: --visibility community, \
+                 shared or private gives the copies less",
+            );
+        }
+        if says("deactivate") {
+            return Some(
+                "the target lets administrators alone deactivate images: its copy has its data, and \
+                 is active; an administrator's run deactivates it",
+            );
+        }
     }
     hint_of_refusal(error).or_else(|| hint_of_request(error))
 }

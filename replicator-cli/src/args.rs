@@ -12,6 +12,7 @@ mod output;
 mod owners;
 mod selection;
 mod servers;
+mod state;
 mod stores;
 mod timetable;
 mod topics;
@@ -33,6 +34,7 @@ pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
 };
+pub(crate) use self::state::StateArgs;
 pub(crate) use self::stores::{CopyTo, StoreArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};

@@ -7,6 +7,7 @@ use glance_client::cloud::{AuthError, AuthErrorKind};
 use glance_client::{ErrorKind, InvalidToken};
 use glance_model::{
     ContentProblem, ExpressionError, OmitError, ParseImageIdError, ProjectMapError,
+    SetPropertyError,
 };
 use replicator_core::{FailureKind, ImageError, ListingError, PortError};
 use replicator_fs::ArchiveError;
@@ -61,6 +62,10 @@ pub(crate) enum CliError {
     NothingSelected { end: String },
     #[error("what is to be left out cannot be")]
     Filter(#[from] OmitError),
+    #[error("--set-property cannot be used")]
+    SetProperty(#[from] SetPropertyError),
+    #[error("the property {name} is to be set, and to be omitted")]
+    SetAndOmitted { name: String },
     #[error("{name:?} is no column of the result{}", columns(.near, *.count))]
     Column {
         name: String,
@@ -149,6 +154,8 @@ impl CliError {
             | Self::Selection(_)
             | Self::BadId { .. }
             | Self::Column { .. }
+            | Self::SetProperty(_)
+            | Self::SetAndOmitted { .. }
             | Self::NoIdMap
             | Self::Owners { .. }
             | Self::ProjectMap { .. }

@@ -6,6 +6,7 @@ use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoProject, Selection, V
 use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
 use crate::list::selected::{Counter, SelectedCount, at_target, selected};
+use crate::list::withheld::withholds;
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
 use crate::run::result::ImageRef;
@@ -14,7 +15,7 @@ use crate::run::result::ImageRef;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Difference {
-    /// The source has it, active, and the target does not.
+    /// The source has it with its data, which this caller may read, and the target does not.
     Missing,
     /// The target has it, and the source does not: of the wanted images, no other ones.
     OnlyAtTarget,
@@ -47,7 +48,9 @@ pub struct Compared {
     missing_debug_implementations,
     reason = "it is a cursor over two streams"
 )]
-pub struct Comparison {
+pub struct Comparison<'a> {
+    ctx: &'a RunContext,
+    source: &'a dyn ImageSource,
     pairs: BoxStream<'static, Result<Pair, ListingError>>,
     view: View,
     counter: Counter,
@@ -60,19 +63,22 @@ pub struct Comparison {
 /// compared with its copy there, after all others. The view is that of the target, as for
 /// a copy.
 #[must_use]
-pub fn compare(
-    ctx: &RunContext,
-    source: &dyn ImageSource,
+pub fn compare<'a>(
+    ctx: &'a RunContext,
+    source: &'a dyn ImageSource,
     target: &dyn ImageTarget,
     wanted: &Selection,
-    view: View,
+    mut view: View,
     target_ids: TargetIds,
-) -> Comparison {
+) -> Comparison<'a> {
     let (at_target, _) = selected(target, &at_target(wanted, &target_ids));
     let (images, counter) = selected(source, wanted);
+    view.ids.clone_from(&target_ids);
     let listed = with_members(source, images, &view.omit);
     let pairs = Pairs::new(listed, at_target, target_ids);
     Comparison {
+        ctx,
+        source,
         pairs: with_members_of_target(pairs, ctx, target, &view.omit),
         view,
         counter,
@@ -81,7 +87,7 @@ pub fn compare(
     }
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// The number of images of the source that have been compared.
     #[must_use]
     pub fn compared(&self) -> u64 {
@@ -104,7 +110,7 @@ impl Comparison {
             let found = match pair {
                 Pair::Missing(listed) => {
                     self.compared += 1;
-                    let is_missing = listed.image.is_active();
+                    let is_missing = self.could_be_copied(&listed.image).await;
                     is_missing.then(|| Compared::new(&listed.image, Difference::Missing))
                 }
                 Pair::Both(listed, found) => {
@@ -132,6 +138,13 @@ impl Comparison {
             image,
             difference: Difference::OnlyAtTarget,
         })
+    }
+
+    /// Returns whether the target could have an image: what nobody may copy is not missed.
+    async fn could_be_copied(&self, image: &ImageMetadata) -> bool {
+        image.has_data()
+            && self.view.form.can_hold(&image.status)
+            && (image.is_active() || !withholds(self.ctx, self.source, image).await)
     }
 
     fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {

@@ -5,3 +5,4 @@ pub(crate) mod members;
 pub(crate) mod pairs;
 pub(crate) mod selected;
 pub(crate) mod tee;
+pub(crate) mod withheld;

@@ -6,7 +6,7 @@ pub(crate) mod planner;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use glance_model::{ImageId, ImageMetadata, MetadataDiff};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 use serde::{Deserialize, Serialize};
 
 use crate::list::selected::SelectedCount;
@@ -31,9 +31,6 @@ pub struct Plan {
     pub selected: SelectedCount,
     /// The number of images that need nothing.
     pub unchanged: u64,
-    /// Deactivated images, of which an archive gets the metadata alone. Servers give out
-    /// their data to administrators; whether to this caller is seen when the plan is run.
-    pub withheld: Vec<ImageMetadata>,
     /// The projects that own or share images and that the target does not know, as far as that
     /// was to be found out.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -176,6 +173,11 @@ impl PlannedImage {
     /// The image, as far as people have to know which one it is.
     pub(crate) fn image_ref(&self) -> Arc<ImageRef> {
         Arc::new(ImageRef::from(&self.wanted))
+    }
+
+    /// Returns whether data is to be copied that its end gives to administrators at most.
+    pub(crate) fn copies_deactivated(&self) -> bool {
+        self.action == Action::Copy && self.wanted.status == ImageStatus::Deactivated
     }
 
     /// The bytes of image data that are to be copied for it.

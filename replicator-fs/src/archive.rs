@@ -251,7 +251,7 @@ impl ImageTarget for ImageArchive {
         let operation = Operation::WriteData(id);
         let data_path = self.0.layout().data(&id);
         let offset_bytes = data.offset_bytes;
-        let is_replaced = existing.is_some_and(ImageMetadata::is_active);
+        let is_replaced = existing.is_some_and(ImageMetadata::has_data);
         let turn = self.0.turn(&id).await;
         let opened = self
             .run(&operation, move |directory| {
@@ -259,7 +259,10 @@ impl ImageTarget for ImageArchive {
             })
             .await?;
         let mut whole = metadata.clone();
-        (whole.status, whole.no_data) = (ImageStatus::Active, None);
+        whole.no_data = None;
+        if whole.status != ImageStatus::Deactivated {
+            whole.status = ImageStatus::Active;
+        }
         let partial = match opened {
             Opened::Taken => return Err(PortError::AlreadyExists { id }),
             Opened::Whole(file, turn) => {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec;
 
-use glance_model::{ImageId, ImageMetadata, ImageStatus};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, NoData};
 use replicator_core::PortError;
 use tokio::sync::OwnedMutexGuard;
 
@@ -353,7 +353,7 @@ impl Directory {
     }
 
     pub(crate) fn is_complete(&self, id: &ImageId) -> bool {
-        matches!(self.shown(id), Ok(Some(shown)) if shown.image.is_active())
+        matches!(self.shown(id), Ok(Some(shown)) if shown.image.has_data())
     }
 
     pub(crate) fn shown(&self, id: &ImageId) -> Result<Option<Shown>, ArchiveError> {
@@ -362,9 +362,12 @@ impl Directory {
             return Ok(None);
         };
         let mut damage = None;
-        if image.is_active() {
+        if matches!(image.status, ImageStatus::Active | ImageStatus::Deactivated) {
             let path = self.layout.data(id);
             match self.folder.len_of(&path) {
+                Ok(None) if image.status == ImageStatus::Deactivated => {
+                    image.no_data.get_or_insert(NoData::Withheld);
+                }
                 // There is just nothing to load.
                 Ok(None) if self.is_metadata_only || image.no_data.is_some() => {
                     image.status = ImageStatus::Queued;

@@ -190,7 +190,7 @@ proptest! {
             MetadataDiff::to_make_equal(&source_in_v2, &target_in_v2),
             MetadataDiff::to_restore(&source_in_v2, &target_in_v2),
         ] {
-            let (diff, _) = diff.updatable(form);
+            let (diff, _) = diff.writable().updatable(form);
             let patch = v2::patch(&diff);
             prop_assert_eq!(patch.as_array().unwrap().len(), diff.changes().len());
         }

@@ -11,6 +11,7 @@ use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
+use super::state::StateArgs;
 use super::stores::StoreArgs;
 use super::timetable::Timetable;
 use super::words::{format_check, on_id_conflict, verify};
@@ -67,6 +68,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) omit: OmitArgs,
+
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 
     /// Proof of a copy: full, target, read-back or none
     #[arg(long, value_name = "HOW", default_value = "full")]

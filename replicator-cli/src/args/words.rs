@@ -81,6 +81,30 @@ pub(super) fn on_id_conflict() -> impl TypedValueParser<Value = OnIdConflict> {
     ])
 }
 
+/// The widest visibility of a copy, if there is a limit.
+pub(super) type Widest = Option<Visibility>;
+
+pub(super) fn widest_visibility() -> impl TypedValueParser<Value = Widest> {
+    words([
+        ("keep", None, "That of the source"),
+        (
+            "private",
+            Some(Visibility::Private),
+            "The owner alone sees a copy",
+        ),
+        (
+            "shared",
+            Some(Visibility::Shared),
+            "Its members, too: public and community images are shared",
+        ),
+        (
+            "community",
+            Some(Visibility::Community),
+            "Whoever knows of it: public images are community images",
+        ),
+    ])
+}
+
 pub(super) fn owner() -> impl TypedValueParser<Value = OwnerPolicy> {
     words([
         ("keep", OwnerPolicy::Keep, "The project of the same id"),
@@ -121,6 +145,15 @@ pub(super) fn format_check() -> impl TypedValueParser<Value = FormatCheck> {
         ("auto", FormatCheck::Auto, "For targets that may refuse it"),
         ("off", FormatCheck::Off, "Never"),
     ])
+}
+
+/// The fate of the properties that name the source's cloud in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SnapshotProperties {
+    /// They are copied
+    Keep,
+    /// They are left out
+    Scrub,
 }
 
 /// How progress is shown.

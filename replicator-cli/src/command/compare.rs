@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::owners::{Owners, Use, leaves_members_pending};
 use super::select::select;
 use crate::args::{
-    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs, TargetArgs,
-    heading,
+    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs, StateArgs,
+    TargetArgs, heading,
 };
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
@@ -51,6 +51,8 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     omit: OmitArgs,
     #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
     id_map: IdMapArgs,
     #[command(flatten)]
     owners: OwnerArgs,
@@ -68,7 +70,8 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
     let target = ends.next("TARGET", args.target_args.target_os_cloud.as_deref())?;
     ends.finish()?;
-    let filter = args.omit.filter()?;
+    let omit = args.omit.filter()?;
+    let adapt = args.state.adapt(&omit)?;
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
@@ -79,7 +82,8 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     source.is_another_than(&target)?;
     let selected = select(run, &args.selection, &*source.images, source.details()).await?;
     let mut owners = Owners::new(run, Some(&args.owners))?;
-    let mut view = View::new(filter, target.end.images.nature().form);
+    let mut view = View::new(omit, target.end.images.nature().form);
+    view.adapt = adapt;
     view.identity = owners.at(&source, &target, Use::Compare).await?;
     view.leaves_members_pending = leaves_members_pending(&target);
     let mut comparison = compare(

@@ -291,6 +291,7 @@ fn policy(job: &Job<'_>) -> Result<TargetPolicy, CliError> {
     let copies = job.copies;
     let mut policy = TargetPolicy::default();
     policy.omit = copies.omit.filter()?;
+    policy.adapt = copies.state.adapt(&policy.omit)?;
     policy.verify = copies.verify;
     if copies.metaonly.metaonly {
         policy.data = DataPolicy::MetadataOnly;

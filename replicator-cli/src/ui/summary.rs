@@ -90,6 +90,9 @@ fn in_short(reason: &SkipReason) -> String {
         SkipReason::OnlyStatusDiffers(_) => "only the status differs".to_owned(),
         SkipReason::MetadataOnly => "metadata only".to_owned(),
         SkipReason::NoData => "without data".to_owned(),
+        SkipReason::Withheld | SkipReason::CannotDeactivate => {
+            "deactivated at the source".to_owned()
+        }
         SkipReason::BeingWritten { .. } => "written by another run".to_owned(),
         SkipReason::Id(_) | SkipReason::IdTaken => "id not usable".to_owned(),
         _ => "needing nothing".to_owned(),

@@ -280,7 +280,9 @@ fn weight_of(reason: &SkipReason) -> Weight {
         SkipReason::BeingWritten { .. }
         | SkipReason::Id(_)
         | SkipReason::IdTaken
-        | SkipReason::NoProject(_) => Weight::Problem,
+        | SkipReason::NoProject(_)
+        | SkipReason::Withheld
+        | SkipReason::CannotDeactivate => Weight::Problem,
         _ => Weight::Info,
     }
 }
@@ -296,6 +298,9 @@ pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
         SkipReason::TargetStatus(status) => {
             format!("it is {status} at the target, and cannot be updated")
         }
+        SkipReason::OnlyStatusDiffers(ImageStatus::Deactivated) => {
+            "it is deactivated at the target, and no run activates an image".to_owned()
+        }
         SkipReason::OnlyStatusDiffers(status) => {
             format!("only its status differs ({status} at the target), which is never set")
         }
@@ -304,6 +309,15 @@ pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
         }
         SkipReason::NoProject(problem) => problem.to_string(),
         SkipReason::NoData => "there is no data for it".to_owned(),
+        SkipReason::Withheld => {
+            "it is deactivated at the source, which gives its data to administrators at most"
+                .to_owned()
+        }
+        SkipReason::CannotDeactivate => {
+            "it is deactivated at the source, and Images v1 cannot keep its data from anyone at \
+             the target"
+                .to_owned()
+        }
         _ => "it needs nothing".to_owned(),
     }
 }

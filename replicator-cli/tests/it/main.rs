@@ -34,6 +34,7 @@ mod selection;
 mod servers;
 mod settings;
 mod signals;
+mod state;
 mod stdout;
 mod stores;
 mod together;

@@ -233,7 +233,7 @@ fn flags_and_values_come_from_the_environment_and_files() {
     let mut command = program();
     command.args(ends).arg("--config-file").arg(&config);
     let ran = Ran::from(command.output().unwrap());
-    assert!(ran.stdout.contains("would copy 5"), "{ran:?}");
+    assert!(ran.stdout.contains("would copy 6"), "{ran:?}");
     assert_eq!(ran.stderr, "nothing was changed (--dry-run)\n");
     let mut command = program();
     command.args(ends).env("GLANCE_REPLICATOR_METAONLY", "yes");
@@ -275,7 +275,7 @@ fn the_log_is_a_file_that_holds_what_was_done_and_no_token() {
     let line = format!("Image \"image 3\" ({}), 2.9 MiB, is being synced", id(3));
     assert!(log.contains(&line), "{log}");
     assert!(log.contains("DEBUG glance_client"), "{log}");
-    assert!(log.contains("livecopy: 5 copied"), "{log}");
+    assert!(log.contains("livecopy: 6 copied"), "{log}");
     assert!(!log.contains("s3cret"), "{log}");
 }
 

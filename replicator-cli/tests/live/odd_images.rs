@@ -209,10 +209,10 @@ fn an_image_whose_record_was_brought_back_without_its_data_is_found_by_verify() 
 
 #[test]
 fn the_data_of_deactivated_images_is_an_administrators_by_v2_and_nobodys_by_v1() {
-    for (name, api, code) in [
-        ("today-one", "v2", 3),
-        ("legacy-one", "v2", 3),
-        ("legacy-one", "v1", 0),
+    for (name, api, is_kept) in [
+        ("today-one", "v2", true),
+        ("legacy-one", "v2", true),
+        ("legacy-one", "v1", false),
     ] {
         let source = Server::empty(name);
         let record = json!({"id": id(1), "name": "image", "disk_format": "raw",
@@ -221,9 +221,12 @@ fn the_data_of_deactivated_images_is_an_administrators_by_v2_and_nobodys_by_v1()
         source.deactivate(&id(1));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().to_str().unwrap();
-        let ran = run(code, &["dump", "--source-api", api, &source.url, path]);
+        let ran = run(0, &["dump", "--source-api", api, &source.url, path]);
         let said = text(&ran.stderr);
-        assert!(said.contains("is deactivated at the source"), "{said}");
+        let is_told = said.contains("is deactivated at the source");
+        assert_eq!(is_told, !is_kept, "{said}");
         assert!(directory.path().join(id(1)).exists());
+        let data = directory.path().join(format!("{}.img", id(1)));
+        assert_eq!(data.exists(), is_kept);
     }
 }

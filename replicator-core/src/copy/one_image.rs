@@ -190,7 +190,8 @@ impl Writer<'_> {
         let found = planned.found.clone().unwrap_or_else(|| wanted.clone());
         match read_back(&*self.target.images, wanted, &found).await {
             Ok(_) => {
-                let diff = self.target.view().diff(wanted, &found).writable();
+                let view = self.target.view();
+                let (diff, _) = view.updatable(view.diff(wanted, &found));
                 if diff.is_empty() {
                     return Ok(finished(Outcome::Unchanged));
                 }
@@ -220,7 +221,7 @@ impl Writer<'_> {
         }
         let transfer = self.transfer(&planned.wanted, &copy);
         match transfer.settled().await? {
-            Some(found) if found.is_active() => {
+            Some(found) if found.has_data() => {
                 Ok(Look::There(transfer.already_there(found).await?))
             }
             Some(found) if found.status == ImageStatus::Queued => {

@@ -82,7 +82,7 @@ impl Transfer<'_> {
             {
                 taken += 1;
                 match self.find_taken(error).await? {
-                    there if there.is_active() => return Ok(Record::There(there)),
+                    there if there.has_data() => return Ok(Record::There(there)),
                     record => found = Some(record),
                 }
                 continue;
@@ -114,7 +114,7 @@ impl Transfer<'_> {
             total_bytes: self.wanted.size.unwrap_or(0),
         });
         // The copy at the target is wrong, and to be replaced.
-        let is_replaced = matches!(&record, Record::Ready(Some(found)) if found.is_active());
+        let is_replaced = matches!(&record, Record::Ready(Some(found)) if found.has_data());
         let (mut attempts, mut taken) = (0, 0);
         let mut sent = Sent::default();
         let stated = loop {
@@ -151,7 +151,7 @@ impl Transfer<'_> {
             {
                 taken += 1;
                 record = match self.find_taken(error).await? {
-                    found if found.is_active() => Record::There(found),
+                    found if found.has_data() => Record::There(found),
                     found => self.ready(Some(found), false).await?,
                 };
                 continue;
@@ -162,17 +162,17 @@ impl Transfer<'_> {
             if error.is_unanswered() {
                 // Sent again, it would wait as long for the same.
                 match self.look_again(delay).await? {
-                    Some(found) if found.is_active() => break found,
+                    Some(found) if found.has_data() => break found,
                     _ => return Err(error),
                 }
             }
             self.retrying(attempts, error);
             record = match self.look_again(delay).await? {
                 // It is the wrong one still.
-                Some(found) if found.is_active() && is_replaced => Record::Ready(Some(found)),
+                Some(found) if found.has_data() && is_replaced => Record::Ready(Some(found)),
                 // The answer was lost, the image was not.
-                Some(found) if found.is_active() && sent.is_complete() => break found,
-                Some(found) if found.is_active() => Record::There(found),
+                Some(found) if found.has_data() && sent.is_complete() => break found,
+                Some(found) if found.has_data() => Record::There(found),
                 found => self.ready(found, false).await?,
             };
         };
@@ -271,7 +271,7 @@ impl Transfer<'_> {
                         return Err(ImageError::Refused(problem));
                     }
                     let is_usable = |found: &ImageMetadata| {
-                        found.is_active() || found.status == ImageStatus::Queued
+                        found.has_data() || found.status == ImageStatus::Queued
                     };
                     return Ok(found.filter(is_usable));
                 }
@@ -293,7 +293,7 @@ impl Transfer<'_> {
             return Err(ImageError::Refused(problem));
         }
         match found.status {
-            ImageStatus::Active => self.check_content(&found).map(|()| found),
+            _ if found.has_data() => self.check_content(&found).map(|()| found),
             ImageStatus::Queued => Ok(found),
             status if status.is_being_written() => Err(ImageError::Target(PortError::Busy {
                 id: found.id,

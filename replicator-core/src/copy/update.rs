@@ -171,15 +171,10 @@ impl Update<'_> {
 /// Returns whether an image that differs in visibility is shown to more people than it
 /// should be.
 fn is_seen_by_more(diff: &MetadataDiff, wanted: &ImageMetadata, found: &ImageMetadata) -> bool {
-    let circle = |visibility: Option<Visibility>| match visibility {
-        Some(Visibility::Public) => 3,
-        Some(Visibility::Community) => 2,
-        Some(Visibility::Shared | Visibility::NotPublic) => 1,
-        Some(Visibility::Private) | None => 0,
-    };
+    let of = |image: &ImageMetadata| image.visibility.unwrap_or(Visibility::Private);
     let visibility = Field::Base(BaseProperty::Visibility);
     diff.changes()
         .iter()
         .any(|change| change.field == visibility)
-        && circle(found.visibility) > circle(wanted.visibility)
+        && of(found).is_wider_than(of(wanted))
 }

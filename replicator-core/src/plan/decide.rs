@@ -37,8 +37,9 @@ impl Decider<'_> {
         found: Option<ImageMetadata>,
     ) -> Decision {
         let (nature, policy) = (self.nature, &self.target.policy);
-        let has_data = wanted.is_active();
-        let is_to_copy = has_data && policy.data == DataPolicy::Copy;
+        let has_data = wanted.has_data();
+        let is_held = nature.form.can_hold(&wanted.status);
+        let is_to_copy = has_data && is_held && policy.data == DataPolicy::Copy;
         let Some(found) = found else {
             return if is_to_copy {
                 write(wanted, None, Action::Copy, Reason::Missing)
@@ -47,6 +48,8 @@ impl Decider<'_> {
                     wanted.no_data = Some(NoData::NotAsked);
                 }
                 write(wanted, None, Action::CreateRecord, Reason::Missing)
+            } else if has_data && !is_held {
+                skip(&wanted, SkipReason::CannotDeactivate)
             } else if has_data {
                 skip(&wanted, SkipReason::MetadataOnly)
             } else {
@@ -55,7 +58,7 @@ impl Decider<'_> {
         };
 
         let diff = self.view.diff(&wanted, &found);
-        if found.is_active() {
+        if found.has_data() {
             if has_data && diff.is_of_content() {
                 return self.other_content(wanted, diff);
             }
@@ -96,7 +99,7 @@ impl Decider<'_> {
             return write(wanted, Some(found), Action::Copy, Reason::DataMissing);
         }
         if nature.keeps_records {
-            // An active image without its data, as the archive lists it.
+            // An image without its data, as the archive lists it.
             let diff = if has_data { diff.writable() } else { diff };
             return if diff.is_empty() {
                 Decision::Unchanged
@@ -135,6 +138,7 @@ impl Decider<'_> {
 /// The reason why an image is left alone whose data the source does not give out.
 fn no_data(wanted: &ImageMetadata) -> SkipReason {
     match wanted.no_data {
+        Some(NoData::Withheld) => SkipReason::Withheld,
         Some(_) => SkipReason::NoData,
         None => SkipReason::SourceStatus(wanted.status.clone()),
     }

@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use glance_model::{ImageMetadata, ImageStatus, NoProject, Selection, Wanted};
+use glance_model::{ImageMetadata, NoData, NoProject, Selection, Wanted};
 
 use super::decide::{Decider, Decision};
 use super::{LeftImage, Plan, TargetId};
@@ -10,9 +10,10 @@ use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
 use crate::list::selected::{at_target, only, selected};
 use crate::list::tee::tee;
+use crate::list::withheld::withholds;
 use crate::port::{ImageSource, ImageStream, Operation, PortError};
 use crate::run::event::{Event, LeftOut};
-use crate::run::options::{DataPolicy, RunOptions};
+use crate::run::options::RunOptions;
 use crate::run::result::{ImageRef, ImageResult, Outcome, SkipReason};
 use crate::run::target_end::TargetEnd;
 
@@ -38,7 +39,7 @@ pub async fn plan(
     let plans = listings
         .into_iter()
         .zip(targets)
-        .map(|(listing, target)| plan_from(listing, wanted, target, options));
+        .map(|(listing, target)| plan_from(source, listing, wanted, target, options));
     let mut plans = join_all(plans).await;
     for plan in plans.iter_mut().flatten() {
         plan.selected = counter.count();
@@ -47,7 +48,8 @@ pub async fn plan(
 }
 
 async fn plan_from(
-    source: ImageStream,
+    source: &dyn ImageSource,
+    listing: ImageStream,
     wanted: &Selection,
     target: &TargetEnd,
     options: &RunOptions,
@@ -55,50 +57,54 @@ async fn plan_from(
     let target_ids = target.target_ids();
     let at_target = at_target(wanted, &target_ids);
     let taken = only(target.images.taken_ids(&at_target), &at_target);
-    let pairs = Pairs::new(source, taken, target_ids);
+    let mut view = target.view();
+    view.ids.clone_from(&target_ids);
+    let pairs = Pairs::new(listing, taken, target_ids);
     let (images, omit) = (&*target.images, &target.policy.omit);
     let mut pairs = with_members_of_target(pairs, &target.ctx, images, omit);
     let mut planner = Planner {
+        source,
         target,
         decider: Decider {
             target,
             nature: target.nature(),
-            view: target.view(),
+            view,
             now: options.now,
         },
         plan: Plan::default(),
     };
     while let Some(pair) = pairs.try_next().await? {
         match pair {
-            Pair::Missing(listed) => planner.add(*listed, None),
-            Pair::Both(listed, found) => planner.add(*listed, Some(*found)),
+            Pair::Missing(listed) => planner.add(*listed, None).await,
+            Pair::Both(listed, found) => planner.add(*listed, Some(*found)).await,
             Pair::Alone(..) => {}
-            Pair::Damaged(damaged) => planner.add_damaged(damaged),
+            Pair::Damaged(damaged) => planner.add_damaged(damaged).await,
         }
     }
     Ok(planner.plan)
 }
 
 struct Planner<'a> {
+    source: &'a dyn ImageSource,
     target: &'a TargetEnd,
     decider: Decider<'a>,
     plan: Plan,
 }
 
 impl Planner<'_> {
-    fn add_damaged(&mut self, damaged: Box<Damaged>) {
+    async fn add_damaged(&mut self, damaged: Box<Damaged>) {
         match *damaged {
             // It is written anew.
             Damaged {
                 source: Some(source),
                 error: PortError::Damaged { .. },
                 ..
-            } if self.decider.nature.can_replace() => self.add(source, None),
+            } if self.decider.nature.can_replace() => self.add(source, None).await,
             damaged => self.settle(Box::new(damaged).into()),
         }
     }
 
-    fn add(&mut self, listed: Listed, found: Option<ImageMetadata>) {
+    async fn add(&mut self, listed: Listed, found: Option<ImageMetadata>) {
         let Listed { image, target_id } = listed;
         let created_at = image.created_at.clone();
         let of_image = ImageRef::from(&image);
@@ -114,10 +120,19 @@ impl Planner<'_> {
         let unknown = self.decider.view.identity.unknown(&wanted);
         self.plan.unknown_projects.extend(unknown);
         let found = found.map(|found| self.decider.view.found(found));
-        if self.is_withheld(&wanted, found.as_ref()) {
-            self.plan.withheld.push(wanted.clone());
+        let mut decision = self.decider.decide(wanted, found);
+        if let Decision::Do(planned) = &mut decision
+            && planned.copies_deactivated()
+            && withholds(&self.target.ctx, self.source, &planned.wanted).await
+        {
+            planned.wanted.no_data = Some(NoData::Withheld);
+            let (wanted, found) = (planned.wanted.clone(), planned.found.take());
+            if self.decider.nature.keeps_records {
+                let image = planned.image_ref();
+                self.target.ctx.emit(Event::Withheld { image });
+            }
+            decision = self.decider.decide(wanted, found);
         }
-        let decision = self.decider.decide(wanted, found);
         match decision {
             Decision::Do(mut planned) => {
                 let target = self.target;
@@ -146,16 +161,6 @@ impl Planner<'_> {
             Decision::Unchanged => self.plan.unchanged += 1,
             Decision::Settled(result) => self.settle(result),
         }
-    }
-
-    /// Returns whether an archive gets the metadata alone of an image that is deactivated:
-    /// a server gives out its data to administrators at most.
-    fn is_withheld(&self, wanted: &ImageMetadata, found: Option<&ImageMetadata>) -> bool {
-        self.decider.nature.keeps_records
-            && self.target.policy.data == DataPolicy::Copy
-            && wanted.status == ImageStatus::Deactivated
-            && wanted.size != Some(0)
-            && !found.is_some_and(ImageMetadata::is_active)
     }
 
     fn without_project(&self, image: ImageRef, problem: NoProject) -> ImageResult {

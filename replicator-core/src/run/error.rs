@@ -30,9 +30,6 @@ pub enum ImageError {
     /// The source has no data for it, though it says that it has.
     #[error("the source has lost the data of the image")]
     DataLost,
-    /// An archive has no data of an image that is deactivated, though the caller may read it.
-    #[error("it is deactivated at the source: the archive has its metadata, and not its data")]
-    Withheld,
     /// The content of the image is not right.
     #[error(transparent)]
     Content(#[from] Wrong),

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use glance_model::{Identity, Omit};
+use glance_model::{Adapt, Identity, Omit};
 
 use super::retry::RetryPolicy;
 
@@ -40,6 +40,8 @@ impl Default for RunOptions {
 pub struct TargetPolicy {
     /// The properties that are neither compared nor sent.
     pub omit: Omit,
+    /// What copies are to say otherwise than their originals.
+    pub adapt: Adapt,
     /// Whether data is copied.
     pub data: DataPolicy,
     /// The proof that a copy is right.

@@ -124,6 +124,10 @@ pub enum SkipReason {
     MetadataOnly,
     /// The archive has no data for it.
     NoData,
+    /// It is deactivated at the source, which does not give its data to this caller.
+    Withheld,
+    /// It is deactivated at the source, and the target cannot hold it so.
+    CannotDeactivate,
     /// Somebody else is writing it to the target, or was when their server died:
     /// it is taken for dead after [`saving_limit`](crate::saving_limit).
     BeingWritten {

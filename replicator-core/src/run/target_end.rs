@@ -69,6 +69,7 @@ impl TargetEnd {
     pub(crate) fn view(&self) -> View {
         let policy = &self.policy;
         let mut view = View::new(policy.omit.clone(), self.nature().form);
+        view.adapt = policy.adapt.clone();
         view.identity = policy.identity.clone();
         view.leaves_members_pending = policy.leaves_members_pending;
         view

@@ -32,6 +32,7 @@ pub async fn target(target: &dyn ImageTarget) {
     record_has_no_data_and_takes_it_later(target).await;
     updated_metadata_is_equal(target).await;
     members_are_added_by_an_update_and_read_back(target).await;
+    deactivated_image_keeps_its_data(target).await;
     broken_data_leaves_no_image(target).await;
     dropped_write_leaves_no_image(target).await;
 }
@@ -230,6 +231,31 @@ pub async fn members_are_added_by_an_update_and_read_back(target: &dyn ImageTarg
         assert_eq!(current.members, expected);
         assert_eq!(listed, expected);
     }
+}
+
+/// An image that is deactivated keeps its data, which an administrator may read, if the target can
+/// hold it so.
+pub async fn deactivated_image_keeps_its_data(target: &dyn ImageTarget) {
+    let form = target.nature().form;
+    if !form.can_hold(&ImageStatus::Deactivated) {
+        return;
+    }
+    let data = some_data();
+    let image = write(target, &data).await;
+    let current = target.find_image(&image.id).await.unwrap().unwrap();
+    let mut wanted = form.of(current.clone());
+    wanted.status = ImageStatus::Deactivated;
+    wanted.min_ram = Some(77);
+    let diff = MetadataDiff::between(&wanted, &form.of(current.clone()), &Omit::default());
+    // It says the same however often it is sent.
+    for _ in 0..2 {
+        let updated = target.update_metadata(&current, &diff).await.unwrap();
+        assert_eq!(updated.status, ImageStatus::Deactivated);
+    }
+    let found = target.find_image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.status, ImageStatus::Deactivated);
+    assert_eq!((found.has_data(), found.min_ram), (true, Some(77)));
+    assert_eq!(read(target, &image.id, 0).await, (0, data));
 }
 
 /// Data that breaks off never becomes an image, and its error is handed back as it is.

@@ -216,7 +216,10 @@ impl ImageTarget for MemoryImages {
             let id = metadata.id;
             return Err(PortError::AlreadyExists { id });
         }
-        image.status = ImageStatus::Active;
+        image.status = match (self.form, &metadata.status) {
+            (TargetForm::Whole, ImageStatus::Deactivated) => ImageStatus::Deactivated,
+            _ => ImageStatus::Active,
+        };
         image.size = Some(data.len() as u64);
         image.checksum = Some(md5.finish().as_hex().to_owned());
         *place = Some(data);
@@ -242,7 +245,7 @@ impl ImageTarget for MemoryImages {
         if let Some((wanted, _)) = diff.clone().take_members() {
             members.get_or_insert_default().extend(wanted);
         }
-        *image = diff.clone().writable().apply_to(image.clone());
+        *image = diff.clone().updatable(self.form).0.apply_to(image.clone());
         image.members = members;
         Ok(image.clone())
     }

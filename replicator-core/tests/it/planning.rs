@@ -100,6 +100,12 @@ async fn every_pair_of_states_has_its_action() {
         image.no_data = Some(NoData::Lost);
         image
     };
+    let deactivated = || image(ImageStatus::Deactivated);
+    let withheld = || {
+        let mut image = deactivated();
+        image.no_data = Some(NoData::Withheld);
+        image
+    };
     let other_data = || {
         let mut image = active();
         image.size = Some(5);
@@ -121,7 +127,7 @@ async fn every_pair_of_states_has_its_action() {
         ("differs", archive, Copy, with(ImageStatus::Active, "a"), Some(active()), "update name"),
         ("differs, -m", glance, MetadataOnly, with(ImageStatus::Active, "a"), Some(active()), "update name"),
         ("target has more", glance, Copy, active(), Some(with(ImageStatus::Active, "b")), "unchanged: 1"),
-        ("source deactivated", glance, Copy, image(ImageStatus::Deactivated), Some(active()), "skip: OnlyStatusDiffers(Active)"),
+        ("source deactivated", glance, Copy, deactivated(), Some(active()), "update status"),
         ("source queued, and more", glance, Copy, with(ImageStatus::Queued, "a"), Some(active()), "update name"),
         ("no data there", glance, Copy, active(), Some(queued()), "copy: DataMissing"),
         ("no data there", archive, Copy, active(), Some(queued()), "copy: DataMissing"),
@@ -129,9 +135,22 @@ async fn every_pair_of_states_has_its_action() {
         ("no data there, -m", glance, MetadataOnly, active(), Some(queued()), "skip: TargetStatus(Queued)"),
         ("no data on either", glance, Copy, queued(), Some(queued()), "skip: SourceStatus(Queued)"),
         ("no data on either", archive, Copy, queued(), Some(queued()), "unchanged: 1"),
-        ("archived as queued", archive, Copy, image(ImageStatus::Deactivated), Some(queued()), "update status"),
+        ("archived as queued", archive, Copy, deactivated(), Some(queued()), "copy: DataMissing"),
+        ("deactivated", glance, Copy, deactivated(), None, "copy: Missing"),
+        ("deactivated", archive, Copy, deactivated(), None, "copy: Missing"),
+        ("deactivated", TargetForm::V1, Copy, deactivated(), None, "skip: CannotDeactivate"),
+        ("deactivated, -m", glance, MetadataOnly, deactivated(), None, "skip: MetadataOnly"),
+        ("deactivated, -m", archive, MetadataOnly, deactivated(), None, "record"),
+        ("deactivated by now", archive, Copy, deactivated(), Some(active()), "update status"),
+        ("deactivated by now", TargetForm::V1, Copy, deactivated(), Some(active()), "skip: OnlyStatusDiffers(Active)"),
+        ("active again", archive, Copy, active(), Some(deactivated()), "update status"),
+        ("deactivated on both", glance, Copy, deactivated(), Some(deactivated()), "unchanged: 1"),
+        ("withheld", glance, Copy, withheld(), None, "skip: Withheld"),
+        ("withheld", archive, Copy, withheld(), None, "record"),
+        ("withheld", archive, Copy, withheld(), Some(withheld()), "unchanged: 1"),
+        ("withheld before", archive, Copy, deactivated(), Some(withheld()), "copy: DataMissing"),
         ("being written", glance, Copy, active(), Some(image(ImageStatus::Saving)), "skip: BeingWritten { since: None }"),
-        ("deactivated there", glance, Copy, active(), Some(image(ImageStatus::Deactivated)), "skip: TargetStatus(Deactivated)"),
+        ("deactivated there", glance, Copy, active(), Some(deactivated()), "skip: OnlyStatusDiffers(Deactivated)"),
         ("burnt", glance, Copy, active(), Some(image(ImageStatus::Killed)), "fail: the id is used up on the target, where the image is killed"),
         ("burnt, no data", glance, Copy, queued(), Some(image(ImageStatus::Deleted)), "skip: TargetStatus(Deleted)"),
         ("other data", glance, Copy, active(), Some(other_data()), differs),

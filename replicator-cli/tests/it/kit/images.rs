@@ -25,7 +25,7 @@ pub(crate) fn numbered(images: u64) -> EmbeddedGlance {
     glance
 }
 
-/// Images of every kind; the last two are not active.
+/// Images of every kind; the last but one is deactivated, and the last has no data.
 pub(crate) fn filled(profile: Profile) -> EmbeddedGlance {
     let glance = glance(profile);
     let image = |number, len| {
@@ -50,8 +50,8 @@ pub(crate) fn filled(profile: Profile) -> EmbeddedGlance {
 
 /// The fields that a server does not set by itself, of each image that has data.
 pub(crate) fn contents(glance: &EmbeddedGlance) -> Vec<(Value, Option<String>)> {
-    let active = glance.images().into_iter();
-    let active = active.filter(|image| image.status == "active");
+    let images = glance.images().into_iter();
+    let whole = images.filter(|image| matches!(&*image.status, "active" | "deactivated"));
     let content = |image: glance_client::testing::ImageView| {
         let mut record = image.record;
         for field in ["created_at", "updated_at", "virtual_size"] {
@@ -59,5 +59,5 @@ pub(crate) fn contents(glance: &EmbeddedGlance) -> Vec<(Value, Option<String>)> 
         }
         (record, image.content.map(|data| data.sha256().unwrap()))
     };
-    active.map(content).collect()
+    whole.map(content).collect()
 }
