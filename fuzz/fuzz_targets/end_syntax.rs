@@ -31,7 +31,7 @@ mod secrets {
 
 use self::end::{End, ParseEndError};
 pub use self::endpoint::{Endpoint, InvalidEndpoint};
-use self::escape::escaped;
+use self::escape::{escaped, escaped_json};
 
 fuzz_target!(|data: &[u8]| {
     let text = OsStr::from_bytes(data);
@@ -63,6 +63,13 @@ fuzz_target!(|data: &[u8]| {
     let shown = escaped(&text);
     assert!(!shown.contains(char::is_control), "{shown:?}");
     assert_eq!(escaped(&shown), shown);
+    let json = serde_json::to_string(&*text).expect("a text is JSON");
+    let shown = escaped_json(&json);
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+    assert_eq!(
+        serde_json::from_str::<String>(&shown).expect("it still is"),
+        text
+    );
 });
 
 /// The end as a user would name it.

@@ -135,10 +135,7 @@ fn page(command: &Command, common: &[Arg]) -> String {
         let is_hidden = arg.is_hide_set() || arg.is_hide_long_help_set();
         !is_hidden && arg.is_hide_short_help_set()
     };
-    let rare = args
-        .iter()
-        .filter(|arg| !arg.is_hide_set() && arg.is_hide_short_help_set());
-    let rare = rare.count();
+    let rare = args.iter().filter(is_rare).count();
     if rare > 0 {
         let _ = write!(
             text,
