@@ -62,14 +62,15 @@ fn choose(stores: &[Store], copies_images: bool, args: &StoreArgs) -> Result<Sto
             Err(format!("it has no store {name}, but {names}"))
         }
     };
-    let mut choice = StoreChoice::default();
-    choice.upload = args.store.as_ref().map(writable).transpose()?;
-    choice.copies = match args.copy_to() {
-        CopyTo::These(names) => names.iter().map(writable).collect::<Result<_, _>>()?,
-        CopyTo::All => {
-            let all = stores.iter().filter(|store| !store.is_read_only);
-            all.map(|store| store.id.clone()).collect()
-        }
+    let choice = StoreChoice {
+        upload: args.store.as_ref().map(writable).transpose()?,
+        copies: match args.copy_to() {
+            CopyTo::These(names) => names.iter().map(writable).collect::<Result<_, _>>()?,
+            CopyTo::All => {
+                let all = stores.iter().filter(|store| !store.is_read_only);
+                all.map(|store| store.id.clone()).collect()
+            }
+        },
     };
     if !choice.copies.is_empty() && !copies_images {
         return Err(

@@ -1,4 +1,5 @@
 //! The stores of a target: `--store` and `--copy-to-stores`.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
 use glance_client::testing::{
     Caller, EmbeddedGlance, EmbeddedGlanceBuilder, ImageContent, ImageSpec, Profile, RequestKind,
