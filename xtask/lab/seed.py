@@ -12,6 +12,7 @@ import yaml
 
 LAB = dict(line.rstrip("\n").removeprefix("GLANCE_LAB_").split("=", 1) for line in sys.stdin)
 IDENTITY = LAB["KEYSTONE"] + "/v3"
+OTHER = LAB["KEYSTONE_OTHER"] + "/v3"
 SECRET = "secret"
 # User: project and roles.
 USERS = {
@@ -26,10 +27,10 @@ REGIONS = {
 }
 
 
-def password(user, project):
+def password(user, project, identity=IDENTITY):
     """What signs a user in, as clouds.yaml has it."""
     return {
-        "auth_url": IDENTITY,
+        "auth_url": identity,
         "username": user,
         "password": SECRET,
         "project_name": project,
@@ -41,7 +42,8 @@ def password(user, project):
 class Keystone:
     """Keystone, signed in to."""
 
-    def __init__(self, user, project):
+    def __init__(self, user, project, url=IDENTITY):
+        self.url = url
         default = {"id": "default"}
         who = {"name": user, "domain": default, "password": SECRET}
         identity = {"methods": ["password"], "password": {"user": who}}
@@ -49,14 +51,14 @@ class Keystone:
         self.session = requests.Session()
         self.session.trust_env = False  # no proxy
         answer = self.session.post(
-            IDENTITY + "/auth/tokens", json={"auth": {"identity": identity, "scope": scope}}
+            self.url + "/auth/tokens", json={"auth": {"identity": identity, "scope": scope}}
         )
         answer.raise_for_status()
         self.session.headers["X-Auth-Token"] = answer.headers["X-Subject-Token"]
         self.token = answer.json()["token"]
 
     def call(self, method, path, body=None):
-        answer = self.session.request(method, IDENTITY + path, json=body)
+        answer = self.session.request(method, self.url + path, json=body)
         if not answer.ok:
             sys.exit(f"lab: {method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
@@ -70,9 +72,9 @@ class Keystone:
         return self.call("POST", path, {kind: wanted | more})[kind]
 
 
-def fill(admin):
+def fill(admin, regions=REGIONS, identity_tls=LAB["TLS_KEYSTONE"] + "/v3"):
     for user, (project, roles) in USERS.items():
-        project = admin.ensure("project", {"name": project}, domain_id="default")
+        project = admin.ensure("project", {"name": project, "domain_id": "default"})
         user = admin.ensure("user", {"name": user}, domain_id="default", password=SECRET)
         for role in roles:
             role = admin.ensure("role", {"name": role})
@@ -81,10 +83,28 @@ def fill(admin):
             )
     keystone = admin.ensure("service", {"name": "keystone", "type": "identity"})
     glance = admin.ensure("service", {"name": "glance", "type": "image"})
-    for region, (plain, tls) in REGIONS.items():
+    # The name beta is there twice, in two domains.
+    domain = admin.ensure("domain", {"name": "other"})
+    admin.ensure("project", {"name": "beta", "domain_id": domain["id"]})
+    for region, (plain, tls) in regions.items():
         admin.ensure("region", {"id": region})
-        ensure_endpoints(admin, keystone, region, IDENTITY, LAB["TLS_KEYSTONE"] + "/v3")
+        ensure_endpoints(admin, keystone, region, admin.url, identity_tls)
         ensure_endpoints(admin, glance, region, plain, tls)
+
+
+def other_cloud():
+    """The clouds of the other Keystone, whose projects have the same names and other ids."""
+    try:
+        admin = Keystone("admin", "admin", OTHER)
+    except requests.ConnectionError:
+        return {}
+    plain = LAB["REGION_OTHER"]
+    fill(admin, {"RegionOther": (plain, plain)}, OTHER)
+    users = {"admin": "admin", "alice": "alpha", "bob": "beta"}
+    return {
+        f"{user}-other": {"auth": password(user, project, OTHER), "region_name": "RegionOther"}
+        for user, project in users.items()
+    }
 
 
 def ensure_endpoints(admin, service, region, plain, tls):
@@ -173,6 +193,8 @@ def write(path, clouds):
 def main():
     admin = Keystone("admin", "admin")
     fill(admin)
+    # The other Keystone has no such project.
+    admin.ensure("project", {"name": "gone"}, domain_id="default")
     ways = ways_to_sign_in(admin, application_credentials(Keystone("alice", "alpha")))
     clouds, secure = {}, {}
     for region in REGIONS:
@@ -180,7 +202,7 @@ def main():
         for way, cloud in ways.items():
             clouds[way % number] = cloud | {"region_name": region}
         secure[f"secure-{number}"] = {"auth": {"password": SECRET}}
-    write(LAB["CLOUDS"], clouds | fronts())
+    write(LAB["CLOUDS"], clouds | fronts() | other_cloud())
     write(LAB["SECURE"], secure)
 
 

@@ -104,9 +104,17 @@ today_start() { # NAME PORT
     glance_start "$1" "$2"
 }
 
+# The Keystone that a region belongs to.
+keystone_of() { # NAME
+    case $1 in
+        *-other) echo keystone-other ;;
+        *) echo keystone ;;
+    esac
+}
+
 region_start() { # NAME PORT
     local identity
-    identity=$(url keystone)
+    identity=$(url "$(keystone_of "$1")")
     glance_start "$1" "$2" "flavor = keystone
 [keystone_authtoken]
 www_authenticate_uri = $identity

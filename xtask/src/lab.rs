@@ -104,6 +104,8 @@ mod tests {
                 "KEYSTONE",
                 "REGION_ONE",
                 "REGION_TWO",
+                "KEYSTONE_OTHER",
+                "REGION_OTHER",
                 "TLS_KEYSTONE",
                 "TLS_ONE",
                 "TLS_TWO",

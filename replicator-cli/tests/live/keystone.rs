@@ -26,13 +26,18 @@ pub(crate) fn variable(name: &str) -> String {
 }
 
 pub(crate) fn sign_in(user: &str, project: &str) -> SignedIn {
+    sign_in_at("KEYSTONE", user, project)
+}
+
+/// Signs in at one of the Keystones.
+pub(crate) fn sign_in_at(keystone: &str, user: &str, project: &str) -> SignedIn {
     let default = json!({"id": "default"});
     let user = json!({"name": user, "domain": default, "password": PASSWORD});
     let request = json!({"auth": {
         "identity": {"methods": ["password"], "password": {"user": user}},
         "scope": {"project": {"name": project, "domain": default}},
     }});
-    let url = format!("{}/v3/auth/tokens", variable("KEYSTONE"));
+    let url = format!("{}/v3/auth/tokens", variable(keystone));
     let answer = Client::new().post(url).body(request.to_string());
     let answer = answer.header("Content-Type", "application/json");
     let answer = answer.send().unwrap();

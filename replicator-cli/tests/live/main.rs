@@ -20,6 +20,7 @@ mod names;
 mod odd;
 mod odd_images;
 mod openstacksdk;
+mod owners;
 mod server;
 mod stores;
 mod tls;

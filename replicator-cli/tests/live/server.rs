@@ -36,7 +36,11 @@ impl Server {
             .unwrap_or_else(|_| panic!("{variable} is not set: run this by `cargo xtask live`"));
         let mut headers = HeaderMap::new();
         if name.starts_with("region") {
-            let token = keystone::sign_in("admin", "admin").token;
+            let keystone = match name {
+                "region-other" => "KEYSTONE_OTHER",
+                _ => "KEYSTONE",
+            };
+            let token = keystone::sign_in_at(keystone, "admin", "admin").token;
             headers.insert("x-auth-token", token.parse().unwrap());
         }
         let client = Client::builder().timeout(None).default_headers(headers);
