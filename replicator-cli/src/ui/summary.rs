@@ -95,6 +95,7 @@ fn in_short(reason: &SkipReason) -> String {
         }
         SkipReason::BeingWritten { .. } => "written by another run".to_owned(),
         SkipReason::Id(_) | SkipReason::IdTaken => "id not usable".to_owned(),
+        SkipReason::NoProject(_) => "no project at the target".to_owned(),
         _ => "needing nothing".to_owned(),
     }
 }

@@ -93,7 +93,9 @@ fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_reque
         let glance = EmbeddedGlance::builder().page_size(1000);
         let glance = glance.start_blocking().unwrap();
         for number in 0..IMAGES {
-            let image = ImageSpec::new(&id(number)).name("some name or other");
+            // The members of a shared image would take a request.
+            let image = ImageSpec::new(&id(number)).visibility("private");
+            let image = image.name("some name or other");
             let image = image
                 .property("os_distro", "debian")
                 .property("arch", "x86_64");
@@ -127,8 +129,8 @@ fn glance() -> EmbeddedGlance {
     let glance = EmbeddedGlance::builder().page_size(1000);
     let glance = glance.start_blocking().unwrap();
     for number in 0..5000 {
-        let image = ImageSpec::new(&id(number)).data(ImageContent::zeros(1));
-        glance.add_image(image);
+        let image = ImageSpec::new(&id(number)).visibility("private");
+        glance.add_image(image.data(ImageContent::zeros(1)));
     }
     glance
 }

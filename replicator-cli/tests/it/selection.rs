@@ -183,7 +183,8 @@ fn one_image_of_many_costs_few_requests() {
         let glance = glance.start_blocking().unwrap();
         for number in 1..=images {
             let data = ImageContent::pattern(number, 2000);
-            glance.add_image(ImageSpec::new(&id(number)).data(data));
+            let image = ImageSpec::new(&id(number)).visibility("private");
+            glance.add_image(image.data(data));
         }
         glance
     };
