@@ -110,7 +110,8 @@ impl Comparison<'_> {
             let found = match pair {
                 Pair::Missing(listed) => {
                     self.compared += 1;
-                    let is_missing = self.could_be_copied(&listed.image).await;
+                    let is_missing = !self.is_skipped(&listed.image)
+                        && self.could_be_copied(&listed.image).await;
                     is_missing.then(|| Compared::new(&listed.image, Difference::Missing))
                 }
                 Pair::Both(listed, found) => {
@@ -145,6 +146,12 @@ impl Comparison<'_> {
         image.has_data()
             && self.view.form.can_hold(&image.status)
             && (image.is_active() || !withholds(self.ctx, self.source, image).await)
+    }
+
+    /// Returns whether a copy would leave an image alone for its owner.
+    fn is_skipped(&self, image: &ImageMetadata) -> bool {
+        let wanted = self.view.wanted(image.clone());
+        wanted.is_err_and(|problem| self.view.identity.skips(&problem))
     }
 
     fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {

@@ -263,6 +263,11 @@ fn a_missing_project_obeys_each_policy_and_a_map_finds_it() {
         let again = lab.run(&args);
         assert_eq!(again.code, Some(code));
         assert!(again.stderr.contains("livecopy: nothing "), "{again:?}");
+        let compare = [&["compare", "--exit-code"], &args[1..]].concat();
+        let compared = lab.run(&compare);
+        // What failed is missing.
+        let expected = if code == 0 { 0 } else { 5 };
+        assert_eq!(compared.code, Some(expected), "{compared:?}");
     }
 }
 
