@@ -31,7 +31,11 @@ impl Cloud {
         let request = request
             .header("Content-Type", "application/json")
             .header("X-Auth-Token", &self.admin.token);
-        let answer = request.body(body.to_string()).send().unwrap();
+        let request = match body {
+            Value::Null => request,
+            body => request.body(body.to_string()),
+        };
+        let answer = request.send().unwrap();
         let (status, text) = (answer.status(), answer.text().unwrap());
         assert!(status.is_success(), "{url}: {status} {text}");
         serde_json::from_str(&text).unwrap_or_default()
