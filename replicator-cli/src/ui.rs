@@ -1,5 +1,6 @@
 //! The output for people: the only modules that write to the terminal and to the log.
 
+mod bar;
 mod cell;
 mod console;
 pub(crate) mod document;

@@ -153,7 +153,12 @@ type Read = (ImageMetadata, Result<Proof, ImageError>);
 
 impl VerifyReport {
     async fn join(&mut self, ctx: &RunContext, reading: &mut JoinSet<Read>) {
-        match reading.join_next().await {
+        let joined = reading.join_next().await;
+        if let Some(Ok((image, _))) = &joined {
+            let image = Arc::new(ImageRef::from(image));
+            ctx.emit(Event::Checked { image });
+        }
+        match joined {
             Some(Ok((image, Ok(Proof::Unverifiable)))) => {
                 self.unverifiable.push(ImageRef::from(&image))
             }

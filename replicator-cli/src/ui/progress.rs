@@ -4,16 +4,24 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use replicator_core::{Event, ImageRef};
 
+use super::bar::{Amounts, row};
 use super::escape::escaped;
 use super::stderr::LineStyle;
-use super::words::{amount, counted, named, rate, time};
+use super::words::{amount, counted, rate, time};
 use crate::args::ProgressMode;
 
 /// The time between two lines.
 const PERIOD: Duration = Duration::from_secs(10);
+/// The time between two drawings of the bars.
+const FRAME: Duration = Duration::from_millis(100);
+/// The most bars of images, however high the terminal is.
+const MOST_BARS: usize = 16;
+/// The rows of a terminal that bars of images leave free: that of the total, and some of the lines above.
+const FREE_ROWS: usize = 4;
 /// The longest wait for an event when no line is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -48,24 +56,34 @@ pub(super) struct Progress {
     look: Look,
     started: Instant,
     next_line: Option<Instant>,
+    /// The images that were listed, as long as nothing is planned.
+    listed: Option<u64>,
     images: u64,
     images_ended: u64,
     total_bytes: u64,
     /// Of the images that have ended.
     ended_bytes: u64,
     running: HashMap<String, Transfer>,
+    /// The number of transfers that were begun.
+    begun: u64,
     bars: Option<Bars>,
 }
 
 struct Transfer {
+    name: String,
+    /// Its place in the order in which transfers were begun.
+    number: u64,
+    started: Instant,
     total_bytes: u64,
     bytes: u64,
-    bar: Option<ProgressBar>,
 }
 
+/// The bars on the terminal: rows of text, of which the last one is the total.
 struct Bars {
     all: MultiProgress,
+    images: Vec<ProgressBar>,
     total: ProgressBar,
+    drawn: Option<Instant>,
 }
 
 impl Progress {
@@ -74,11 +92,13 @@ impl Progress {
             look,
             started: Instant::now(),
             next_line: None,
+            listed: None,
             images: 0,
             images_ended: 0,
             total_bytes: 0,
             ended_bytes: 0,
             running: HashMap::new(),
+            begun: 0,
             bars: None,
         }
     }
@@ -86,6 +106,11 @@ impl Progress {
     /// Takes note of an event.
     pub(super) fn take(&mut self, event: &Event) {
         match event {
+            Event::Listed { images } => self.list(*images),
+            Event::Checked { image } => {
+                self.images_ended += 1;
+                self.ended_bytes += image.size.unwrap_or(0);
+            }
             Event::Planned {
                 images,
                 total_bytes,
@@ -108,38 +133,53 @@ impl Progress {
         self.draw();
     }
 
-    fn begin(&mut self, images: u64, total_bytes: u64) {
-        self.started = Instant::now();
-        (self.images, self.total_bytes) = (images, total_bytes);
-        if images == 0 {
+    /// Listings are shown until there is a plan.
+    fn list(&mut self, images: u64) {
+        if self.images > 0 {
             return;
         }
+        if self.listed.is_none() {
+            self.started = Instant::now();
+            self.show();
+        }
+        // Of several listings, that which is ahead.
+        self.listed = self.listed.max(Some(images));
+    }
+
+    fn show(&mut self) {
         match self.look {
-            Look::Bars => self.bars = Some(Bars::new(total_bytes)),
+            Look::Bars => self.bars = Some(Bars::new()),
             Look::Lines => self.next_line = Some(self.started + PERIOD),
             Look::Nothing => {}
         }
     }
 
+    fn begin(&mut self, images: u64, total_bytes: u64) {
+        self.end();
+        self.listed = None;
+        self.started = Instant::now();
+        (self.images, self.total_bytes) = (images, total_bytes);
+        if images > 0 {
+            self.show();
+        }
+    }
+
     fn start(&mut self, image: &ImageRef, total_bytes: u64) {
-        let bar = self.bars.as_ref().map(|bars| bars.add(image, total_bytes));
+        self.begun += 1;
         let transfer = Transfer {
+            name: name(image),
+            number: self.begun,
+            started: Instant::now(),
             total_bytes,
             bytes: 0,
-            bar,
         };
         self.running.insert(image.id.clone(), transfer);
     }
 
     fn ended(&mut self, id: &str) {
         self.images_ended += 1;
-        let Some(transfer) = self.running.remove(id) else {
-            return;
-        };
-        self.ended_bytes += transfer.total_bytes;
-        if let (Some(bars), Some(bar)) = (&self.bars, &transfer.bar) {
-            bar.finish_and_clear();
-            bars.all.remove(bar);
+        if let Some(transfer) = self.running.remove(id) {
+            self.ended_bytes += transfer.total_bytes;
         }
     }
 
@@ -148,26 +188,76 @@ impl Progress {
         self.ended_bytes + running
     }
 
-    fn draw(&self) {
-        let Some(bars) = &self.bars else { return };
-        for transfer in self.running.values() {
-            if let Some(bar) = &transfer.bar {
-                bar.set_position(transfer.bytes);
-            }
+    fn draw(&mut self) {
+        let now = Instant::now();
+        let is_due = |bars: &Bars| bars.drawn.is_none_or(|drawn| now - drawn >= FRAME);
+        if !self.bars.as_ref().is_some_and(is_due) {
+            return;
         }
-        bars.total.set_position(self.bytes());
-        let images = format!("{} of {}", self.images_ended, counted(self.images, "image"));
-        bars.total.set_message(images);
+        let (height, width) = Term::stderr().size();
+        // What reaches the last column is wrapped by some terminals.
+        let width = usize::from(width).saturating_sub(1);
+        let most = usize::from(height).saturating_sub(FREE_ROWS).min(MOST_BARS);
+        let rows = self.rows(now, width, most);
+        if let Some(bars) = &mut self.bars {
+            bars.draw(rows);
+            bars.drawn = Some(now);
+        }
     }
 
-    /// Returns the time until the next line.
+    /// Returns the rows of at most so many images, and that of the total.
+    fn rows(&self, now: Instant, width: usize, most: usize) -> Vec<String> {
+        if let Some(listed) = self.listed {
+            let seconds = (now - self.started).as_secs();
+            return vec![format!("{}, {}", self.listing(listed), time(seconds))];
+        }
+        let mut running: Vec<&Transfer> = self.running.values().collect();
+        running.sort_unstable_by_key(|transfer| transfer.number);
+        let hidden = running.len().saturating_sub(most);
+        let rows = running.into_iter().take(most).map(|transfer| {
+            let amounts = Amounts {
+                bytes: transfer.bytes,
+                total: transfer.total_bytes,
+                rate: rate(transfer.bytes, now - transfer.started),
+            };
+            row(&transfer.name, &amounts, width)
+        });
+        let mut rows: Vec<String> = rows.collect();
+        let bytes = self.bytes();
+        let amounts = Amounts {
+            bytes,
+            total: self.total_bytes,
+            rate: rate(bytes, now - self.started),
+        };
+        let mut total = format!("{} of {}", self.images_ended, counted(self.images, "image"));
+        if hidden > 0 {
+            total += &format!(", {hidden} more under way");
+        }
+        rows.push(row(&total, &amounts, width));
+        rows
+    }
+
+    /// Returns what has been listed, and what of it has been verified.
+    fn listing(&self, listed: u64) -> String {
+        if self.images_ended == 0 {
+            return format!("listing: {}", counted(listed, "image"));
+        }
+        let (images, bytes) = (self.images_ended, self.ended_bytes);
+        format!("verified: {}, {}", counted(images, "image"), amount(bytes))
+    }
+
+    /// Returns the time until something is to be shown, whatever happens.
     pub(super) fn until_next_line(&self) -> Duration {
+        if self.bars.is_some() {
+            return FRAME;
+        }
         let next = self.next_line;
         next.map_or(LONG, |next| next.saturating_duration_since(Instant::now()))
     }
 
     /// The line that is due, if one is.
     pub(super) fn line(&mut self) -> Option<String> {
+        self.draw();
         let now = Instant::now();
         let due = self.next_line.filter(|next| *next <= now)?;
         self.next_line = Some((due + PERIOD).max(now));
@@ -175,6 +265,9 @@ impl Progress {
     }
 
     fn text(&self, elapsed: Duration) -> String {
+        if let Some(listed) = self.listed {
+            return format!("{} so far", self.listing(listed));
+        }
         let (bytes, total) = (self.bytes(), self.total_bytes);
         let rate = rate(bytes, elapsed);
         let mut text = format!(
@@ -198,8 +291,7 @@ impl Progress {
     pub(super) fn end(&mut self) {
         self.next_line = None;
         if let Some(bars) = self.bars.take() {
-            bars.total.finish_and_clear();
-            let _ = bars.all.clear();
+            bars.clear();
         }
     }
 
@@ -212,30 +304,60 @@ impl Progress {
     }
 }
 
+/// The name of an image in a row; its id is in the lines.
+fn name(image: &ImageRef) -> String {
+    let name = image.name.as_deref().filter(|name| !name.is_empty());
+    escaped(name.unwrap_or(&image.id)).into_owned()
+}
+
 impl Bars {
-    fn new(total_bytes: u64) -> Self {
+    fn new() -> Self {
         let all = MultiProgress::new();
-        let total = all.add(ProgressBar::new(total_bytes));
-        total.set_style(style(
-            "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left, {msg}",
-        ));
-        Self { all, total }
+        let total = all.add(text_row());
+        Self {
+            all,
+            images: Vec::new(),
+            total,
+            drawn: None,
+        }
     }
 
-    fn add(&self, image: &ImageRef, total_bytes: u64) -> ProgressBar {
-        let bar = ProgressBar::new(total_bytes);
-        let bar = self.all.insert_before(&self.total, bar);
-        bar.set_style(style(
-            "{bar:20} {binary_bytes:>12} of {binary_total_bytes} {wide_msg}",
-        ));
-        bar.set_message(escaped(&named(image)).into_owned());
-        bar
+    fn draw(&mut self, mut rows: Vec<String>) {
+        let total = rows.pop().unwrap_or_default();
+        while self.images.len() > rows.len() {
+            if let Some(bar) = self.images.pop() {
+                bar.finish_and_clear();
+                self.all.remove(&bar);
+            }
+        }
+        while self.images.len() < rows.len() {
+            self.images
+                .push(self.all.insert_before(&self.total, text_row()));
+        }
+        for (bar, row) in self.images.iter().zip(rows) {
+            bar.set_message(row);
+        }
+        self.total.set_message(total);
+        self.total.tick();
+    }
+
+    fn clear(self) {
+        for bar in &self.images {
+            bar.finish_and_clear();
+        }
+        self.total.finish_and_clear();
+        let _ = self.all.clear();
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    // The templates are ours; if one were wrong, bars would look plain.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+/// A row whose text is made here, and cut where the terminal ends.
+fn text_row() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    // The template is ours; if it were wrong, the row would look plain.
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 #[cfg(test)]
@@ -301,5 +423,35 @@ mod tests {
         });
         let text = progress.text(Duration::ZERO);
         assert_eq!(text, "0 of 1 image, 0 B of 0 B, 0 B/s");
+    }
+
+    #[test]
+    fn a_terminal_shows_a_row_an_image_as_far_as_there_is_room_and_the_total_last() {
+        let mut progress = Progress::new(Look::Nothing);
+        progress.take(&Event::Listed { images: 100 });
+        progress.take(&Event::Listed { images: 200 });
+        let now = progress.started + Duration::from_secs(3);
+        assert_eq!(progress.rows(now, 80, 4), ["listing: 200 images, 3 s"]);
+        progress.take(&Event::Planned {
+            images: 5,
+            total_bytes: 5 << 20,
+        });
+        for number in 1..=5 {
+            let image = ImageRef {
+                id: format!("6d55dd55-053a-4765-b7bc-b30df0ea386{number}"),
+                name: Some(format!("debian\n{number}")),
+                size: Some(1 << 20),
+            };
+            let image = Arc::new(image);
+            progress.take(&Event::TransferStarted {
+                image: Arc::clone(&image),
+                total_bytes: 1 << 20,
+            });
+            progress.take(&transferred(&image, 1 << 19));
+        }
+        let rows = progress.rows(Instant::now() + Duration::from_secs(1), 80, 2);
+        let names: Vec<&str> = rows.iter().map(|row| &row[..12]).collect();
+        assert_eq!(names, ["debian\\n1   ", "debian\\n2   ", "0 of 5 image"]);
+        assert!(rows[2].contains("3 more"), "{rows:?}");
     }
 }

@@ -7,6 +7,7 @@ use glance_model::{BadRecord, ImageId, ImageMetadata};
 
 use crate::port::{ImageStream, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
+use crate::run::event::Event;
 use crate::run::result::{ImageRef, ImageResult};
 
 /// The images of an end could not be listed, so nothing was planned.
@@ -101,7 +102,12 @@ pub(crate) struct Pairs {
     other_ids: HashSet<ImageId>,
     kept_of_source: BTreeMap<ImageId, Entry>,
     kept_of_target: BTreeMap<ImageId, Entry>,
+    /// The number of those that have been given out.
+    given: u64,
 }
+
+/// The images after which it is told how many were listed.
+const TOLD_EVERY: u64 = 100;
 
 struct Listing {
     side: Side,
@@ -123,12 +129,17 @@ impl Pairs {
             target_ids,
             kept_of_source: BTreeMap::new(),
             kept_of_target: BTreeMap::new(),
+            given: 0,
         }
     }
 
     /// The next image that either end has.
     pub(crate) async fn next(&mut self, ctx: &RunContext) -> Result<Option<Pair>, ListingError> {
+        if self.given.is_multiple_of(TOLD_EVERY) {
+            ctx.emit(Event::Listed { images: self.given });
+        }
         let next = self.next_entries(ctx).await?;
+        self.given += 1;
         Ok(next.map(|next| match next {
             Next::Entries(entries) => Pair::of(*entries),
             Next::NoImage(side, bad) => Pair::bad(side, bad),

@@ -12,6 +12,16 @@ use super::result::{ImageRef, ImageResult};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// This many images have been listed up to now, as long as listing goes on.
+    Listed {
+        /// The number of images of the two ends, each counted once.
+        images: u64,
+    },
+    /// The content of an image has been compared.
+    Checked {
+        /// The image.
+        image: Arc<ImageRef>,
+    },
     /// Both ends have been listed, and this much is to be done.
     Planned {
         /// The number of images that need work.
