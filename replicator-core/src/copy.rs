@@ -3,6 +3,7 @@
 mod fan_out;
 pub(crate) mod flow;
 mod one_image;
+mod order;
 pub(crate) mod schedule;
 pub(crate) mod staging;
 pub(crate) mod target;

@@ -1,6 +1,8 @@
 //! Records at the target: the order in which they are made, and what stays of them.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+use std::thread;
+
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
@@ -46,7 +48,8 @@ fn records_are_made_in_the_order_in_which_the_source_has_created_them() {
     for number in 0..30 {
         // The order of ids is another one; some were created in the same second.
         let second = (number * 7) % 30 / 2;
-        source.add_image(image(number).created_at(1_700_000_000 + second));
+        let image = image(number).name(&format!("image {number}"));
+        source.add_image(image.created_at(1_700_000_000 + second));
         wanted.push((second, id(number)));
     }
     wanted.sort();
@@ -79,6 +82,35 @@ fn records_are_made_in_the_order_in_which_the_source_has_created_them() {
         ]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(created(&target), wanted, "load {transfers}");
+    }
+}
+
+/// Octavia and others take the newest image of a tag, by times in whole seconds.
+#[test]
+fn the_newest_image_of_a_tag_is_the_newest_at_the_target_and_no_two_tie() {
+    let source = glance();
+    for number in 0..8 {
+        let image = ImageSpec::new(&id(number)).tag("amphora");
+        let data = ImageContent::pattern(number, 100_000 * (1 + number));
+        source.add_image(image.data(data).created_at(1_700_000_000 + number));
+    }
+    let targets = ["1", "4"].map(|transfers| (transfers, glance()));
+    thread::scope(|scope| {
+        for (transfers, target) in &targets {
+            let ends = [source.host_port(), target.host_port()];
+            scope.spawn(move || {
+                let ran = run(&["livecopy", "--transfers", transfers, ends[0], ends[1]]);
+                assert_eq!(ran.code, Some(0), "{ran:?}");
+            });
+        }
+    });
+    for (transfers, target) in targets {
+        let copies = (0..8).map(|number| target.image(&id(number)).unwrap());
+        let created: Vec<Value> = copies
+            .map(|copy| copy.field("created_at").unwrap().clone())
+            .collect();
+        let is_later = |a: &Value, b: &Value| a.as_str() < b.as_str();
+        assert!(created.is_sorted_by(is_later), "{transfers}: {created:?}");
     }
 }
 

@@ -369,7 +369,7 @@ fn messages_and_the_log_can_be_json() {
     let cause = error["details"][0].as_str().unwrap();
     assert!(cause.starts_with("caused by: PUT http://"), "{error}");
     let last = messages.last().unwrap()["message"].as_str().unwrap();
-    assert!(last.starts_with("livecopy: 4 copied"), "{last}");
+    assert!(last.starts_with("livecopy: 5 copied"), "{last}");
     let log = fs::read_to_string(log).unwrap();
     assert!(!log.contains("s3cret") && !ran.stderr.contains("s3cret"));
     let log = objects(&log);

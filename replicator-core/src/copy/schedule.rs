@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
-use glance_model::ImageId;
+use glance_model::{ImageId, ImageMetadata};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::fan_out::{Member, begin_all, write_all, writer};
 use super::one_image::{Done, Look, WriteError};
+use super::order::{Order, kernels_first};
 use super::target::TargetRun;
 use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
 use crate::port::ImageSource;
@@ -48,6 +49,8 @@ struct Copies {
 struct Ready {
     bytes: u64,
     members: Vec<Member>,
+    /// The image whose record was made just now, and the time of its original.
+    made: Option<(ImageMetadata, String)>,
 }
 
 /// An image at a target.
@@ -82,6 +85,7 @@ pub(crate) struct Schedule {
     /// The images that have yet to be made ready, in that order.
     copies: VecDeque<Copies>,
     is_preparing: bool,
+    order: Order,
     ready: Vec<Ready>,
     /// Whether there was a choice of the image that goes first.
     is_filled: bool,
@@ -109,6 +113,7 @@ impl Schedule {
             targets: Vec::new(),
             copies: VecDeque::new(),
             is_preparing: false,
+            order: Order::default(),
             ready: Vec::new(),
             is_filled: false,
             updates: VecDeque::new(),
@@ -150,6 +155,7 @@ impl Schedule {
                 (a.created_at.is_none(), &a.created_at)
                     .cmp(&(b.created_at.is_none(), &b.created_at))
             });
+            copies = kernels_first(copies, Copies::image);
         }
         schedule.copies = copies.into();
         schedule
@@ -190,8 +196,11 @@ impl Schedule {
                 break;
             };
             match ended {
-                Ok(Ended::Ready(ready)) => {
+                Ok(Ended::Ready(mut ready)) => {
                     self.is_preparing = false;
+                    if let Some((image, created_at)) = ready.made.take() {
+                        self.order.made(&image, &created_at, Instant::now());
+                    }
                     self.ready.push(ready);
                 }
                 Ok(Ended::Written(lane, written)) => {
@@ -252,19 +261,44 @@ impl Schedule {
 
     /// Makes the records of an image ready.
     fn prepare(&mut self, copies: Copies) {
+        let image = copies.image().cloned();
         let planned = copies.planned.into_iter();
         let members: Vec<Member> = planned
-            .filter_map(|(index, planned)| self.member(index, planned))
+            .filter_map(|(index, mut planned)| {
+                let end = &self.targets.get(index)?.end;
+                if end.id_map.is_some() {
+                    // The kernel may have got another id in this run.
+                    planned.wanted.rename_references(&end.target_ids());
+                }
+                self.member(index, planned)
+            })
             .collect();
         if members.is_empty() {
             return;
         }
         self.is_preparing = true;
+        let is_new = |member: &Member| {
+            member.planned.found.is_none() && !member.target.nature().keeps_records
+        };
+        let made = copies.created_at.filter(|_| members.iter().any(is_new));
+        let made = image.zip(made);
+        let not_before = made
+            .as_ref()
+            .and_then(|(image, created_at)| self.order.not_before(image, created_at));
+        let ctx = self.ctx.clone();
         let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
         let (bytes, waits) = (copies.bytes, self.targets.len() == 1);
         self.running.spawn(async move {
+            if let Some(not_before) = not_before {
+                // If it is cancelled, nothing is begun.
+                drop(ctx.until_cancelled(sleep_until(not_before)).await);
+            }
             let members = begin_all(&options, &source, members, waits).await;
-            Ended::Ready(Ready { bytes, members })
+            Ended::Ready(Ready {
+                bytes,
+                members,
+                made,
+            })
         });
     }
 
@@ -390,6 +424,11 @@ impl Schedule {
 }
 
 impl Copies {
+    /// The image, as the first of the targets is to have it.
+    fn image(&self) -> Option<&ImageMetadata> {
+        self.planned.first().map(|(_, planned)| &planned.wanted)
+    }
+
     fn of(planned: &PlannedImage) -> Self {
         Self {
             bytes: planned.bytes_to_copy(),

@@ -1,0 +1,120 @@
+//! The order in which records are made, and the time between them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use glance_model::{ImageId, ImageMetadata};
+use tokio::time::Instant;
+
+/// The time between the records of two images of one name or tag: servers tell when a record was
+/// made in whole seconds, and sort those of one second by their ids.
+const APART: Duration = Duration::from_secs(1);
+
+/// A value by which consumers choose the newest of several images.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Group {
+    Name(String),
+    Tag(String),
+}
+
+/// The last record that was made of each name and tag, with the time of its original.
+#[derive(Debug, Default)]
+pub(crate) struct Order(HashMap<Group, (String, Instant)>);
+
+impl Order {
+    /// Returns the time before which no record is to be made of an image that was created then at
+    /// its source.
+    pub(crate) fn not_before(&self, image: &ImageMetadata, created_at: &str) -> Option<Instant> {
+        let last = groups(image).filter_map(|group| self.0.get(&group));
+        let earlier = last.filter(|(of_last, _)| of_last != created_at);
+        earlier.map(|(_, made)| *made + APART).max()
+    }
+
+    /// Keeps in mind that the record of an image was made.
+    pub(crate) fn made(&mut self, image: &ImageMetadata, created_at: &str, now: Instant) {
+        for group in groups(image) {
+            self.0.insert(group, (created_at.to_owned(), now));
+        }
+    }
+}
+
+fn groups(image: &ImageMetadata) -> impl Iterator<Item = Group> {
+    let name = image.name.iter().cloned().map(Group::Name);
+    name.chain(image.tags.iter().cloned().map(Group::Tag))
+}
+
+/// Puts kernels and ramdisks before the images that start with them, and leaves the order of all
+/// else as it is.
+pub(crate) fn kernels_first<T>(
+    items: Vec<T>,
+    image: impl Fn(&T) -> Option<&ImageMetadata>,
+) -> Vec<T> {
+    let ids = items.iter().enumerate();
+    let places: HashMap<ImageId, usize> = ids
+        .filter_map(|(at, item)| Some((image(item)?.id, at)))
+        .collect();
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(items.len());
+    for at in 0..items.len() {
+        let item = items.get(at).and_then(Option::as_ref);
+        let first = item.and_then(&image).into_iter();
+        let first = first.flat_map(ImageMetadata::starts_with);
+        let first: Vec<usize> = first.filter_map(|id| places.get(&id).copied()).collect();
+        for place in first.into_iter().chain([at]) {
+            ordered.extend(items.get_mut(place).and_then(Option::take));
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use glance_model::ImageStatus;
+
+    use super::*;
+
+    fn image(number: u32) -> ImageMetadata {
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        ImageMetadata::new(ImageId::parse(&id).unwrap(), ImageStatus::Active)
+    }
+
+    #[test]
+    fn records_of_one_name_or_tag_are_a_second_apart_unless_their_originals_tie() {
+        let (mut order, now) = (Order::default(), Instant::now());
+        let mut first = image(1);
+        first.name = Some("debian".into());
+        first.tags.insert("amphora".into());
+        order.made(&first, "2026-01-01T00:00:01Z", now);
+        let (mut named, mut tagged, mut other) = (image(2), image(3), image(4));
+        named.name = Some("debian".into());
+        tagged.tags.insert("amphora".into());
+        // A name is no tag.
+        other.name = Some("amphora".into());
+        for (image, created_at, expected) in [
+            (&named, "2026-01-01T00:00:02Z", Some(now + APART)),
+            (&tagged, "2026-01-01T00:00:02Z", Some(now + APART)),
+            (&tagged, "2026-01-01T00:00:01Z", None),
+            (&other, "2026-01-01T00:00:02Z", None),
+            (&image(5), "2026-01-01T00:00:02Z", None),
+        ] {
+            assert_eq!(order.not_before(image, created_at), expected, "{image:?}");
+        }
+    }
+
+    #[test]
+    fn kernels_and_ramdisks_come_before_the_images_that_start_with_them() {
+        let mut images: Vec<_> = (0..6).map(image).collect();
+        let mut names = |of: usize, property: &str, id: u32| {
+            let id = image(id).id.to_string();
+            images[of].properties.insert(property.into(), id);
+        };
+        names(1, "kernel_id", 4);
+        names(1, "ramdisk_id", 3);
+        names(2, "kernel_id", 4);
+        names(0, "kernel_id", 0);
+        names(5, "kernel_id", 99);
+        let ordered = kernels_first(images, |image| Some(image));
+        let ordered: Vec<_> = ordered.iter().map(|image| image.id).collect();
+        assert_eq!(ordered, [0, 4, 3, 1, 2, 5].map(|number| image(number).id));
+    }
+}
