@@ -134,7 +134,9 @@ impl Comparison<'_> {
 
     fn alone(&self, id: &ImageId, found: Option<&ImageMetadata>) -> Option<Compared> {
         let image = found.map_or_else(|| ImageRef::of_id(id), ImageRef::from);
-        let is_wanted = found.is_none_or(|found| self.wanted.matches(found));
+        // What takes up the id of an image that goes by another one there is no image of its own.
+        let is_wanted =
+            !self.view.ids.contains_key(id) && found.is_none_or(|found| self.wanted.matches(found));
         is_wanted.then_some(Compared {
             image,
             difference: Difference::OnlyAtTarget,
