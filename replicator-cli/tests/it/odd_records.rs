@@ -67,9 +67,9 @@ fn odd_records(profile: Profile) -> Vec<(Bytes, &'static [&'static str])> {
         ),
         (with(&json!({"id": format!("{{{ODD}}}")})), &["{a0000000"]),
         (with(&json!({"id": "../\u{1b}[31m"})), &["../\\u{1b}[31m"]),
-        (with(&json!({"id": 5})), &["image 5 (bad"]),
-        (with(&json!({"id": null})), &["without an id (bad"]),
-        (without("id"), &["without an id (good)"]),
+        (with(&json!({"id": 5})), &["bad", "(5)"]),
+        (with(&json!({"id": null})), &["bad", "(without an id)"]),
+        (without("id"), &["\"good\" (without an id)"]),
         (with(&json!({"size": -5})), &[ODD, "bad", "size", "-5"]),
         (
             with(&json!({"size": 1_180_591_620_717_411_303_424_f64})),
