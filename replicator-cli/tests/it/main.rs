@@ -28,6 +28,7 @@ mod parity;
 mod patience;
 mod places;
 mod push;
+mod recipes;
 mod records;
 mod schemas;
 mod selection;
