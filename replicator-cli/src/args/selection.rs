@@ -18,7 +18,7 @@ use super::heading;
 pub(crate) struct SelectionArgs {
     /// Image of this id or name; may be repeated
     ///
-    /// A name means all images that are called so. One that no image has is an error.
+    /// A name means all images that are called so. One that no image has is an error, as is such an id.
     #[arg(long, value_name = "ID|NAME", action = ArgAction::Append)]
     image: Vec<String>,
 

@@ -23,6 +23,8 @@ const MOST_IDS: usize = 20;
 /// The images that are selected at an end.
 pub(super) struct Selected {
     pub(super) selection: Selection,
+    /// The ids that were typed.
+    typed: BTreeSet<ImageId>,
     /// The ids of a file, and the file.
     listed: Option<(BTreeSet<ImageId>, PathBuf)>,
     /// All images of the end, if that was learned on the way.
@@ -35,6 +37,7 @@ impl Selected {
     pub(super) fn only(selection: Selection) -> Self {
         Self {
             selection,
+            typed: BTreeSet::new(),
             listed: None,
             of: None,
             error_on_nothing: false,
@@ -60,9 +63,17 @@ pub(super) async fn select(
         selected.selection = selected.selection.with_ids(ids.iter().copied());
         selected.listed = Some((ids, path.clone()));
     }
-    let named = args.images();
-    if !named.is_empty() {
-        let ids = ids_of(run, images, &named).await?;
+    // Whether there are images of these ids is seen when they are listed.
+    let mut names = args.images();
+    names.retain(|name| match ImageId::parse(name) {
+        Ok(id) => !selected.typed.insert(id),
+        Err(_) => true,
+    });
+    let mut ids = selected.typed.clone();
+    if !names.is_empty() {
+        ids.extend(ids_of(run, images, &names).await?);
+    }
+    if !ids.is_empty() {
         selected.selection = selected.selection.with_ids(ids);
     }
     if let Some(newest) = args.newest() {
@@ -75,7 +86,7 @@ pub(super) async fn select(
     Ok(selected)
 }
 
-/// Looks for images by ids and names.
+/// Looks for images by their names.
 async fn ids_of(
     run: &Run<'_>,
     source: &dyn ImageSource,
@@ -86,15 +97,10 @@ async fn ids_of(
     for (name, count) in &found.found {
         match count {
             0 => {
-                let near = if ImageId::parse(name).is_ok() {
-                    Vec::new()
-                } else {
-                    near_names(run, source, name).await?
-                };
                 return Err(CliError::NoSuchImage {
                     name: name.clone(),
                     end: source.to_string(),
-                    near,
+                    near: near_names(run, source, name).await?,
                 });
             }
             1 => {}
@@ -204,26 +210,32 @@ impl Selected {
         })
     }
 
-    /// Names the ids of the file that no image has.
+    /// Names the ids that no image has: one that was typed is an error.
     async fn tell_missing(
         &self,
         run: &Run<'_>,
         source: &dyn ImageSource,
         count: SelectedCount,
     ) -> Result<ExitCode, CliError> {
-        let Some((ids, path)) = &self.listed else {
-            return Ok(ExitCode::Done);
-        };
+        let listed = self.listed.iter().flat_map(|(ids, _)| ids);
+        let ids: BTreeSet<ImageId> = self.typed.iter().chain(listed).copied().collect();
         if count.images >= ids.len() as u64 {
             return Ok(ExitCode::Done);
         }
         let named = ids.iter().map(ImageId::to_string).collect();
         let found = find_named(&run.ctx, source, &named).await;
         let found = found.map_err(|error| run.listing_failed(error))?;
-        let missing: Vec<&str> = ids.difference(&found.ids).map(ImageId::as_str).collect();
-        if missing.is_empty() {
-            return Ok(ExitCode::Done);
+        if let Some(id) = self.typed.difference(&found.ids).next() {
+            return Err(CliError::NoSuchImage {
+                name: id.to_string(),
+                end: source.to_string(),
+                near: Vec::new(),
+            });
         }
+        let missing: Vec<&str> = ids.difference(&found.ids).map(ImageId::as_str).collect();
+        let Some((_, path)) = self.listed.as_ref().filter(|_| !missing.is_empty()) else {
+            return Ok(ExitCode::Done);
+        };
         let shown: Vec<&str> = missing.iter().take(MOST_IDS).copied().collect();
         let more = missing.len() - shown.len();
         let more = if more > 0 {
