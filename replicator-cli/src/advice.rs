@@ -102,6 +102,9 @@ impl Advised for ImageError {
                 "in an archive, `dump --verify read-back` reads what is there and copies what is \
                  wrong again; at a server, the data is damaged in its store or on the way from it"
             }
+            Self::OtherOwner { .. } => {
+                "sign in as an administrator; or make it an image of the token's own project (--owner mine)"
+            }
             Self::Content(Wrong::Hollow) => {
                 "its data is gone from the store, or its record was brought back without it \
                  (glance-scrubber --restore); whoever runs the target can put the data back; else \

@@ -1,6 +1,7 @@
 //! The output for people: the only modules that write to the terminal and to the log.
 
 mod bar;
+mod causes;
 mod cell;
 mod console;
 pub(crate) mod document;

@@ -4,6 +4,7 @@ pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod id_problem;
+pub(crate) mod member;
 pub(crate) mod options;
 pub(crate) mod read_back;
 pub(crate) mod report;

@@ -1,7 +1,8 @@
-//! The description of a token by Keystone.
+//! What Keystone says of a token: whose it is, and what that one may do.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::catalog::{Service, usable};
 
@@ -17,6 +18,8 @@ pub struct Details {
     /// The roles of the user there.
     #[serde(deserialize_with = "usable")]
     pub roles: Vec<Named>,
+    /// The scope of the whole cloud, if it is for that.
+    system: Value,
     expires_at: Option<String>,
     issued_at: Option<String>,
     #[serde(deserialize_with = "services")]
@@ -33,16 +36,38 @@ fn services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Ser
 }
 
 impl Details {
+    /// Returns whether the token is an administrator's, which Glance takes the role `admin` for;
+    /// `None` where its roles do not tell: another name of a role, such as `image_admin`, means what
+    /// the policy of a cloud makes of it.
+    #[must_use]
+    pub fn is_admin(&self) -> Option<bool> {
+        let roles = self.roles.iter().map(|role| role.name.to_ascii_lowercase());
+        let roles: Vec<String> = roles.collect();
+        if roles.iter().any(|role| role == "admin")
+            || self.system.get("all") == Some(&Value::Bool(true))
+        {
+            return Some(true);
+        }
+        let is_unclear = roles.is_empty() || roles.iter().any(|role| role.contains("admin"));
+        (!is_unclear).then_some(false)
+    }
+
+    /// Returns the id of the project of a token that is known to be no administrator's.
+    #[must_use]
+    pub fn member_of(&self) -> Option<&str> {
+        let project = self
+            .project
+            .as_ref()
+            .filter(|project| !project.id.is_empty());
+        project
+            .filter(|_| self.is_admin() == Some(false))
+            .map(|project| &*project.id)
+    }
+
     /// Returns when the token ends, by the clock of Keystone.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at.as_deref()?.parse().ok()
-    }
-
-    /// Returns whether the user is an administrator, as far as the names of roles tell.
-    #[must_use]
-    pub fn is_admin(&self) -> bool {
-        self.roles.iter().any(|role| role.name == "admin")
     }
 
     /// Returns when it was given out, by the same clock.
@@ -70,4 +95,31 @@ pub struct Named {
 fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text: Option<String> = Deserialize::deserialize(deserializer)?;
     Ok(text.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn administrator_is_known_by_roles_and_what_they_do_not_tell_is_unknown() {
+        for (roles, system, is_admin) in [
+            (&["admin", "member"][..], json!(null), Some(true)),
+            (&["Admin"], json!(null), Some(true)),
+            (&["reader"], json!({"all": true}), Some(true)),
+            (&["member", "reader"], json!(null), Some(false)),
+            (&["reader"], json!("odd"), Some(false)),
+            (&["member", "image_admin"], json!(null), None),
+            (&[], json!(null), None),
+        ] {
+            let names: Vec<Value> = roles.iter().map(|name| json!({"name": name})).collect();
+            let details = json!({"roles": names, "system": system, "project": {"id": "p1"}});
+            let details: Details = serde_json::from_value(details).unwrap();
+            assert_eq!(details.is_admin(), is_admin, "{roles:?}");
+            let member = (is_admin == Some(false)).then_some("p1");
+            assert_eq!(details.member_of(), member, "{roles:?}");
+        }
+    }
 }

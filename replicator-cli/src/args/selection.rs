@@ -62,6 +62,13 @@ pub(crate) struct SelectionArgs {
     #[arg(long, value_name = "K/N")]
     pub(crate) shard: Option<Shard>,
 
+    /// As a member, take images of other projects, too
+    ///
+    /// Where one is signed in without the role admin, the images of the token's project alone are
+    /// taken (`owner=mine`), unless images are named, or a test is about their owner.
+    #[arg(long, value_parser = BoolishValueParser::new(), hide_short_help = true)]
+    all_visible: bool,
+
     /// Fail if no image is selected
     ///
     /// Without it, that is a warning.
@@ -87,6 +94,15 @@ impl SelectionArgs {
             selection = selection.without(read(test)?);
         }
         Ok(selection)
+    }
+
+    /// Returns whether images are meant whoever owns them, unless the tests say it.
+    pub(crate) fn means_any_owner(&self, tests: &Selection) -> bool {
+        let mut all = tests.tests().iter().chain(tests.excluded());
+        self.all_visible
+            || !self.image.is_empty()
+            || self.images_from.is_some()
+            || all.any(|test| *test.key() == Key::Owner)
     }
 
     pub(crate) fn newest(&self) -> Option<Newest> {

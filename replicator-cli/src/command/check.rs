@@ -275,19 +275,19 @@ impl Facts {
         let roles: Vec<&str> = details.roles.iter().map(|role| &*role.name).collect();
         self.roles = roles.iter().map(|&role| role.to_owned()).collect();
         self.line("roles", roles.join(", "));
-        let is_admin = roles.contains(&"admin");
-        if is_admin {
-            self.line("sees", "all images".to_owned());
-        } else {
-            self.line(
-                "sees",
-                "the images of its project, and public ones".to_owned(),
-            );
+        let is_admin = details.is_admin();
+        let sees = match is_admin {
+            Some(true) => "all images",
+            Some(false) => "the images of its project, and public ones",
+            None => "what the server's policy gives its roles",
+        };
+        self.line("sees", sees.to_owned());
+        if is_admin == Some(false) {
             self.warn(
                 "not an administrator: images of other projects are neither seen nor written",
             );
         }
-        if !is_admin && !roles.contains(&"member") {
+        if is_admin == Some(false) && !roles.contains(&"member") {
             self.warn("neither admin nor member: it can most likely not download or write");
         }
         // Given out a moment ago.

@@ -76,11 +76,12 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
-    let source = ends::source(run, &source_access, &source, taken).await?;
+    let mut source = ends::source(run, &source_access, &source, taken).await?;
     let id_map = args.id_map.id_map.as_deref();
     let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
     source.is_another_than(&target)?;
-    let selected = select(run, &args.selection, &*source.images, source.details()).await?;
+    let details = source.details().cloned();
+    let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
     let mut owners = Owners::new(run, Some(&args.owners))?;
     let mut view = View::new(omit, target.end.images.nature().form);
     view.adapt = adapt;

@@ -40,6 +40,8 @@ pub(super) fn print(
         let totals = Totals::new(target, plan);
         sink.only_text(&totals.text(verb))?;
         targets.push(totals);
+        let name = (plans.len() > 1).then_some(&**target);
+        run.console.would_fail(name, plan);
         run.console.summary("nothing was changed (--dry-run)");
     }
     sink.end(&Rest {

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{ImageMetadata, Visibility};
-use replicator_core::{Side, list_images};
+use replicator_core::{ImageSource, Side, list_images};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,8 +62,9 @@ pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliE
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
     let name = end.name();
-    let images = &*end.end.images;
-    let selected = select(run, &args.selection, images, end.details()).await?;
+    let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;
+    let selected = select(run, &args.selection, &mut images, end.details()).await?;
+    let images = &*images;
     let mut list = list_images(&run.ctx, images, &selected.selection);
     // What nobody sees takes no memory.
     let (has_tags, has_properties) = (sink.has("tags"), sink.has("properties"));

@@ -182,7 +182,7 @@ impl<'a> Owners<'a> {
 /// a token is of that was given and not signed in for is not known, and it is tried.
 pub(super) fn leaves_members_pending(target: &Target) -> bool {
     let caller = target.caller.as_ref();
-    caller.is_some_and(|caller| !caller.details.is_admin())
+    caller.is_some_and(|caller| caller.details.is_admin() != Some(true))
 }
 
 /// Returns whether a target may have another Keystone than the source, by the address of it and

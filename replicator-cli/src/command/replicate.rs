@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use glance_client::cloud::Details;
 use glance_model::Selection;
 use replicator_core::{
-    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, OnIdConflict, Outcome, Plan,
-    RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, OnIdConflict, Outcome,
+    Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
 use super::dry_run::{self, Planned};
@@ -67,8 +68,9 @@ async fn make_copies(
         dry_run,
     };
     // The source first: if that fails, no directory has been created.
-    let source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
-    let selected = select(run, job.selection, &*source.images, source.details()).await?;
+    let mut source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
+    let details = source.details().cloned();
+    let selected = select(run, job.selection, &mut source.images, details.as_ref()).await?;
     copy(run, source, &selected, targets, record).await
 }
 
@@ -209,6 +211,8 @@ impl Ends<'_> {
             target.end.policy = self.to.policy.clone();
             target.end.policy.identity = identity;
             target.end.policy.leaves_members_pending = leaves_members_pending(&target);
+            let member_of = target.details().and_then(Details::member_of);
+            target.end.policy.member = member_of.map(Member::of);
             if let (Some(path), Opening::Write) = (stage, opening) {
                 target.end.stage = Some(ends::stage(path, &name)?);
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use futures_util::TryStreamExt as _;
@@ -11,6 +12,7 @@ use glance_model::{ImageId, Selection};
 use replicator_core::{ImageSource, PortError, SelectedCount, find_named, select_newest};
 
 use crate::args::{SelectionArgs, near};
+use crate::ends;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -45,15 +47,21 @@ impl Selected {
     }
 }
 
-/// Looks up at an end which images are selected.
+/// Looks up at an end which images are selected. Of the images that a member sees, those of the
+/// member's project alone are meant, unless it is said otherwise: `images` lists no others then.
 pub(super) async fn select(
     run: &Run<'_>,
     args: &SelectionArgs,
-    images: &dyn ImageSource,
+    images: &mut Arc<dyn ImageSource>,
     details: Option<&Details>,
 ) -> Result<Selected, CliError> {
     let project = details.and_then(|details| Some(details.project.as_ref()?.id.clone()));
     let selection = args.tests(project).map_err(CliError::Selection)?;
+    let member_of = details.and_then(Details::member_of);
+    if let Some(project) = member_of.filter(|_| !args.means_any_owner(&selection)) {
+        *images = ends::own(images, project, &run.console);
+    }
+    let images = &**images;
     let mut selected = Selected {
         error_on_nothing: args.error_on_nothing,
         ..Selected::only(selection)

@@ -1,8 +1,9 @@
 //! `size`: the sum over the active images of an end.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
-use replicator_core::{Side, size};
+use replicator_core::{ImageSource, Side, size};
 use serde::Serialize;
 
 use super::select::select;
@@ -39,11 +40,12 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
-    let selected = select(run, &args.selection, &*end.end.images, end.details()).await?;
-    let total = size(&run.ctx, &*end.end.images, &selected.selection)
+    let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;
+    let selected = select(run, &args.selection, &mut images, end.details()).await?;
+    let total = size(&run.ctx, &*images, &selected.selection)
         .await
         .map_err(|error| run.listing_failed(error))?;
-    let code = selected.tell(run, &*end.end.images, total.selected).await?;
+    let code = selected.tell(run, &*images, total.selected).await?;
     sink.row(&Total {
         end: end.name(),
         images: total.images,

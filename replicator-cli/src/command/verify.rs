@@ -75,7 +75,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
-    let source = ends::source(run, &source_access, &source, taken).await?;
+    let mut source = ends::source(run, &source_access, &source, taken).await?;
     let source_name = source.images.to_string();
     let (target, target_name, ids, by) = match target {
         Some(target) => {
@@ -98,7 +98,8 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             VerifyBy::Reading,
         ),
     };
-    let selected = select(run, &args.selection, &*source.images, source.details()).await?;
+    let details = source.details().cloned();
+    let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
     let report = verify(
         &run.ctx,
         Arc::clone(&source.images),

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use replicator_core::{Event, EventSink, Report};
+use replicator_core::{Event, EventSink, Plan, Report};
 
 use super::progress::{Look, Progress};
 use super::stderr::{LineStyle, Stderr, show};
-use super::summary::summary;
+use super::summary::{summary, would_fail};
 use super::wording::{self, Lines, Weight, Wording};
 use crate::advice::Advised;
 use crate::args::LogArgs;
@@ -101,6 +101,13 @@ impl Console {
         elapsed: Duration,
     ) {
         let mut lines = Lines::new(Weight::Summary, summary(verb, report, elapsed));
+        lines.target = target.map(Into::into);
+        self.send(Message::Lines(lines));
+    }
+
+    /// Names the images that a plan knows to fail, at one of several targets if it has a name.
+    pub(crate) fn would_fail(&self, target: Option<&str>, plan: &Plan) {
+        let mut lines = Lines::new(Weight::Summary, would_fail(plan));
         lines.target = target.map(Into::into);
         self.send(Message::Lines(lines));
     }
@@ -205,7 +212,7 @@ fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wordi
         };
         match message {
             Ok(Message::Event(target, event)) => {
-                if let Some(mut lines) = wording.of(&event) {
+                if let Some(mut lines) = wording.of(target.as_deref(), &event) {
                     lines.target = target;
                     write_lines(&mut stderr, &progress, look, &lines);
                 }
@@ -214,6 +221,7 @@ fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wordi
             Ok(Message::Lines(lines)) => {
                 if lines.weight == Weight::Summary {
                     progress.end();
+                    write_counts(&mut stderr, &progress, look, &mut wording);
                 }
                 write_lines(&mut stderr, &progress, look, &lines);
             }
@@ -227,7 +235,14 @@ fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wordi
         }
     }
     progress.end();
+    write_counts(&mut stderr, &progress, look, &mut wording);
     stderr.end(went_well);
+}
+
+fn write_counts(stderr: &mut Stderr, progress: &Progress, look: Look, wording: &mut Wording) {
+    for counts in wording.counts() {
+        write_lines(stderr, progress, look, &counts);
+    }
 }
 
 fn write_lines(stderr: &mut Stderr, progress: &Progress, look: Look, lines: &Lines) {
@@ -235,5 +250,11 @@ fn write_lines(stderr: &mut Stderr, progress: &Progress, look: Look, lines: &Lin
     if look == Look::Nothing && lines.weight == Weight::Info {
         return;
     }
-    progress.above(|| stderr.write(lines));
+    let mut shown = lines.clone();
+    match lines.weight {
+        Weight::Counted => return,
+        Weight::Repeated => shown.lines.truncate(1),
+        _ => {}
+    }
+    progress.above(|| stderr.write(&shown));
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use replicator_core::{ImageError, ImageResult, Outcome, Report, SkipReason};
+use replicator_core::{ImageError, ImageRef, ImageResult, Outcome, Plan, Report, SkipReason};
 
 use super::words::{amount, named, rate, reason_of_image, time};
 
 /// The most images of a sort that are named at the end; the log has them all.
 const MOST_NAMED: usize = 20;
+/// The most images of one cause that each have it in their line.
+const FEW: usize = 3;
 
 /// Returns the lines that sum up a run. The last one has the counts, without those that are 0.
 pub(super) fn summary(verb: &str, report: &Report, elapsed: Duration) -> Vec<String> {
@@ -16,6 +18,15 @@ pub(super) fn summary(verb: &str, report: &Report, elapsed: Duration) -> Vec<Str
     lines.extend(list("not at the target yet", report.left()));
     lines.push(format!("{verb}: {}", counts(report, elapsed)));
     lines
+}
+
+/// Returns the lines that name the images that a plan knows to fail.
+pub(super) fn would_fail(plan: &Plan) -> Vec<String> {
+    let settled = plan.settled.iter();
+    list(
+        "would fail",
+        settled.filter_map(|result| Some((result, result.error()?))),
+    )
 }
 
 fn counts(report: &Report, elapsed: Duration) -> String {
@@ -100,20 +111,37 @@ fn in_short(reason: &SkipReason) -> String {
     }
 }
 
+/// Names images and their causes; a cause of many images is told once, and they are named below it.
 fn list<'a>(
     what: &str,
     images: impl Iterator<Item = (&'a ImageResult, &'a ImageError)>,
 ) -> Vec<String> {
-    let mut images: Vec<_> = images.collect();
-    images.sort_by(|(a, _), (b, _)| a.image.id.cmp(&b.image.id));
-    let more = images.len().saturating_sub(MOST_NAMED);
-    images.truncate(MOST_NAMED);
-    let lines = images.into_iter().map(|(result, error)| {
-        let image = named(&result.image);
+    let mut causes = BTreeMap::<String, Vec<&ImageRef>>::new();
+    for (result, error) in images {
         let (why, _) = reason_of_image(error);
-        format!("{what}: {image}: {why}")
-    });
-    let mut lines: Vec<String> = lines.collect();
+        causes.entry(why).or_default().push(&result.image);
+    }
+    let mut causes: Vec<_> = causes.into_iter().collect();
+    for (_, images) in &mut causes {
+        images.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    causes.sort_by(|(_, a), (_, b)| a.first().map(|a| &a.id).cmp(&b.first().map(|b| &b.id)));
+    let mut lines = Vec::new();
+    let (mut left, mut more) = (MOST_NAMED, 0);
+    for (why, images) in causes {
+        let are_many = images.len() > FEW;
+        if are_many {
+            lines.push(format!("{what}: {} images: {why}", images.len()));
+        }
+        more += images.len().saturating_sub(left);
+        for image in images.iter().take(left).map(|image| named(image)) {
+            left -= 1;
+            lines.push(match are_many {
+                true => format!("{what}: {image}"),
+                false => format!("{what}: {image}: {why}"),
+            });
+        }
+    }
     if more > 0 {
         lines.push(format!("{what}: {more} more"));
     }

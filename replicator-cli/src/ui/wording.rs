@@ -11,6 +11,7 @@ use replicator_core::{
     saving_limit,
 };
 
+use super::causes::{Causes, Telling};
 use super::escape::escaped;
 use super::row::or_undefined;
 use super::words::{amount, counted, named, reason, reason_of_image};
@@ -27,11 +28,16 @@ pub(super) enum Weight {
     Info,
     /// Everybody.
     Problem,
+    /// Everybody of the first line, and the log of the others.
+    Repeated,
+    /// The log alone: everybody is told the number at the end.
+    Counted,
     /// Everybody, when all is over.
     Summary,
 }
 
 /// Lines that belong together.
+#[derive(Clone)]
 pub(super) struct Lines {
     pub(super) weight: Weight,
     /// The target that they are about, if there are several.
@@ -58,14 +64,17 @@ impl Lines {
             let line = escaped(&line);
             match self.weight {
                 Weight::Info | Weight::Summary => tracing::info!(target: REPORTS, "{line}"),
-                Weight::Problem => tracing::warn!(target: REPORTS, "{line}"),
+                Weight::Problem | Weight::Repeated | Weight::Counted => {
+                    tracing::warn!(target: REPORTS, "{line}");
+                }
             }
         }
     }
 }
 
-/// Words for events; what has been advised once is not advised again.
+/// Words for events; what has been advised once is not advised again, and a cause is told once.
 pub(super) struct Wording {
+    causes: Causes,
     dump_directory: Option<PathBuf>,
     advised: HashSet<String>,
 }
@@ -74,15 +83,28 @@ impl Wording {
     pub(super) fn new(dump_directory: Option<PathBuf>) -> Self {
         Self {
             dump_directory,
+            causes: Causes::default(),
             advised: HashSet::new(),
         }
     }
 
-    pub(super) fn of(&mut self, event: &Event) -> Option<Lines> {
+    /// Returns how many images failed of whom nothing was said, by their causes.
+    pub(super) fn counts(&mut self) -> Vec<Lines> {
+        let counts = self.causes.take_counts().into_iter();
+        let lines = counts.map(|(target, line)| {
+            let mut lines = Lines::new(Weight::Problem, [line]);
+            lines.target = target.map(Into::into);
+            lines
+        });
+        lines.collect()
+    }
+
+    /// Returns the words for what has happened, at one of several targets if it has a name.
+    pub(super) fn of(&mut self, target: Option<&str>, event: &Event) -> Option<Lines> {
         let info = |line| Lines::new(Weight::Info, vec![line]);
         Some(match event {
             Event::TransferStarted { image, .. } => info(self.started(image)),
-            Event::Finished(result) => return self.finished(result),
+            Event::Finished(result) => return self.finished(target, result),
             Event::PutOff { image, since } => Lines::new(
                 Weight::Problem,
                 vec![format!(
@@ -174,7 +196,7 @@ impl Wording {
     }
 
     /// The lines about the result of an image.
-    fn finished(&mut self, result: &ImageResult) -> Option<Lines> {
+    fn finished(&mut self, target: Option<&str>, result: &ImageResult) -> Option<Lines> {
         let image = &result.image;
         let line = match &result.outcome {
             Outcome::Copied { proof, .. } => format!(
@@ -203,7 +225,7 @@ impl Wording {
                 ));
             }
             Outcome::Failed { error, left_behind } => {
-                return Some(self.failed(image, error, left_behind.as_deref()));
+                return Some(self.failed(target, image, error, left_behind.as_deref()));
             }
             _ => return None,
         };
@@ -212,6 +234,7 @@ impl Wording {
 
     fn failed(
         &mut self,
+        target: Option<&str>,
         image: &ImageRef,
         error: &ImageError,
         left_there: Option<&ImageMetadata>,
@@ -220,12 +243,23 @@ impl Wording {
         let hint = error
             .hint()
             .filter(|hint| self.advised.insert(hint.to_string()));
-        let mut lines = lines(&head, reason_of_image(error), hint.as_deref());
+        let (what, why) = reason_of_image(error);
+        let mut lines = lines(&head, (what.clone(), why), hint.as_deref());
         if let Some(left) = left_there {
             let line = format!("left at the target: {}", left_behind(image, left));
             let place = lines.lines.len() - usize::from(hint.is_some());
             lines.lines.insert(place, line);
         }
+        let mut cause = lines.lines.clone();
+        cause.truncate(lines.lines.len() - usize::from(hint.is_some()));
+        if let Some(first) = cause.first_mut() {
+            first.clone_from(&what);
+        }
+        lines.weight = match self.causes.count(target, image, &what, &cause) {
+            Telling::InFull => Weight::Problem,
+            Telling::Image => Weight::Repeated,
+            Telling::Counted => Weight::Counted,
+        };
         lines
     }
 }

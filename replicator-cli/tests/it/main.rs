@@ -17,6 +17,7 @@ mod kit;
 mod limits;
 mod list;
 mod livecopy;
+mod member;
 mod memory;
 mod messages;
 mod metadefs;

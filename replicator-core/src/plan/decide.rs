@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, View};
+use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm, View};
 
 use super::{Action, PlannedImage, Reason, TargetId};
 use crate::port::Nature;
 use crate::run::error::ImageError;
 use crate::run::event::LeftOut;
 use crate::run::id_problem::{IdProblem, refused_before};
+use crate::run::member::Member;
 use crate::run::options::{DataPolicy, OnIdConflict, Verify};
 use crate::run::result::{ImageRef, ImageResult, Outcome, SkipReason};
 use crate::run::target_end::TargetEnd;
@@ -20,6 +21,20 @@ pub(crate) enum Decision {
     Leave(Box<PlannedImage>, Option<String>),
     Unchanged,
     Settled(ImageResult),
+}
+
+impl Decision {
+    /// Settles what the target would refuse the token of a member.
+    pub(crate) fn unless_refused(self, member: Option<&Member>, form: TargetForm) -> Self {
+        let (Self::Do(planned) | Self::Leave(planned, _)) = &self else {
+            return self;
+        };
+        let (wanted, found) = (&planned.wanted, planned.found.as_ref());
+        match member.and_then(|member| member.refusal(form, wanted, found)) {
+            Some(error) => fail(wanted, error),
+            None => self,
+        }
+    }
 }
 
 pub(crate) struct Decider<'a> {

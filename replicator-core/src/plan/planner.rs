@@ -133,7 +133,7 @@ impl Planner<'_> {
             }
             decision = self.decider.decide(wanted, found);
         }
-        match decision {
+        match decision.unless_refused(self.target.policy.member.as_ref(), self.decider.view.form) {
             Decision::Do(mut planned) => {
                 let target = self.target;
                 target.tell_left_out(&planned.wanted, not_held, LeftOut::NotHeld);

@@ -69,6 +69,15 @@ pub enum ImageError {
         /// The visibility at the target.
         found: Visibility,
     },
+    /// The target would refuse it, since it belongs to another project than the token.
+    #[error(
+        "the target takes images of other projects from administrators alone, and this token is one of \
+         the project {project}"
+    )]
+    OtherOwner {
+        /// The project of the token.
+        project: String,
+    },
     /// Somebody else was writing it, and it is not there when all else is done.
     #[error("{}", being_written(.since.as_deref()))]
     LeftToAnother {

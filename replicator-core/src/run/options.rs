@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use glance_model::{Adapt, Identity, Omit};
 
+use super::member::Member;
 use super::retry::RetryPolicy;
 
 /// The options of a run, for all of its targets together.
@@ -54,6 +55,9 @@ pub struct TargetPolicy {
     pub identity: Identity,
     /// Whether members stay pending at the target, since the caller may not set their status.
     pub leaves_members_pending: bool,
+    /// The project of the token, if that is known to be no administrator's: what the target would
+    /// refuse it is not tried.
+    pub member: Option<Member>,
 }
 
 /// Whether image data is copied.

@@ -11,8 +11,8 @@ use glance_model::{
 };
 use replicator_core::testing::{MemoryImages, MockEnd, Setup, active_image, random_id};
 use replicator_core::{
-    Action, DataPolicy, ErrorKind, Event, EventSink, ImageError, ImageResult, ListingError, Newest,
-    Outcome, Plan, PortError, RunContext, SkipReason, find_named, select_newest, size,
+    Action, DataPolicy, ErrorKind, Event, EventSink, ImageError, ImageResult, ListingError, Member,
+    Newest, Outcome, Plan, PortError, RunContext, SkipReason, find_named, select_newest, size,
 };
 
 #[derive(Default)]
@@ -167,6 +167,66 @@ fn listing(images: Vec<ImageMetadata>) -> MockEnd {
     end.expect_images()
         .return_once(move |_| stream::iter(images.into_iter().map(Ok)).boxed());
     end
+}
+
+#[tokio::test]
+async fn what_a_target_would_refuse_a_member_is_settled_before_anything_is_tried() {
+    let of = |status, owner: &str| {
+        let mut image = image(status);
+        image.owner = Some(owner.to_owned());
+        image
+    };
+    let active = |owner| of(ImageStatus::Active, owner);
+    let hidden = TargetForm::V2 { hidden: true };
+    for (name, form, source, target, is_refused) in [
+        ("own", hidden, active("alpha"), None, false),
+        ("of nobody", hidden, image(ImageStatus::Active), None, false),
+        ("of another", hidden, active("beta"), None, true),
+        (
+            "of another, there",
+            hidden,
+            active("beta"),
+            Some(of(ImageStatus::Queued, "beta")),
+            true,
+        ),
+        (
+            "another owner there",
+            hidden,
+            active("alpha"),
+            Some(active("beta")),
+            true,
+        ),
+        (
+            "another owner here",
+            hidden,
+            active("beta"),
+            Some(active("alpha")),
+            true,
+        ),
+        ("equal", hidden, active("beta"), Some(active("beta")), false),
+        ("v1 takes it", TargetForm::V1, active("beta"), None, false),
+        ("archive", TargetForm::Whole, active("beta"), None, false),
+    ] {
+        let (from, to) = (
+            MemoryImages::default(),
+            MemoryImages::default().with_form(form),
+        );
+        from.insert(source, None);
+        if let Some(target) = target {
+            to.insert(target, None);
+        }
+        let mut options = Setup::default();
+        options.policy.member = Some(Member::of("alpha"));
+        let ctx = RunContext::silent();
+        let plan = options.plan(&ctx, &from, Arc::new(to)).await.unwrap();
+        let mut errors = plan.settled.iter().filter_map(ImageResult::error);
+        let refused = errors.any(|error| matches!(error, ImageError::OtherOwner { .. }));
+        assert_eq!(
+            (refused, plan.images.is_empty()),
+            (is_refused, is_refused || name == "equal"),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -27,21 +27,35 @@ pub(crate) struct Lab {
 impl Lab {
     /// Starts it, with these credentials in its clouds.yaml.
     pub(crate) fn new(auth: &str) -> Self {
+        Self::as_one(auth, "admin", &Caller::admin())
+    }
+
+    /// Starts it for a member of the project `p1`, whose is the image.
+    pub(crate) fn of_member() -> Self {
+        Self::as_one(AUTH, "member", &Caller::member("p1"))
+    }
+
+    fn as_one(auth: &str, role: &str, caller: &Caller) -> Self {
         let runtime = Runtime::new().unwrap();
         let keystone = runtime.block_on(EmbeddedKeystone::start());
         let glance = || {
-            let right = EmbeddedGlance::builder().token("right", Caller::admin());
+            let right = EmbeddedGlance::builder().token("right", caller.clone());
             let glance = (1..100).fold(right, |glance, number| {
-                glance.token(&format!("token-{number}"), Caller::admin())
+                glance.token(&format!("token-{number}"), caller.clone())
             });
             glance.start_blocking().unwrap()
         };
         let (one, two) = (glance(), glance());
-        one.add_image(ImageSpec::new(ID).data(ImageContent::pattern(1, 2000)));
+        let image = ImageSpec::new(ID).data(ImageContent::pattern(1, 2000));
+        one.add_image(match &caller.project {
+            Some(project) => image.owner(project),
+            None => image,
+        });
         let endpoint = |region: &str, glance: &EmbeddedGlance| {
             let url = format!("http://{}", glance.host_port());
             json!({"interface": "public", "region_id": region, "region": region, "url": url})
         };
+        keystone.state().roles = vec![role.to_owned()];
         keystone.state().catalog = json!([{"type": "image", "name": "glance", "endpoints": [
             endpoint("One", &one),
             endpoint("Two", &two),
