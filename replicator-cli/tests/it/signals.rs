@@ -76,7 +76,7 @@ fn livecopy_that_is_ended(signal: Signal, code: i32) {
     let is_under_way = |request: &glance_client::testing::RequestRecord| {
         request.kind == RequestKind::Upload && request.body_bytes > 500_000
     };
-    wait_until(|| target.requests().iter().any(is_under_way) && contents(&target).len() == 4);
+    wait_until(|| target.requests().iter().any(is_under_way) && contents(&target).len() == 5);
     let ran = stop(child, signal);
     assert_eq!(ran.code, Some(code), "{ran:?}");
     // The end of one of the others may have been cut off as well.

@@ -22,6 +22,7 @@ fn image() -> ImageMetadata {
 fn as_v1_lists(image: ImageMetadata) -> ImageMetadata {
     let mut listed = TargetForm::V1.of(image);
     (listed.hash_algo, listed.hash_value) = (None, None);
+    (listed.members, listed.projects) = (None, Default::default());
     listed
 }
 
