@@ -72,7 +72,7 @@ enum Lane {
 }
 
 enum Ended {
-    Ready(Ready),
+    Ready(Box<Ready>),
     Written(Lane, Vec<(Place, Result<Done, WriteError>)>),
 }
 
@@ -201,7 +201,7 @@ impl Schedule {
                     if let Some((image, created_at)) = ready.made.take() {
                         self.order.made(&image, &created_at, Instant::now());
                     }
-                    self.ready.push(ready);
+                    self.ready.push(*ready);
                 }
                 Ok(Ended::Written(lane, written)) => {
                     match lane {
@@ -294,11 +294,11 @@ impl Schedule {
                 drop(ctx.until_cancelled(sleep_until(not_before)).await);
             }
             let members = begin_all(&options, &source, members, waits).await;
-            Ended::Ready(Ready {
+            Ended::Ready(Box::new(Ready {
                 bytes,
                 members,
                 made,
-            })
+            }))
         });
     }
 

@@ -208,11 +208,11 @@ pub async fn members_are_added_by_an_update_and_read_back(target: &dyn ImageTarg
             members(&[("project-a", Pending), ("project-b", Accepted)]),
         ),
         (
-            members(&[("project-a", Rejected), ("project/c", Pending)]),
+            members(&[("project-a", Rejected), ("project-c", Pending)]),
             members(&[
                 ("project-a", Rejected),
                 ("project-b", Accepted),
-                ("project/c", Pending),
+                ("project-c", Pending),
             ]),
         ),
     ] {
