@@ -65,7 +65,7 @@ mod tests {
         };
         insta::assert_snapshot!(row("Ubuntu 24.04 LTS (Noble)", &half, 39), @"Ubuntu 24.04 LTS (Nobl…  50% █████░░░░░");
         insta::assert_snapshot!(row("Ubuntu 24.04 LTS (Noble)", &half, 59), @"Ubuntu 24.04 LTS (Noble)          700.0 MiB  50% █████░░░░░");
-        insta::assert_snapshot!(row("Ubuntu 24.04 LTS (Noble)", &half, 79), @"Ubuntu 24.04 LTS (Noble)    700.0 MiB  50%   10.0 MiB/s  1 min 10 s █████░░░░░");
+        insta::assert_snapshot!(row("Ubuntu 24.04 LTS (Noble)", &half, 79), @"Ubuntu 24.04 LTS (Noble)     700.0 MiB  50%   10.0 MiB/s  1 min 10 s █████░░░░░");
         let nothing = Amounts {
             bytes: 0,
             total: 0,

@@ -102,6 +102,8 @@ impl Shell {
     pub(crate) fn run(&self, expected: i32, args: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_glance-replicator"))
             .env_clear()
+            // Lines without times.
+            .env("GLANCE_REPLICATOR_LOG_FORMAT", "plain")
             .envs(self.variables.iter().cloned())
             .current_dir(self.directory.path())
             .args(args)

@@ -37,6 +37,7 @@ use server::{Facts, Server};
 /// Runs the binary; fails unless it ends with that exit code.
 fn run(expected: i32, args: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_glance-replicator"))
+        .env("GLANCE_REPLICATOR_LOG_FORMAT", "plain")
         .args(args)
         .args(["--progress", "none"])
         .output()

@@ -168,6 +168,7 @@ impl Place {
     fn ask_ours(&self) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_glance-replicator"))
             .env_clear()
+            .env("GLANCE_REPLICATOR_LOG_FORMAT", "plain")
             .envs(&self.env)
             .current_dir(&self.directory)
             .args(["--progress", "none", "size", &self.end])
