@@ -80,7 +80,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let glance = builder.start_blocking()?;
     match block {
         Some(block) => {
-            let visibility = if public { "public" } else { "shared" };
+            // Of shared ones, a replication also asks who they are shared with.
+            let visibility = if public { "public" } else { "private" };
             let content = ImageContent::repeated(block, image_bytes);
             add_alike(&glance, images, &content, visibility, digests);
         }
