@@ -1,8 +1,11 @@
 //! The members of images that are shared, which no listing has: a request each.
 
+use std::future;
 use std::sync::Arc;
 
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, FuturesOrdered, StreamExt as _};
 use glance_model::{ImageMetadata, Omit, Visibility};
 
 use super::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
@@ -33,17 +36,60 @@ pub(crate) fn with_members(
     let Some(reader) = reader(end, omit) else {
         return listed;
     };
-    let with_members = move |listed: Result<ImageMetadata, PortError>| {
-        let reader = Arc::clone(&reader);
-        async move {
-            let mut image = listed?;
-            if is_for_members(&image) {
+    completed(listed, move |listed| match listed {
+        Ok(mut image) if is_for_members(&image) => {
+            let reader = Arc::clone(&reader);
+            let members = async move {
                 image.members = reader.members_of(&image.id).await?;
-            }
-            Ok(image)
+                Ok(image)
+            };
+            Next::Wait(members.boxed())
         }
-    };
-    listed.map(with_members).buffered(AT_A_TIME).boxed()
+        listed => Next::Ready(listed),
+    })
+}
+
+/// An item that is complete, or one that takes a request.
+enum Next<T> {
+    Ready(T),
+    Wait(BoxFuture<'static, T>),
+}
+
+/// Completes the items of a stream, some at a time and in their order. Most need nothing, and
+/// cost nothing.
+fn completed<T: Send + 'static>(
+    items: BoxStream<'static, T>,
+    complete: impl Fn(T) -> Next<T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    let state = (items.fuse(), FuturesOrdered::new(), complete);
+    let completed = stream::unfold(state, |(mut items, mut waiting, complete)| async move {
+        loop {
+            let next = if waiting.is_empty() {
+                items.next().await.map(&complete)
+            } else if waiting.len() < AT_A_TIME && !items.is_done() {
+                tokio::select! {
+                    biased;
+                    Some(item) = waiting.next() => return Some((item, (items, waiting, complete))),
+                    item = items.next() => item.map(&complete),
+                }
+            } else {
+                None
+            };
+            match next {
+                Some(Next::Ready(item)) if waiting.is_empty() => {
+                    return Some((item, (items, waiting, complete)));
+                }
+                Some(Next::Ready(item)) => waiting.push_back(future::ready(item).boxed()),
+                Some(Next::Wait(item)) => waiting.push_back(item),
+                None if items.is_done() || waiting.len() >= AT_A_TIME => {
+                    let item = waiting.next().await?;
+                    return Some((item, (items, waiting, complete)));
+                }
+                None => {}
+            }
+        }
+    });
+    completed.boxed()
 }
 
 /// Goes through pairs, and adds the members at the target to the images that have some at the
@@ -55,7 +101,8 @@ pub(crate) fn with_members_of_target(
     omit: &Omit,
 ) -> BoxStream<'static, Result<Pair, ListingError>> {
     let of_pairs = ctx.clone();
-    let pairs = stream::try_unfold(pairs, move |mut pairs| {
+    // It is large, and would be moved for each pair.
+    let pairs = stream::try_unfold(Box::new(pairs), move |mut pairs| {
         let ctx = of_pairs.clone();
         async move {
             let next = pairs.next(&ctx).await?;
@@ -66,18 +113,13 @@ pub(crate) fn with_members_of_target(
         return pairs.boxed();
     };
     let ctx = ctx.clone();
-    let with_members = move |pair| {
-        let (ctx, reader) = (ctx.clone(), Arc::clone(&reader));
-        async move {
-            match pair? {
-                Pair::Both(listed, found) if has_members(&listed) && is_for_members(&found) => {
-                    both(&ctx, &reader, listed, found).await
-                }
-                pair => Ok(pair),
-            }
+    completed(pairs.boxed(), move |pair| match pair {
+        Ok(Pair::Both(listed, found)) if has_members(&listed) && is_for_members(&found) => {
+            let (ctx, reader) = (ctx.clone(), Arc::clone(&reader));
+            Next::Wait(async move { both(&ctx, &reader, listed, found).await }.boxed())
         }
-    };
-    pairs.map(with_members).buffered(AT_A_TIME).boxed()
+        pair => Next::Ready(pair),
+    })
 }
 
 fn has_members(listed: &Listed) -> bool {
