@@ -72,6 +72,12 @@ impl Lines {
     }
 }
 
+/// Warns about an image; the text goes on from its name.
+fn warning(image: &ImageRef, text: &str) -> Lines {
+    let line = format!("warning: image {}{text}", named(image));
+    Lines::new(Weight::Problem, vec![line])
+}
+
 /// Words for events; what has been advised once is not advised again, and a cause is told once.
 pub(super) struct Wording {
     causes: Causes,
@@ -113,28 +119,18 @@ impl Wording {
                     being_written(image, since.as_deref())
                 )],
             ),
-            Event::IdAssigned { image, target_id } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {} gets the id {target_id} at the target",
-                    named(image)
-                )],
-            ),
-            Event::Repairing { image, error } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {} is damaged at the target, and copied again: {}",
-                    named(image),
-                    on_a_line(error)
-                )],
-            ),
-            Event::Withheld { image } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {} is deactivated at the source, which gives its data to \
-                     administrators at most: the archive has its metadata alone",
-                    named(image)
-                )],
+            Event::IdAssigned { image, target_id } => {
+                warning(image, &format!(" gets the id {target_id} at the target"))
+            }
+            Event::Repairing { image, error } => {
+                let found = on_a_line(error);
+                let text = format!(" is damaged at the target, and copied again: {found}");
+                warning(image, &text)
+            }
+            Event::Withheld { image } => warning(
+                image,
+                " is deactivated at the source, which gives its data to administrators at most: \
+                 the archive has its metadata alone",
             ),
             Event::Retrying {
                 image,
@@ -146,38 +142,20 @@ impl Wording {
                 attempts + 1,
                 on_a_line(error)
             )),
-            Event::MetadataNotKept { image, diff } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {}: the target has not kept {}",
-                    named(image),
-                    not_kept(diff)
-                )],
-            ),
+            Event::MetadataNotKept { image, diff } => {
+                let text = format!(": the target has not kept {}", not_kept(diff));
+                warning(image, &text)
+            }
             Event::MembersLeftOut {
                 image,
                 members,
                 reason,
-            } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {}: {}",
-                    named(image),
-                    members_left_out(members, *reason)
-                )],
-            ),
+            } => warning(image, &format!(": {}", members_left_out(members, *reason))),
             Event::PropertiesLeftOut {
                 image,
                 names,
                 reason,
-            } => Lines::new(
-                Weight::Problem,
-                vec![format!(
-                    "warning: image {}: {}",
-                    named(image),
-                    left_out(names, *reason)
-                )],
-            ),
+            } => warning(image, &format!(": {}", left_out(names, *reason))),
             _ => return None,
         })
     }
