@@ -25,6 +25,8 @@ const MOST_IDS: usize = 20;
 /// The images that are selected at an end.
 pub(super) struct Selected {
     pub(super) selection: Selection,
+    /// The number of images that there are if there is one of each id that was asked for.
+    asked: u64,
     /// The ids that were typed.
     typed: BTreeSet<ImageId>,
     /// The ids of a file, and the file.
@@ -39,6 +41,7 @@ impl Selected {
     pub(super) fn only(selection: Selection) -> Self {
         Self {
             selection,
+            asked: 0,
             typed: BTreeSet::new(),
             listed: None,
             of: None,
@@ -84,6 +87,7 @@ pub(super) async fn select(
     if !ids.is_empty() {
         selected.selection = selected.selection.with_ids(ids);
     }
+    selected.asked = selected.selection.ids().map_or(0, |ids| ids.len() as u64);
     if let Some(newest) = args.newest() {
         let found = select_newest(&run.ctx, images, &selected.selection, &newest).await;
         let (ids, count) = found.map_err(|error| run.listing_failed(error))?;
@@ -225,11 +229,11 @@ impl Selected {
         source: &dyn ImageSource,
         count: SelectedCount,
     ) -> Result<ExitCode, CliError> {
-        let listed = self.listed.iter().flat_map(|(ids, _)| ids);
-        let ids: BTreeSet<ImageId> = self.typed.iter().chain(listed).copied().collect();
-        if count.images >= ids.len() as u64 {
+        if count.images >= self.asked {
             return Ok(ExitCode::Done);
         }
+        let listed = self.listed.iter().flat_map(|(ids, _)| ids);
+        let ids: BTreeSet<ImageId> = self.typed.iter().chain(listed).copied().collect();
         let named = ids.iter().map(ImageId::to_string).collect();
         let found = find_named(&run.ctx, source, &named).await;
         let found = found.map_err(|error| run.listing_failed(error))?;

@@ -253,6 +253,19 @@ fn a_name_that_no_image_has_is_an_error_that_tells_the_near_ones() {
     );
     let ran = run(&["size", glance.host_port(), "--image", &id(99)]);
     assert_error(&ran, 1, &["has no image", &id(99)]);
+    // However many others are found.
+    for more in [
+        &["--image", "debian-13"][..],
+        &["--newest", "1"],
+        &["--shard", "1/2"],
+    ] {
+        let args = ["size", glance.host_port(), "--image", &id(99)];
+        assert_error(
+            &run(&[&args[..], more].concat()),
+            1,
+            &["has no image", &id(99)],
+        );
+    }
     let ran = succeeded(&["size", glance.host_port(), "--image", "debian-13"]);
     assert!(
         ran.stderr.contains("2 images are called \"debian-13\""),
