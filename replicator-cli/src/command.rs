@@ -11,6 +11,7 @@ mod metadefs;
 mod owners;
 mod push;
 mod replicate;
+mod report;
 mod results;
 #[cfg(test)]
 mod schemas;
@@ -33,6 +34,7 @@ use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
 use self::metadefs::MetadefsArgs;
 use self::push::PushArgs;
+use self::report::ReportsArgs;
 use self::size::SizeArgs;
 use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
@@ -95,6 +97,7 @@ enum Command {
     Verify(VerifyArgs),
     Size(SizeArgs),
     Metadefs(MetadefsArgs),
+    Report(ReportsArgs),
 }
 
 impl Command {
@@ -110,6 +113,7 @@ impl Command {
             Self::Verify(args) => verify::run(run, args).await,
             Self::Size(args) => size::run(run, args).await,
             Self::Metadefs(args) => metadefs::run(run, args).await,
+            Self::Report(args) => report::run(run, args),
         }
     }
 
@@ -121,9 +125,12 @@ impl Command {
             Self::Livecopy(args) => args.copies.dry_run,
             Self::Push(args) => args.dry_run,
             Self::Metadefs(args) => args.dry_run,
-            Self::Check(_) | Self::List(_) | Self::Compare(_) | Self::Verify(_) | Self::Size(_) => {
-                true
-            }
+            Self::Check(_)
+            | Self::List(_)
+            | Self::Compare(_)
+            | Self::Verify(_)
+            | Self::Size(_)
+            | Self::Report(_) => true,
         };
         !dry_run
     }

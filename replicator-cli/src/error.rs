@@ -75,6 +75,16 @@ pub(crate) enum CliError {
     },
     #[error("cannot write the report to {}", path.display())]
     Report { path: PathBuf, source: io::Error },
+    #[error("cannot read the report {}", path.display())]
+    ReadReport { path: PathBuf, source: io::Error },
+    #[error("{} is no report of a run", path.display())]
+    NoReport {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    /// Reports that are not of one piece of work.
+    #[error("the reports cannot be added up: {problem}")]
+    Merge { problem: String },
     #[error("--{option} cannot be used")]
     Token {
         option: &'static str,
@@ -157,6 +167,7 @@ impl CliError {
             | Self::SetProperty(_)
             | Self::SetAndOmitted { .. }
             | Self::NoIdMap
+            | Self::Merge { .. }
             | Self::Owners { .. }
             | Self::ProjectMap { .. }
             | Self::ProjectMapFile { .. }

@@ -166,8 +166,43 @@ impl ExitCode {
     }
 }
 
+impl ExitCode {
+    /// Returns the status of a number that the shell sees, if the table has it.
+    pub(crate) fn of_number(number: u8) -> Option<Self> {
+        let interrupted = [Signal::Interrupt, Signal::Terminate].map(Self::Interrupted);
+        let others = [
+            Self::Done,
+            Self::Error,
+            Self::Usage,
+            Self::ImagesFailed,
+            Self::Denied,
+            Self::Differences,
+            Self::WrongContent,
+            Self::Refused,
+            Self::NoReader,
+        ];
+        let mut all = others.into_iter().chain(interrupted);
+        all.find(|code| code.number() == number)
+    }
+}
+
 impl From<ExitCode> for process::ExitCode {
     fn from(code: ExitCode) -> Self {
         Self::from(code.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_of_the_table_has_its_status() {
+        for number in TABLE.iter().flat_map(|(codes, ..)| codes.split(", ")) {
+            let number = number.parse().unwrap();
+            let code = ExitCode::of_number(number);
+            assert_eq!(code.map(ExitCode::number), Some(number));
+        }
+        assert_eq!(ExitCode::of_number(99), None);
     }
 }

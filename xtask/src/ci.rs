@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
-use crate::{fuzz, lab, layers, live, setup, tidy};
+use crate::{deploy, fuzz, lab, layers, live, setup, tidy};
 
 /// The libraries, each of which others link alone and without features.
 const LIBRARIES: [&str; 4] = [
@@ -24,11 +24,13 @@ const FAST: [Step; 6] = [
     ("tests", tests),
 ];
 
-const SLOW: [Step; 4] = [
+/// The examples of `deploy/` come behind the live suite, with which they share what is compiled.
+const SLOW: [Step; 5] = [
     ("docs", docs),
     ("cargo-deny", deny),
     ("fuzz", fuzz),
     ("live", live_with_lab),
+    ("deploy", deploy::run_examples),
 ];
 
 /// Installs what is missing, and runs every step.

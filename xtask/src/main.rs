@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, value_parser};
 mod bench;
 mod ci;
 mod demo;
+mod deploy;
 mod embedded;
 mod fuzz;
 mod lab;
@@ -39,6 +40,8 @@ enum Task {
     },
     /// Run the embedded example: two Glance servers and the commands between them
     Demo,
+    /// Run the examples of deploy/: on a Slurm of two nodes, with GNU parallel, past kubernetes-validate
+    Deploy,
     /// Fuzz what reads headers, records, files and ends (cargo-fuzz; stable Rust)
     ///
     /// Runs each target with its seeds and the corpus of earlier runs, and then with
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Ci { fast: false } => ci::full(),
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),
+        Task::Deploy => deploy::run_examples(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),

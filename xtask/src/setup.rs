@@ -5,8 +5,12 @@ use std::process::Command;
 
 use crate::shell::{Outcome, cargo, has_cargo, root, run};
 
-/// The programs that cargo, the tests, the fuzz targets and the lab call, as `xtask/packages` knows them.
-const NEEDED: [&str; 7] = ["cc", "c++", "curl", "flock", "jq", "venv", "protocols"];
+/// The programs that cargo, the tests, the fuzz targets, the lab and the examples of `deploy/` call,
+/// as `xtask/packages` knows them.
+#[rustfmt::skip]
+const NEEDED: [&str; 9] = [
+    "cc", "c++", "curl", "flock", "jq", "venv", "protocols", "slurm", "parallel",
+];
 
 const CARGO_FUZZ: &str = "0.13.2";
 /// Not the user's own directory: what a task installs for itself goes below `target`.
@@ -15,7 +19,7 @@ const TOOLS: &str = "target/tools";
 /// Installs all that is missing, so that a run does not end on it an hour later.
 pub(crate) fn everything() -> Outcome {
     components()?;
-    run(packages().args(NEEDED))?;
+    install(&NEEDED)?;
     install_cargo_fuzz()
 }
 
@@ -40,6 +44,11 @@ pub(crate) fn cargo_fuzz() -> Command {
     let mut command = Command::new(root().join(TOOLS).join("bin/cargo-fuzz"));
     command.arg("fuzz").current_dir(root());
     command
+}
+
+/// Installs what `xtask/packages` knows by these names.
+pub(crate) fn install(needed: &[&str]) -> Outcome {
+    run(packages().args(needed))
 }
 
 fn packages() -> Command {
@@ -85,7 +94,20 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_installed_and_nothing_else() {
-        let programs = ["cc", "c++", "curl", "flock", "jq", "python3", "getent"];
+        let programs = [
+            "cc",
+            "c++",
+            "curl",
+            "flock",
+            "jq",
+            "python3",
+            "getent",
+            "slurmctld",
+            "slurmd",
+            "munged",
+            "sbatch",
+            "parallel",
+        ];
         let all = machine("complete", &programs.map(|program| (program, "exit 0")));
         assert_eq!(needs(&all, &NEEDED), (true, String::new(), String::new()));
         let root = ("id", "echo 0");
@@ -94,8 +116,8 @@ mod tests {
         let expected = "update -q\ninstall -qy --no-install-recommends python3 python3-venv\n";
         assert_eq!((done, &*noted), (true, expected));
         let (done, _, noted) = needs(&machine("bare", &[root]), &NEEDED);
-        let packages =
-            "gcc libc6-dev g++ ca-certificates curl util-linux jq python3 python3-venv netbase\n";
+        let packages = "gcc libc6-dev g++ ca-certificates curl util-linux jq python3 python3-venv \
+                        netbase munge slurmctld slurmd slurm-client parallel\n";
         assert!(done && noted.ends_with(packages), "{noted}");
     }
 

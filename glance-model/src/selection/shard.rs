@@ -31,6 +31,18 @@ pub struct ShardError {
 }
 
 impl Shard {
+    /// Returns the number of the share, from 0.
+    #[must_use]
+    pub fn index(self) -> u64 {
+        self.index
+    }
+
+    /// Returns the number of shares.
+    #[must_use]
+    pub fn of(self) -> NonZeroU64 {
+        self.of
+    }
+
     /// Returns whether the share is the first one, to which falls what no other share may do.
     #[must_use]
     pub fn is_first(self) -> bool {

@@ -40,6 +40,9 @@ pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, Cl
     let dry_run = job.copies.dry_run.then(|| run.sink()).transpose()?;
     let output = Output::begin(run, &job.copies.report, dry_run.is_none())?;
     let mut record = Record::begin(job.verb, job.source.to_string(), &job.targets);
+    // However early it ends: who adds reports up has to know which share this one is of.
+    let share = Selection::default().of_shard(job.selection.shard);
+    record.selected(&share, None);
     let code = make_copies(run, job, dry_run, &mut record).await;
     output.end(run, &record, code)
 }

@@ -3,7 +3,7 @@
 use glance_model::Selection;
 use jiff::{Timestamp, Unit};
 use replicator_core::{ImageResult, Outcome, Report, SelectedCount};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::dry_run::Change;
 use crate::args::ReportArgs;
@@ -90,28 +90,29 @@ impl Row for ImageRow {
 }
 
 /// The totals of a run at one target.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Totals {
-    target: String,
+#[serde(default)]
+pub(super) struct Totals {
+    pub(super) target: String,
     /// The reason why nothing was done there.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// The number of images that were copied with their data.
-    copied: u64,
+    pub(super) copied: u64,
     /// The length of their data together.
-    bytes: u64,
+    pub(super) bytes: u64,
     /// The number of those whose content could not be proven.
-    unverified: u64,
-    already_there: u64,
-    record_created: u64,
-    metadata_updated: u64,
+    pub(super) unverified: u64,
+    pub(super) already_there: u64,
+    pub(super) record_created: u64,
+    pub(super) metadata_updated: u64,
     /// The number of images that need nothing.
-    unchanged: u64,
-    skipped: u64,
-    failed: u64,
+    pub(super) unchanged: u64,
+    pub(super) skipped: u64,
+    pub(super) failed: u64,
     /// The number of images that were left to another run, and are not there yet.
-    left: u64,
-    not_done: u64,
+    pub(super) left: u64,
+    pub(super) not_done: u64,
 }
 
 impl Totals {
@@ -142,39 +143,59 @@ impl Totals {
 }
 
 /// The number of images that were selected.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Selected {
-    images: u64,
+pub(super) struct Selected {
+    pub(super) images: u64,
     /// The number of all images of the source; null where the server left out the others by
     /// itself.
-    of: Option<u64>,
+    pub(super) of: Option<u64>,
 }
 
 /// The whole of a run, beside its images.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rest {
     /// The version of the program.
-    version: &'static str,
-    command: &'static str,
-    source: String,
+    pub(super) version: String,
+    pub(super) command: String,
+    pub(super) source: String,
     /// The images that were meant; empty if they are all images.
     #[cfg_attr(test, schemars(with = "serde_json::Value"))]
-    selection: Selection,
+    pub(super) selection: Selection,
     /// The images of the source that were selected; null if the run did not get so far.
-    selected: Option<Selected>,
-    targets: Vec<Totals>,
+    pub(super) selected: Option<Selected>,
+    pub(super) targets: Vec<Totals>,
     /// The time of its beginning, in RFC 3339.
-    begun: String,
-    seconds: f64,
+    pub(super) begun: String,
+    pub(super) seconds: f64,
     /// The exit status of the program.
-    exit_code: u8,
+    pub(super) exit_code: u8,
     /// The error that ended the run.
-    error: Option<String>,
+    pub(super) error: Option<String>,
+    /// The runs that divided the images, if the report was added up of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parts: Option<Vec<Part>>,
 }
 
-fn rounded(seconds: f64) -> f64 {
+/// A run that did one share of the images.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Part {
+    /// The file of its report.
+    pub(super) file: String,
+    /// The share, as K/N with K from 0; null if the run took all images.
+    pub(super) shard: Option<String>,
+    /// The number of images of the share; null if the run did not get so far.
+    pub(super) images: Option<u64>,
+    pub(super) begun: String,
+    pub(super) seconds: f64,
+    pub(super) exit_code: u8,
+    /// The error that ended the run.
+    pub(super) error: Option<String>,
+}
+
+pub(super) fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
@@ -256,8 +277,8 @@ impl Record {
     fn rest(&self, run: &Run<'_>, ended: Result<ExitCode, &CliError>) -> Rest {
         let begun = self.begun.round(Unit::Second).unwrap_or(self.begun);
         Rest {
-            version: env!("CARGO_PKG_VERSION"),
-            command: self.command,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: self.command.to_owned(),
             source: self.source.clone(),
             selection: self.selection.clone(),
             selected: self.selected.map(|count| Selected {
@@ -269,6 +290,7 @@ impl Record {
             seconds: rounded(run.begun.elapsed().as_secs_f64()),
             exit_code: ended.unwrap_or_else(CliError::exit_code).number(),
             error: ended.err().map(|error| with_cause(error)),
+            parts: None,
         }
     }
 }

@@ -3,8 +3,9 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "check", "list", "compare", "livecopy", "dump", "load", "push", "verify", "size", "metadefs",
+    "report",
 ];
 
 #[test]

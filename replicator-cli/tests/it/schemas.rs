@@ -83,6 +83,7 @@ fn document_of_every_command_validates() {
     assert_eq!(copied["targets"][0]["metadata_updated"], 1);
     ran(&["dump", source, path(&archive), "--report", path(&report)]);
     validate(&fs::read_to_string(&report).unwrap());
+    ran(&["report", "merge", path(&report)]);
     ran(&["load", target, path(&archive)]);
     ran(&["list", &format!("dir:{}", path(&archive))]);
     let file = dir.path().join("image.raw");
