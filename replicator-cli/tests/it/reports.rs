@@ -1,5 +1,5 @@
 //! Reports of runs that divided the images, added up.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeSet;
 use std::fs;
