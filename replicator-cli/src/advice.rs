@@ -37,6 +37,19 @@ impl Advised for CliError {
                     "there is a cloud of that name: write {cloud}"
                 )));
             }
+            Self::Snapshots { newest, .. } => {
+                let newest = newest.as_deref();
+                let newest = newest.map(|newest| format!(", as dir:{}", newest.display()));
+                return Some(Cow::Owned(format!(
+                    "`dump --snapshot` makes one more; else name a snapshot{}; `glance-replicator \
+                     archive list` shows them",
+                    newest.unwrap_or_default()
+                )));
+            }
+            Self::EmptySnapshot { .. } => Some(
+                "can the token still see the images? If there are none by now, make snapshots in another \
+                 directory",
+            ),
             Self::NoSuchImage { near, .. } if near.is_empty() => {
                 Some("`glance-replicator list` shows the images that there are")
             }
@@ -288,6 +301,14 @@ fn hint_of_archive(error: &ArchiveError) -> Option<&'static str> {
         ArchiveError::NoArchive { .. } => {
             Some("is it the right directory? An archive has a file ID, and mostly ID.img, an image")
         }
+        ArchiveError::NoSnapshots { .. } => Some(
+            "snapshots need a directory of their own; without --snapshot, images are dumped into this \
+             one",
+        ),
+        ArchiveError::Ahead { .. } => Some(
+            "set the clock of this machine right; if it is the snapshot that is wrong, rename it to its \
+             true time",
+        ),
         ArchiveError::Empty { .. } => Some(
             "is it the right directory, and is its disk mounted? --allow-empty takes it as it is",
         ),

@@ -10,8 +10,10 @@ mod near;
 mod new_image;
 mod output;
 mod owners;
+mod run_limits;
 mod selection;
 mod servers;
+mod snapshots;
 mod state;
 mod stores;
 mod timetable;
@@ -30,10 +32,12 @@ pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
 pub(crate) use self::output::{Format, OutputArgs, ReportArgs};
 pub(crate) use self::owners::OwnerArgs;
+pub(crate) use self::run_limits::RunLimitArgs;
 pub(crate) use self::selection::SelectionArgs;
 pub(crate) use self::servers::{
     Given, OneEndArgs, OsCloudArgs, ServerArgs, SideArgs, SourceArgs, TargetArgs,
 };
+pub(crate) use self::snapshots::SnapshotArgs;
 pub(crate) use self::state::StateArgs;
 pub(crate) use self::stores::{CopyTo, StoreArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};

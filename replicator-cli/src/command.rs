@@ -1,5 +1,6 @@
 //! One module for each command: arguments -> adapters -> use case -> report.
 
+mod archive;
 mod check;
 mod compare;
 mod dry_run;
@@ -17,6 +18,7 @@ mod results;
 mod schemas;
 mod select;
 mod size;
+mod snapshot;
 mod sort;
 mod verify;
 
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use self::archive::ArchiveArgs;
 use self::check::CheckArgs;
 use self::compare::CompareArgs;
 use self::dump::DumpArgs;
@@ -96,6 +99,7 @@ enum Command {
     Push(PushArgs),
     Verify(VerifyArgs),
     Size(SizeArgs),
+    Archive(ArchiveArgs),
     Metadefs(MetadefsArgs),
     Report(ReportsArgs),
 }
@@ -112,6 +116,7 @@ impl Command {
             Self::Push(args) => push::run(run, args).await,
             Self::Verify(args) => verify::run(run, args).await,
             Self::Size(args) => size::run(run, args).await,
+            Self::Archive(args) => archive::run(run, args),
             Self::Metadefs(args) => metadefs::run(run, args).await,
             Self::Report(args) => report::run(run, args),
         }
@@ -130,6 +135,7 @@ impl Command {
             | Self::Compare(_)
             | Self::Verify(_)
             | Self::Size(_)
+            | Self::Archive(_)
             | Self::Report(_) => true,
         };
         !dry_run

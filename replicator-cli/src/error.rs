@@ -37,6 +37,19 @@ pub(crate) enum CliError {
     /// A directory that is not there, and is called like a cloud.
     #[error("{error}")]
     NoArchiveButCloud { error: ArchiveError, cloud: String },
+    #[error("{} is no archive: it holds snapshots, each of which is one", path.display())]
+    Snapshots {
+        path: PathBuf,
+        /// The newest one that is whole.
+        newest: Option<PathBuf>,
+    },
+    #[error(
+        "the source lists no image, and the snapshot before it, {}, has some: the new one is not made",
+        path.display()
+    )]
+    EmptySnapshot { path: PathBuf },
+    #[error("--keep options are for --snapshot, which makes the snapshots that they keep")]
+    KeepWithoutSnapshot,
     #[error("{} is a directory, not a server", path.display())]
     NoServer { path: PathBuf },
     #[error(transparent)]
@@ -160,6 +173,9 @@ impl CliError {
             | Self::Setting { .. }
             | Self::End { .. }
             | Self::NoServer { .. }
+            | Self::Snapshots { .. }
+            | Self::KeepWithoutSnapshot
+            | Self::Archive(ArchiveError::NoSnapshots { .. })
             | Self::Filter(_)
             | Self::Selection(_)
             | Self::BadId { .. }
@@ -183,7 +199,7 @@ impl CliError {
             },
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::NoReader => ExitCode::NoReader,
-            Self::RefusedFile { .. } => ExitCode::Refused,
+            Self::RefusedFile { .. } | Self::EmptySnapshot { .. } => ExitCode::Refused,
             Self::Connect { source, .. } | Self::Definitions(source)
                 if is_denial(source.kind()) =>
             {

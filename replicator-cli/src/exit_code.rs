@@ -6,7 +6,7 @@ use std::process;
 type Row = (&'static str, &'static str, &'static str);
 
 /// The table of the exit statuses, as the help prints it and README.md has it.
-const TABLE: [Row; 10] = [
+const TABLE: [Row; 11] = [
     (
         "0",
         "done",
@@ -51,6 +51,11 @@ const TABLE: [Row; 10] = [
         "a safety limit of this program refused it: data that --format-check did not let pass",
     ),
     (
+        "8",
+        "limit reached",
+        "--max-duration or --max-transfer left images to the next run; what was begun is done",
+    ),
+    (
         "130, 143",
         "interrupted",
         "by Ctrl-C or SIGTERM; the next run goes on",
@@ -64,7 +69,7 @@ const TABLE: [Row; 10] = [
 
 /// The order of the statuses, for where several would be right.
 const ORDER: &str =
-    "Where several would be right, the first of these counts: 130, 143, 6, 7, 3, 4, 2, 1, 5.";
+    "Where several would be right, the first of these counts: 130, 143, 6, 7, 3, 4, 2, 1, 8, 5.";
 
 /// Returns the rows of the table, and the order of the statuses.
 pub(crate) fn table() -> (impl Iterator<Item = (String, String)>, &'static str) {
@@ -78,10 +83,7 @@ pub(crate) fn table() -> (impl Iterator<Item = (String, String)>, &'static str) 
 /// Returns the codes and their names, on a line.
 pub(crate) fn brief() -> String {
     let rows = TABLE.map(|(code, name, _)| format!("{code} {name}"));
-    format!(
-        "{}. More: glance-replicator help exit-codes",
-        rows.join(", ")
-    )
+    format!("{}. More: `help exit-codes`", rows.join(", "))
 }
 
 /// A wish to end.
@@ -113,6 +115,8 @@ pub(crate) enum ExitCode {
     WrongContent,
     /// At least one image was held back here, since its data looks wrong or unsafe.
     Refused,
+    /// The run has lasted as long, or moved as much, as it may; the next run goes on.
+    LimitReached,
     /// The reader of the output has gone.
     NoReader,
     /// Interrupted; the next run goes on.
@@ -135,14 +139,15 @@ impl ExitCode {
         match self {
             Self::Done => 0,
             Self::Differences => 1,
-            Self::Error => 2,
-            Self::Usage => 3,
-            Self::Denied => 4,
-            Self::ImagesFailed => 5,
-            Self::Refused => 6,
-            Self::WrongContent => 7,
-            Self::NoReader => 8,
-            Self::Interrupted(_) => 9,
+            Self::LimitReached => 2,
+            Self::Error => 3,
+            Self::Usage => 4,
+            Self::Denied => 5,
+            Self::ImagesFailed => 6,
+            Self::Refused => 7,
+            Self::WrongContent => 8,
+            Self::NoReader => 9,
+            Self::Interrupted(_) => 10,
         }
     }
 
@@ -157,6 +162,7 @@ impl ExitCode {
             Self::Differences => 5,
             Self::WrongContent => 6,
             Self::Refused => 7,
+            Self::LimitReached => 8,
             // As the shell says it of a process that a signal has ended.
             Self::Interrupted(Signal::Interrupt) => 128 + 2,
             Self::Interrupted(Signal::Terminate) => 128 + 15,

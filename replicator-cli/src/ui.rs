@@ -23,4 +23,4 @@ pub(crate) use self::report_file::ReportFile;
 pub(crate) use self::result::{outcome_word, reason, reason_word, with_cause, word};
 pub(crate) use self::row::{Column, Row, Text, bytes, column, or_undefined};
 pub(crate) use self::sink::{Sink, column_named};
-pub(crate) use self::words::{human_size, named};
+pub(crate) use self::words::{amount, human_size, named};

@@ -1,6 +1,7 @@
 //! The images of an archive, as its files describe them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::error::{ArchiveError, is_out_of_handles};
 use crate::folder::{Folder, For, Identity, identity};
-use crate::layout::{Entry, Layout, is_new_metadata, of_writer};
+use crate::layout::{Entry, Layout, SnapshotName, is_new_metadata, of_writer};
 use crate::locked_file::{self, Locked};
 use crate::metadata_file;
 
@@ -35,6 +36,8 @@ pub enum Contents {
     Nothing,
     /// Metadata or data of an image, be it unfinished or damaged.
     Images,
+    /// Snapshots, each of which is an archive.
+    Snapshots,
     /// Files that have nothing to do with images.
     Others,
     /// Files that bear the ids of images and hold something else, as in the store of a Glance. A
@@ -295,12 +298,22 @@ impl Directory {
                     contents = Contents::Namesakes;
                 }
                 Entry::Other if is_new_metadata(&name) => return Ok(Contents::Images),
-                Entry::Other if is_hidden || contents == Contents::Namesakes => {}
+                Entry::Other if contents == Contents::Namesakes => {}
+                Entry::Other if self.is_snapshot(&name) => contents = Contents::Snapshots,
+                Entry::Other if is_hidden || contents == Contents::Snapshots => {}
                 Entry::Other => contents = Contents::Others,
                 _ => return Ok(Contents::Images),
             }
         }
         Ok(contents)
+    }
+
+    fn is_snapshot(&self, name: &OsStr) -> bool {
+        let is_one = matches!(
+            SnapshotName::of(name),
+            Some(SnapshotName::Whole(_) | SnapshotName::Partial(_))
+        );
+        is_one && self.folder.is_directory(&self.folder.path().join(name))
     }
 
     pub(crate) fn scan(&self) -> Result<Scan, ArchiveError> {

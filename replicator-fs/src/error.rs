@@ -21,6 +21,12 @@ pub enum ArchiveError {
     /// The directory holds files, and no image.
     #[error("{} is no archive: it holds other files and no image", path.display())]
     NoArchive { path: PathBuf },
+    /// The directory holds images, where snapshots should be.
+    #[error("{} is an archive, and no directory of snapshots", path.display())]
+    NoSnapshots { path: PathBuf },
+    /// A snapshot is from later than now.
+    #[error("the snapshot {} is from later than now", path.display())]
+    Ahead { path: PathBuf },
     /// The directory holds nothing.
     #[error("the archive {} is empty", path.display())]
     Empty { path: PathBuf },

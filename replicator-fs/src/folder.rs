@@ -150,6 +150,30 @@ impl Folder {
         }
     }
 
+    /// Whether a file has more names than one, and its length; `None` if it is missing, or no file.
+    pub(crate) fn sharing_of(&self, path: &Path) -> Result<Option<(bool, u64)>, ArchiveError> {
+        match self.stat(path) {
+            Ok(found) if is_regular(&found) => {
+                Ok(Some((found.st_nlink > 1, found.st_size.cast_unsigned())))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(ArchiveError::read(path)(error.into())),
+        }
+    }
+
+    /// Returns whether a name is that of a directory, and no link to one.
+    pub(crate) fn is_directory(&self, path: &Path) -> bool {
+        let found = self.stat(path);
+        found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Directory)
+    }
+
+    /// Gives a file of another directory the same name in this one, too.
+    pub(crate) fn link_from(&self, other: &Self, path: &Path) -> io::Result<()> {
+        let (from, to, name) = (&other.handle, &self.handle, name(path));
+        rustix::fs::linkat(from, name, to, name, AtFlags::empty())?;
+        Ok(())
+    }
+
     /// Returns whether a name is that of a file that we have open.
     pub(crate) fn is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
         let opened = rustix::fs::fstat(file)?;

@@ -1,9 +1,13 @@
 //! The names of the files of an archive.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use glance_model::ImageId;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 const DATA_SUFFIX: &str = ".img";
 const PARTIAL_SUFFIX: &str = ".img.partial";
@@ -71,6 +75,57 @@ pub(crate) fn is_new_metadata(name: &OsStr) -> bool {
     id.is_some_and(|id| ImageId::parse(id).is_ok())
 }
 
+/// The form of the time in the name of a snapshot: in UTC, and without what some file systems do
+/// not take in a name.
+const SNAPSHOT: &str = "%Y-%m-%dT%H%M%SZ";
+const PARTIAL_SNAPSHOT_SUFFIX: &str = ".partial";
+const REMOVED_SNAPSHOT_SUFFIX: &str = ".removed";
+
+/// The name of a snapshot, to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SnapshotName {
+    /// `<time>`: it is whole.
+    Whole(Timestamp),
+    /// `.<time>.partial`: it has yet to become whole.
+    Partial(Timestamp),
+    /// `.<time>.removed`: it is being removed.
+    Removed(Timestamp),
+}
+
+impl SnapshotName {
+    pub(crate) fn of(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        let Some(hidden) = name.strip_prefix('.') else {
+            return time_in(name).map(Self::Whole);
+        };
+        let suffixed = |suffix| hidden.strip_suffix(suffix).and_then(time_in);
+        suffixed(PARTIAL_SNAPSHOT_SUFFIX)
+            .map(Self::Partial)
+            .or_else(|| suffixed(REMOVED_SNAPSHOT_SUFFIX).map(Self::Removed))
+    }
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(time) => write!(f, "{}", time.strftime(SNAPSHOT)),
+            Self::Partial(time) => {
+                write!(f, ".{}{PARTIAL_SNAPSHOT_SUFFIX}", time.strftime(SNAPSHOT))
+            }
+            Self::Removed(time) => {
+                write!(f, ".{}{REMOVED_SNAPSHOT_SUFFIX}", time.strftime(SNAPSHOT))
+            }
+        }
+    }
+}
+
+/// The time in a name that is written as we write it.
+fn time_in(name: &str) -> Option<Timestamp> {
+    let time = DateTime::strptime(SNAPSHOT, name).ok()?;
+    let time = TimeZone::UTC.to_timestamp(time).ok()?;
+    (time.strftime(SNAPSHOT).to_string() == name).then_some(time)
+}
+
 /// The places of the files of an archive.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -123,6 +178,30 @@ mod tests {
             ),
         ] {
             assert_eq!(Entry::of(path.file_name().unwrap()), entry, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_known_by_its_name() {
+        let time = "2026-11-27T12:00:00Z".parse().unwrap();
+        for (name, text) in [
+            (SnapshotName::Whole(time), "2026-11-27T120000Z"),
+            (SnapshotName::Partial(time), ".2026-11-27T120000Z.partial"),
+            (SnapshotName::Removed(time), ".2026-11-27T120000Z.removed"),
+        ] {
+            assert_eq!(name.to_string(), text);
+            assert_eq!(SnapshotName::of(OsStr::new(text)), Some(name));
+        }
+        for other in [
+            "2026-11-27",
+            "2026-11-27T120000",
+            "2026-11-27T12:00:00Z",
+            "2026-11-31T120000Z",
+            " 2026-11-27T120000Z",
+            ".2026-11-27T120000Z",
+            "2026-11-27T120000Z.partial",
+        ] {
+            assert_eq!(SnapshotName::of(OsStr::new(other)), None, "{other}");
         }
     }
 

@@ -14,6 +14,7 @@ mod locked_file;
 mod metadata_file;
 mod metadefs;
 mod partial_file;
+mod snapshots;
 mod transfer;
 
 pub use archive::ImageArchive;
@@ -22,6 +23,7 @@ pub use error::ArchiveError;
 pub use id_map_file::IdMapFile;
 pub use local_file::LocalFile;
 pub use metadefs::MetadefDirectory;
+pub use snapshots::{Keep, Kept, NewSnapshot, Snapshot, Snapshots, Usage};
 // For the fuzz targets alone.
 #[doc(hidden)]
 pub use metadata_file::{metadata_from_json, metadata_to_json};

@@ -92,18 +92,21 @@ fn rate(text: &str) -> Result<Option<Rate>, InvalidLimit> {
     if is_off(text) {
         return Ok(None);
     }
-    let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
-    let unit = text.trim_start_matches(is_of_number);
-    let number = text.strip_suffix(unit).and_then(|text| text.parse().ok());
-    let unit = UNITS
-        .iter()
-        .find(|(name, _)| unit.eq_ignore_ascii_case(name));
-    let rate = number.zip(unit).and_then(|(number, (_, unit)): (f64, _)| {
-        let bytes = number * unit;
-        Rate::per_second(bytes).filter(|_| bytes >= LOWEST_BANDWIDTH)
-    });
+    let bytes = bytes(text).filter(|bytes| *bytes >= LOWEST_BANDWIDTH);
+    let rate = bytes.and_then(Rate::per_second);
     rate.map(Some)
         .ok_or_else(|| InvalidLimit::Rate(text.to_owned()))
+}
+
+/// Reads a number of bytes with its unit.
+pub(super) fn bytes(text: &str) -> Option<f64> {
+    let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
+    let unit = text.trim_start_matches(is_of_number);
+    let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+    let (_, bytes) = UNITS
+        .iter()
+        .find(|(name, _)| unit.eq_ignore_ascii_case(name))?;
+    Some(number * bytes)
 }
 
 fn is_off(text: &str) -> bool {

@@ -11,6 +11,7 @@ use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
+use super::run_limits::RunLimitArgs;
 use super::state::StateArgs;
 use super::stores::StoreArgs;
 use super::timetable::Timetable;
@@ -82,6 +83,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: RunLimitArgs,
 
     /// Images whose metadata alone is written at a time
     #[arg(long, value_name = "N", default_value = "8", value_parser = at_a_time)]

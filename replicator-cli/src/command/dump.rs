@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SourceArgs};
+use super::snapshot;
+use crate::args::{CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SnapshotArgs, SourceArgs};
 use crate::ends::{Access, End, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -15,13 +16,13 @@ use crate::run::Run;
 /// Copy the images of a server into a directory: SERVER -> DIR
 ///
 /// The directory is created if need be. It holds a file ID with the metadata
-/// of each image, and ID.img with its data.
+/// of each image, and ID.img with its data. With --snapshot, it holds such a directory for each run.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "glance-replicator dump [OPTIONS] <SERVER> <DIR>")]
 #[command(after_help = "  \
   glance-replicator dump cloud:prod /backup/images
   glance-replicator dump --verify read-back cloud:prod /backup/images   # heals damaged files
-  glance-replicator dump --metaonly glance.old:9292 /backup/records")]
+  glance-replicator dump --snapshot --keep-daily 14 cloud:prod /backup/nightly")]
 pub(crate) struct DumpArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     server: OsString,
@@ -33,6 +34,8 @@ pub(crate) struct DumpArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     pub(super) copies: CopyArgs,
+    #[command(flatten)]
+    snapshots: SnapshotArgs,
     #[command(flatten)]
     os_cloud: OsCloudArgs,
     #[command(flatten)]
@@ -65,6 +68,16 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
     let server = ends.next("SERVER", args.cloud())?;
     let directory = ends.archive()?;
     ends.finish()?;
+    if !args.snapshots.snapshot && args.snapshots.keep().is_some() {
+        return Err(CliError::KeepWithoutSnapshot);
+    }
+    let snapshots = match &directory {
+        End::Archive(path) if args.snapshots.snapshot => Some(snapshot::Into {
+            path: path.clone(),
+            args: &args.snapshots,
+        }),
+        _ => None,
+    };
     let job = Job {
         verb: "dump",
         source_access: Access::new(run, Side::Source, &args.source)?,
@@ -75,6 +88,7 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
         },
         target_access: Access::new(run, Side::Target, SideArgs::default())?,
         targets: vec![directory],
+        snapshots,
         selection: &args.selection,
         copies: &args.copies,
         uploads: None,

@@ -62,6 +62,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
         targets: targets.into_iter().map(|(_, end)| end).collect(),
         selection: &args.selection,
         copies: &args.copies,
+        snapshots: None,
         uploads: Some(&args.uploads),
     };
     run_job(run, &job).await

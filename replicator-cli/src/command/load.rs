@@ -65,6 +65,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
         },
         selection: &args.selection,
         copies: &args.copies,
+        snapshots: None,
         uploads: Some(&args.uploads),
     };
     run_job(run, &job).await

@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::replicate::{Targets, copy, run_options};
 use super::results::{Output, Record};
 use super::select::Selected;
-use crate::args::{BandwidthArgs, NewImageArgs, ReportArgs, SendArgs, TargetArgs, heading, verify};
+use crate::args::{
+    BandwidthArgs, NewImageArgs, ReportArgs, RunLimitArgs, SendArgs, TargetArgs, heading, verify,
+};
 use crate::ends::{self, Access, End, Ends, Source};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -50,6 +52,8 @@ pub(crate) struct PushArgs {
     #[command(flatten)]
     bandwidth: BandwidthArgs,
     #[command(flatten)]
+    limits: RunLimitArgs,
+    #[command(flatten)]
     image: NewImageArgs,
     #[command(flatten)]
     send: SendArgs,
@@ -81,6 +85,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         owners: None,
         dry_run: None,
     };
+    args.limits.set(&mut targets.options);
     let file = args.file.to_string_lossy().into_owned();
     let mut record = Record::begin("push", file, &ends);
     if args.dry_run {

@@ -6,14 +6,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use glance_client::cloud::Details;
 use glance_model::Selection;
 use replicator_core::{
-    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, OnIdConflict, Outcome,
-    Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, NotDone, OnIdConflict,
+    Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
 use super::dry_run::{self, Planned};
 use super::owners::{self, Owners, Use, leaves_members_pending};
 use super::results::{Output, Record};
 use super::select::{Selected, select};
+use super::snapshot::{self, Making};
 use crate::args::{CopyArgs, OwnerArgs, SelectionArgs, UploadArgs};
 use crate::ends::{self, Access, End, Opening, Source, Taken, Target};
 use crate::error::CliError;
@@ -30,6 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) taken: Taken,
     pub(super) target_access: Access,
     pub(super) targets: Vec<End>,
+    /// The directory of snapshots, one of which is the target then.
+    pub(super) snapshots: Option<snapshot::Into<'a>>,
     pub(super) selection: &'a SelectionArgs,
     pub(super) copies: &'a CopyArgs,
     /// The options of uploads; a directory needs none.
@@ -59,12 +62,15 @@ async fn make_copies(
         transfers: job.copies.transfers.transfers,
         checkers: job.copies.checkers,
     };
+    let is_dry_run = dry_run.is_some();
+    let mut options = run_options(run, parallel, job.targets.len());
+    job.copies.limits.set(&mut options);
     let targets = Targets {
         verb: job.verb,
         access: &job.target_access,
         ends: &job.targets,
         policy: policy(job)?,
-        options: run_options(run, parallel, job.targets.len()),
+        options,
         stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
         owners: uploads.map(|uploads| &uploads.owners),
@@ -74,7 +80,17 @@ async fn make_copies(
     let mut source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
     let details = source.details().cloned();
     let selected = select(run, job.selection, &mut source.images, details.as_ref()).await?;
-    copy(run, source, &selected, targets, record).await
+    let Some(into) = &job.snapshots else {
+        return copy(run, source, &selected, targets, record).await;
+    };
+    let making = into.begin(run, is_dry_run, &mut source.images)?;
+    let ends = [making.end()];
+    let targets = Targets {
+        ends: &ends,
+        ..targets
+    };
+    let code = copy(run, source, &selected, targets, record).await?;
+    Making::finish(making, run, code, record)
 }
 
 /// The targets of a copy, and how they are written to.
@@ -266,6 +282,9 @@ impl Ends<'_> {
         let mut is_all_done = true;
         for result in results {
             code = code.and(result.error().map_or(ExitCode::Done, of_failure));
+            if let Outcome::NotDone(NotDone::LimitReached) = result.outcome {
+                code = code.and(ExitCode::LimitReached);
+            }
             is_all_done &= !matches!(result.outcome, Outcome::NotDone(_));
         }
         match self.run.signal() {

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{check, compare, dry_run, list, metadefs, push, results, size, verify};
+use super::{archive, check, compare, dry_run, list, metadefs, push, results, size, verify};
 use crate::ui::Row;
 use crate::ui::document::schema_id;
 
@@ -72,6 +72,7 @@ fn all() -> Vec<(String, String)> {
         schema::<push::Pushed, Nothing>(),
         schema::<verify::NotVerified, verify::Rest>(),
         schema::<size::Total, Nothing>(),
+        schema::<archive::Listed, archive::Rest>(),
         schema::<metadefs::Defined, metadefs::Rest>(),
     ]
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use glance_client::cloud::{self, Cloud, CloudOptions, CloudTokens, Details};
 use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{ImageSource, ImageTarget, Side, Stage, TargetEnd};
-use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive};
+use replicator_fs::{ArchiveError, Contents, IdMapFile, ImageArchive, Snapshot, Snapshots};
 
 use super::location::End;
 use super::named::cloud_called;
@@ -93,6 +93,11 @@ pub(crate) async fn source(
         });
     };
     let mut archive = ImageArchive::open(path).map_err(|error| no_archive(run, error))?;
+    if Snapshot::is_partial(path) {
+        let path = path.display();
+        let warning = format!("{path} is a snapshot that is not whole: images may be missing");
+        run.console.warning(&warning);
+    }
     match archive.contents()? {
         Contents::Nothing if !taken.allow_empty => {
             return Err(ArchiveError::Empty { path: path.clone() }.into());
@@ -134,6 +139,14 @@ fn has_images_if_anything(contents: Contents, path: &Path) -> Result<(), CliErro
         Contents::Others | Contents::Namesakes => {
             let path = path.to_owned();
             Err(ArchiveError::NoArchive { path }.into())
+        }
+        Contents::Snapshots => {
+            let all = Snapshots::open(path)?.all()?;
+            let newest = all.into_iter().rfind(|snapshot| snapshot.is_whole);
+            Err(CliError::Snapshots {
+                path: path.to_owned(),
+                newest: newest.map(|snapshot| snapshot.path),
+            })
         }
         _ => Ok(()),
     }

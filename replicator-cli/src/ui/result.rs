@@ -32,6 +32,9 @@ pub(crate) fn reason(result: &ImageResult) -> Option<String> {
         Outcome::NotDone(why) => Some(match why {
             NotDone::Cancelled => "the run was interrupted".to_owned(),
             NotDone::NoRoom => "the target has no room for an image of this size".to_owned(),
+            NotDone::LimitReached => {
+                "the run has lasted as long, or moved as much, as it may".to_owned()
+            }
             _ => "the target takes nothing any more".to_owned(),
         }),
         _ => None,

@@ -50,7 +50,7 @@ pub(crate) fn human_size(bytes: u64) -> String {
 }
 
 /// A number of bytes in a message: the same, but whole bytes are whole.
-pub(super) fn amount(bytes: u64) -> String {
+pub(crate) fn amount(bytes: u64) -> String {
     if bytes < 1024 {
         format!("{bytes} B")
     } else {

@@ -123,7 +123,9 @@ fn readme_and_help_have_the_same_table() {
         );
     }
     let codes: Vec<&str> = rows.iter().map(|[code, ..]| *code).collect();
-    let expected = ["0", "1", "2", "3", "4", "5", "6", "7", "130, 143", "141"];
+    let expected = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "130, 143", "141",
+    ];
     assert_eq!(codes, expected);
 }
 
@@ -277,6 +279,21 @@ fn differences_are_5_if_that_was_asked_for() {
     scene.target.add_image(image(1).name("other"));
     scene.assert_codes(5, &["compare --exit-code SOURCE TARGET"]);
     scene.assert_codes(0, &["compare SOURCE TARGET"]);
+}
+
+#[test]
+fn a_limit_of_the_run_is_8() {
+    let scene = Scene::new();
+    scene.assert_codes(
+        8,
+        &[
+            "livecopy --max-duration 0s SOURCE TARGET",
+            "dump --max-transfer 1K SOURCE NEW",
+            "load --max-transfer 0B TARGET FULL",
+        ],
+    );
+    // What is done already is not left.
+    scene.assert_codes(0, &["dump --max-duration 0s SOURCE FULL"]);
 }
 
 #[test]

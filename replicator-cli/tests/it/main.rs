@@ -1,6 +1,7 @@
 //! The program, run as users run it, against embedded Glances.
 
 mod archives;
+mod backups;
 mod clouds;
 mod cuts;
 mod disks;

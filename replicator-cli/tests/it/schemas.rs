@@ -72,6 +72,9 @@ fn document_of_every_command_validates() {
     let archive = dir.path().join("archive");
     let definitions = dir.path().join("definitions");
     let report = dir.path().join("report.json");
+    let snapshots = dir.path().join("nightly");
+    run(&["dump", "--snapshot", source, path(&snapshots)]);
+    ran(&["archive", "list", path(&snapshots)]);
     ran(&["check", source]);
     let list = ran(&["list", source]);
     assert_eq!(list["totals"]["images"], 7);

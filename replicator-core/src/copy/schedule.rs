@@ -94,6 +94,8 @@ pub(crate) struct Schedule {
     left: Vec<(usize, LeftImage)>,
     free_transfers: usize,
     free_checkers: usize,
+    /// The bytes of the images whose records were made ready, which are those that are sent.
+    begun_bytes: u64,
     running: JoinSet<Ended>,
 }
 
@@ -118,6 +120,7 @@ impl Schedule {
             is_filled: false,
             updates: VecDeque::new(),
             left: Vec::new(),
+            begun_bytes: 0,
             running: JoinSet::new(),
         };
         let mut copies: BTreeMap<ImageId, Copies> = BTreeMap::new();
@@ -218,10 +221,10 @@ impl Schedule {
     }
 
     fn begin_more(&mut self) {
-        if self.ctx.is_cancelled() {
+        if self.ctx.is_cancelled() || self.is_late() {
             return;
         }
-        let is_all_ready = self.copies.is_empty() && !self.is_preparing;
+        let is_all_ready = (self.copies.is_empty() || self.is_spent()) && !self.is_preparing;
         self.is_filled |= is_all_ready || self.ready.len() >= AHEAD;
         while self.is_filled
             && self.free_transfers > 0
@@ -238,6 +241,7 @@ impl Schedule {
         }
         while !self.is_preparing
             && self.ready.len() < AHEAD
+            && !self.is_spent()
             && let Some(copies) = self.copies.pop_front()
         {
             self.prepare(copies);
@@ -250,6 +254,18 @@ impl Schedule {
                 self.write(Lane::Checkers, vec![member]);
             }
         }
+    }
+
+    /// Returns whether the run has lasted as long as it may.
+    fn is_late(&self) -> bool {
+        let most = self.options.max_duration;
+        most.is_some_and(|most| self.ctx.run_time() >= most)
+    }
+
+    /// Returns whether as much data as may be is sent by the images that have begun.
+    fn is_spent(&self) -> bool {
+        let most = self.options.max_transfer;
+        most.is_some_and(|most| self.begun_bytes >= most)
     }
 
     fn largest_ready(&mut self) -> Option<Ready> {
@@ -277,6 +293,8 @@ impl Schedule {
             return;
         }
         self.is_preparing = true;
+        let bytes = members.iter().map(|member| member.planned.bytes_to_copy());
+        self.begun_bytes += bytes.sum::<u64>();
         let is_new = |member: &Member| {
             member.planned.found.is_none() && !member.target.nature().keeps_records
         };
@@ -386,7 +404,8 @@ impl Schedule {
         let why = match target {
             _ if self.ctx.is_cancelled() => NotDone::Cancelled,
             Some(target) if target.is_unusable => NotDone::TargetUnusable,
-            _ => NotDone::NoRoom,
+            Some(target) if place.bytes >= target.too_many => NotDone::NoRoom,
+            _ => NotDone::LimitReached,
         };
         self.finish(place, Outcome::NotDone(why));
     }

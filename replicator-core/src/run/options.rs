@@ -22,6 +22,11 @@ pub struct RunOptions {
     /// The time now, counted from 1970 (UTC). Without it, no record that is in `saving`
     /// at a target is taken for one whose upload is dead.
     pub now: Option<Duration>,
+    /// The time after which no image is begun any more, counted from the beginning of the run.
+    pub max_duration: Option<Duration>,
+    /// The number of bytes of image data after which no data of another image is begun. The last
+    /// image that is begun may go beyond it.
+    pub max_transfer: Option<u64>,
 }
 
 impl Default for RunOptions {
@@ -31,6 +36,8 @@ impl Default for RunOptions {
             checkers: const { NonZeroUsize::new(8).unwrap() },
             retry: RetryPolicy::default(),
             now: None,
+            max_duration: None,
+            max_transfer: None,
         }
     }
 }

@@ -106,6 +106,8 @@ pub enum NotDone {
     NoRoom,
     /// The target takes nothing any more.
     TargetUnusable,
+    /// The run has lasted as long, or moved as much, as it may.
+    LimitReached,
 }
 
 /// The reason why an image was left alone.
