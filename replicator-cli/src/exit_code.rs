@@ -185,6 +185,7 @@ impl ExitCode {
             Self::Differences,
             Self::WrongContent,
             Self::Refused,
+            Self::LimitReached,
             Self::NoReader,
         ];
         let mut all = others.into_iter().chain(interrupted);
