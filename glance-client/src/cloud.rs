@@ -107,6 +107,17 @@ impl Cloud {
         files::names(env)
     }
 
+    /// Returns the regions that clouds.yaml, or the profile of the cloud, names; none if that cannot
+    /// be read.
+    #[must_use]
+    pub fn regions(cloud: &str, env: &Environment) -> Vec<String> {
+        match files::entry_of(cloud, env).map(|found| found.layers.regions()) {
+            Ok(Regions::Listed(regions)) => regions.into_iter().map(|region| region.name).collect(),
+            Ok(Regions::Named(names)) => names,
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Takes the cloud that the `OS_*` variables describe, or name (`OS_CLOUD`).
     ///
     /// # Errors

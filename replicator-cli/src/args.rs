@@ -2,10 +2,12 @@
 //! arguments, which stand in its own file.
 
 mod columns;
+mod complete;
 pub(crate) mod config_file;
 mod grammar;
 mod help;
 mod images;
+mod man;
 mod near;
 mod new_image;
 mod output;
@@ -27,7 +29,9 @@ use std::path::PathBuf;
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
 
+pub(crate) use self::complete::{KnownCloud, candidates};
 pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
+pub(crate) use self::man::pages;
 pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
 pub(crate) use self::output::{Format, OutputArgs, ReportArgs};

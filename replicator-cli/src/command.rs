@@ -3,6 +3,7 @@
 mod archive;
 mod check;
 mod compare;
+mod completion;
 mod dry_run;
 mod dump;
 mod list;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 use self::archive::ArchiveArgs;
 use self::check::CheckArgs;
 use self::compare::CompareArgs;
+use self::completion::{CompleteArgs, CompletionArgs, ManArgs};
 use self::dump::DumpArgs;
 use self::list::ListArgs;
 use self::livecopy::LivecopyArgs;
@@ -102,6 +104,11 @@ enum Command {
     Archive(ArchiveArgs),
     Metadefs(MetadefsArgs),
     Report(ReportsArgs),
+    Completion(CompletionArgs),
+    #[command(hide = true)]
+    Complete(CompleteArgs),
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Command {
@@ -119,6 +126,9 @@ impl Command {
             Self::Archive(args) => archive::run(run, args),
             Self::Metadefs(args) => metadefs::run(run, args).await,
             Self::Report(args) => report::run(run, args),
+            Self::Completion(args) => completion::completion(args),
+            Self::Complete(args) => completion::complete(run, args),
+            Self::Man(args) => completion::man(args),
         }
     }
 
@@ -136,7 +146,10 @@ impl Command {
             | Self::Verify(_)
             | Self::Size(_)
             | Self::Archive(_)
-            | Self::Report(_) => true,
+            | Self::Report(_)
+            | Self::Completion(_)
+            | Self::Complete(_)
+            | Self::Man(_) => true,
         };
         !dry_run
     }

@@ -1,5 +1,6 @@
-//! Runs the examples of `deploy/`: with GNU parallel, and on a Slurm of two nodes that is started for
-//! it; holds the manifests against the schemas of Kubernetes.
+//! Tries what surrounds the program: the examples of `deploy/` with GNU parallel, and on a Slurm of two
+//! nodes that is started for it; the manifests against the schemas of Kubernetes; completion in real
+//! shells, and the manual pages in `man`.
 
 use std::env;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::Command;
 use crate::shell::{self, Outcome, root, succeeds};
 use crate::{live, setup};
 
-const NEEDED: [&str; 3] = ["slurm", "parallel", "venv"];
+const NEEDED: [&str; 6] = ["slurm", "parallel", "venv", "man", "zsh", "fish"];
 
 /// The validator, which has the schemas of its version of Kubernetes.
 const KUBERNETES_VALIDATE: &str = "kubernetes-validate==1.37.0";

@@ -8,8 +8,8 @@ use crate::shell::{Outcome, cargo, has_cargo, root, run};
 /// The programs that cargo, the tests, the fuzz targets, the lab and the examples of `deploy/` call,
 /// as `xtask/packages` knows them.
 #[rustfmt::skip]
-const NEEDED: [&str; 9] = [
-    "cc", "c++", "curl", "flock", "jq", "venv", "protocols", "slurm", "parallel",
+const NEEDED: [&str; 12] = [
+    "cc", "c++", "curl", "flock", "jq", "venv", "protocols", "slurm", "parallel", "man", "zsh", "fish",
 ];
 
 const CARGO_FUZZ: &str = "0.13.2";
@@ -106,6 +106,9 @@ mod tests {
             "slurmd",
             "munged",
             "sbatch",
+            "man",
+            "zsh",
+            "fish",
             "parallel",
         ];
         let all = machine("complete", &programs.map(|program| (program, "exit 0")));
@@ -117,7 +120,7 @@ mod tests {
         assert_eq!((done, &*noted), (true, expected));
         let (done, _, noted) = needs(&machine("bare", &[root]), &NEEDED);
         let packages = "gcc libc6-dev g++ ca-certificates curl util-linux jq python3 python3-venv \
-                        netbase munge slurmctld slurmd slurm-client parallel\n";
+                        netbase munge slurmctld slurmd slurm-client parallel man-db zsh fish\n";
         assert!(done && noted.ends_with(packages), "{noted}");
     }
 

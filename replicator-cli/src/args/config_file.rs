@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, Parser};
+use clap::{ArgMatches, Command, CommandFactory, Parser};
 use configparser::ini::Ini;
 
 use super::near::near as nearest;
@@ -32,12 +32,17 @@ pub(crate) struct Invocation<C> {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Returns all commands with all of their options.
+pub(crate) fn grammar<C: CommandFactory>() -> Command {
+    grammar::whole(C::command())
+}
+
 /// Reads the command line, and the files that it names.
 pub(crate) fn parse<C: Parser>(
     line: impl Iterator<Item = OsString>,
 ) -> Result<Invocation<C>, CliError> {
     let line: Vec<OsString> = line.collect();
-    let mut grammar = grammar::whole(C::command());
+    let mut grammar = self::grammar::<C>();
     if let Some(words) = grammar::asks_for_help(&grammar, &line) {
         let page = help::on(&grammar, &words);
         return Err(match page {
@@ -235,14 +240,12 @@ fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
     use crate::command::Cli;
 
     #[test]
     fn slips_are_told_with_the_option_that_is_near() {
-        let options = options(&grammar::whole(Cli::command()));
+        let options = options(&grammar::<Cli>());
         for (slip, meant) in [
             ("transfer", Some("transfers")),
             ("tranfsers", Some("transfers")),
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn variables_of_ours_are_known_and_others_are_told() {
-        let options = options(&grammar::whole(Cli::command()));
+        let options = options(&grammar::<Cli>());
         let unknown = |name: &str| unknown_variable(name, &options);
         for name in [
             "TRANSFERS",

@@ -19,7 +19,7 @@ const HEADINGS: [&str; 6] = [
     heading::COMPATIBILITY,
 ];
 
-const ENVIRONMENT: [(&str, &str); 2] = [
+pub(super) const ENVIRONMENT: [(&str, &str); 2] = [
     (
         "GLANCE_REPLICATOR_<OPTION>",
         "sets an option: _TRANSFERS=8; tokens best so: _TOKEN, _SOURCETOKEN",
@@ -70,13 +70,19 @@ pub(super) fn on(grammar: &Command, words: &[String]) -> Result<String, String> 
     if let Some(arg) = options.find(|arg| names(arg).any(|known| known == name)) {
         return Ok(in_full(grammar, arg));
     }
-    let commands = grammar.get_subcommands().map(Command::get_name);
+    let commands = shown(grammar).map(Command::get_name);
     let topics = topics::TOPICS.iter().map(|topic| topic.name);
     let known: Vec<&str> = commands.chain(topics).chain([topics::OPTIONS]).collect();
     Err(format!(
         "there is no help on '{word}': ask for an option as --NAME, or for one of {}",
         known.join(", ")
     ))
+}
+
+/// The commands that people call.
+pub(super) fn shown(grammar: &Command) -> impl Iterator<Item = &Command> {
+    let commands = grammar.get_subcommands();
+    commands.filter(|command| !command.is_hide_set())
 }
 
 /// The names of an option, without dashes.
@@ -92,7 +98,7 @@ fn first_page(grammar: &Command) -> String {
         "\nUsage: {} COMMAND [OPTIONS] [ENDS]\n",
         grammar.get_name()
     );
-    let commands = grammar.get_subcommands().map(|command| {
+    let commands = shown(grammar).map(|command| {
         let about = command.get_about().map(ToString::to_string);
         (command.get_name().to_owned(), about.unwrap_or_default())
     });
@@ -298,7 +304,7 @@ mod tests {
     #[test]
     fn every_example_is_understood_and_each_command_has_three() {
         let grammar = grammar::whole(Cli::command());
-        let pages = grammar.get_subcommands().chain([&grammar]);
+        let pages = super::shown(&grammar).chain([&grammar]);
         for command in pages {
             let examples = command.get_after_help().unwrap().to_string();
             let lines = examples.lines().filter_map(|line| line.strip_prefix("  "));

@@ -5,6 +5,8 @@ use crate::exit_code;
 
 /// The topic of all options, which is made of them.
 pub(super) const OPTIONS: &str = "options";
+/// The topic of the exit codes.
+pub(super) const EXIT_CODES: &str = "exit-codes";
 
 /// A subject that concerns several commands.
 pub(super) struct Topic {
@@ -25,7 +27,7 @@ pub(super) const TOPICS: [Topic; 3] = [
         text: || SELECTION.to_owned(),
     },
     Topic {
-        name: "exit-codes",
+        name: EXIT_CODES,
         about: "What each exit code means, and which one counts",
         text: exit_codes,
     },

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 mod parallel;
+mod shells;
 mod slurm;
 
 use std::collections::BTreeMap;

@@ -3,9 +3,20 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 12] = [
-    "check", "list", "compare", "livecopy", "dump", "load", "push", "verify", "size", "archive",
-    "metadefs", "report",
+const COMMANDS: [&str; 13] = [
+    "check",
+    "list",
+    "compare",
+    "livecopy",
+    "dump",
+    "load",
+    "push",
+    "verify",
+    "size",
+    "archive",
+    "metadefs",
+    "report",
+    "completion",
 ];
 
 #[test]
