@@ -43,10 +43,9 @@ fn home(shell: &str) -> tempfile::TempDir {
 }
 
 fn words(text: &str) -> Vec<&str> {
-    let mut words: Vec<&str> = text
-        .lines()
-        .map(|line| line.trim_end_matches('/'))
-        .collect();
+    // Behind a tab, fish says what it is.
+    let words = text.lines().filter_map(|line| line.split('\t').next());
+    let mut words: Vec<&str> = words.map(|word| word.trim_end_matches('/')).collect();
     words.sort_unstable();
     words
 }
