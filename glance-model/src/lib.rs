@@ -37,6 +37,8 @@ pub use pattern::{Pattern, PatternError};
 pub use project::{ProjectName, Projects};
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{BadRecord, RecordError, read_record, valid_unicode};
-pub use selection::{ExpressionError, Key, Selection, Shard, ShardError, Surroundings, Test};
+pub use selection::{
+    ExpressionError, Key, Sample, SampleError, Selection, Shard, ShardError, Surroundings, Test,
+};
 pub use status::ImageStatus;
 pub use view::{Lost, View, Wanted};

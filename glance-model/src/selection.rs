@@ -1,6 +1,7 @@
 //! The images that somebody means, as a value.
 
 mod expression;
+mod sample;
 mod shard;
 mod test;
 mod written;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use self::expression::{ExpressionError, Surroundings};
+pub use self::sample::{Sample, SampleError};
 pub use self::shard::{Shard, ShardError};
 pub use self::test::{Key, Test};
 use crate::{ImageId, ImageMetadata};

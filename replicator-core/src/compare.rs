@@ -5,7 +5,7 @@ use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoProject, Selection, V
 
 use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
-use crate::list::selected::{Counter, SelectedCount, at_target, selected};
+use crate::list::selected::{Counter, SelectedCount, at_target, is_alone, selected};
 use crate::list::withheld::withholds;
 use crate::port::{ImageSource, ImageTarget, PortError, Side, TargetIds};
 use crate::run::context::RunContext;
@@ -134,10 +134,7 @@ impl Comparison<'_> {
 
     fn alone(&self, id: &ImageId, found: Option<&ImageMetadata>) -> Option<Compared> {
         let image = found.map_or_else(|| ImageRef::of_id(id), ImageRef::from);
-        // What takes up the id of an image that goes by another one there is no image of its own.
-        let is_wanted =
-            !self.view.ids.contains_key(id) && found.is_none_or(|found| self.wanted.matches(found));
-        is_wanted.then_some(Compared {
+        is_alone(id, found, &self.wanted, &self.view.ids).then_some(Compared {
             image,
             difference: Difference::OnlyAtTarget,
         })

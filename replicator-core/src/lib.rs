@@ -11,6 +11,7 @@ mod port;
 mod replicate;
 mod run;
 mod size;
+mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verify;
@@ -44,4 +45,5 @@ pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason};
 pub use run::retry::RetryPolicy;
 pub use run::target_end::TargetEnd;
 pub use size::{TotalSize, size};
-pub use verify::{VerifyBy, VerifyReport, verify};
+pub use status::{ImageStanding, Standing, State, Status, StatusTotals, Sum, status};
+pub use verify::{VerifyBy, VerifyOptions, VerifyReport, verify};

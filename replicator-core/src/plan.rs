@@ -1,6 +1,7 @@
 //! The plan of a run, as a value: actions with reasons.
 
 pub(crate) mod decide;
+pub(crate) mod decisions;
 pub(crate) mod planner;
 
 use std::collections::BTreeSet;

@@ -3,14 +3,14 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use glance_model::{ImageMetadata, ImageStatus, Selection};
+use glance_model::{ImageId, ImageMetadata, ImageStatus, Sample, Selection};
 use tokio::task::JoinSet;
 
 use crate::content::proof::{Proof, compare_stated};
 use crate::content::wrong::Wrong;
 use crate::list::pairs::{Listed, ListingError, Pair, Pairs};
 use crate::list::selected::{SelectedCount, at_target, selected};
-use crate::port::{FailureKind, ImageSource, TargetIds};
+use crate::port::{FailureKind, ImageSource, PortError, TargetIds, gives_last_byte};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
 use crate::run::event::Event;
@@ -20,10 +20,37 @@ use crate::run::result::{ImageRef, ImageResult};
 /// The way in which content is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyBy {
-    /// By the sizes and digests that both ends state, and by whether the target has any data.
+    /// By the sizes and digests that both ends state, and by whether the target has any data: where
+    /// it names the stores that have it, that is taken for true.
     Stated,
+    /// By the same, and by reading a byte of each image from the target, whatever it says.
+    Probing,
     /// By reading each image from the target, and hashing it.
     Reading,
+}
+
+/// The options of [`verify`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// The way in which content is compared.
+    pub by: VerifyBy,
+    /// The number of images that are looked at or read at a time.
+    pub transfers: NonZeroUsize,
+    /// The images whose turn it is, of those that are wanted: all others are left out.
+    pub sample: Option<Sample>,
+}
+
+impl VerifyOptions {
+    /// Compares all wanted images, one at a time.
+    #[must_use]
+    pub fn new(by: VerifyBy) -> Self {
+        Self {
+            by,
+            transfers: NonZeroUsize::MIN,
+            sample: None,
+        }
+    }
 }
 
 /// The findings of [`verify`].
@@ -62,15 +89,19 @@ pub async fn verify(
     target: Arc<dyn ImageSource>,
     wanted: &Selection,
     target_ids: TargetIds,
-    by: VerifyBy,
-    transfers: NonZeroUsize,
+    options: VerifyOptions,
 ) -> Result<VerifyReport, ListingError> {
+    let VerifyOptions { by, .. } = options;
+    let is_due = |id: &ImageId| options.sample.is_none_or(|sample| sample.has(id));
     let (at_target, _) = selected(&*target, &at_target(wanted, &target_ids));
     let (images, counter) = selected(&*source, wanted);
     let mut pairs = Pairs::new(images, at_target, target_ids);
     let mut report = VerifyReport::default();
     let mut reading = JoinSet::new();
     while let Some(pair) = pairs.next(ctx).await? {
+        if pair.id_of_source().is_some_and(|id| !is_due(id)) {
+            continue;
+        }
         let (image, copy) = match pair {
             Pair::Missing(listed) if listed.image.is_active() => {
                 report.missing.push(ImageRef::from(&listed.image));
@@ -96,7 +127,7 @@ pub async fn verify(
                 continue;
             }
         };
-        if reading.len() >= transfers.get() {
+        if reading.len() >= options.transfers.get() {
             report.join(ctx, &mut reading).await;
         }
         let (ctx, target) = (ctx.clone(), Arc::clone(&target));
@@ -104,6 +135,7 @@ pub async fn verify(
             let work = async {
                 match by {
                     VerifyBy::Stated => compare(&*target, &image, &copy).await,
+                    VerifyBy::Probing => probe(&*target, &image, &copy).await,
                     VerifyBy::Reading => read(&*target, &image, &copy).await,
                 }
             };
@@ -133,6 +165,20 @@ async fn compare(
     }
 }
 
+/// Reads the last byte of the copy of an image, which is not there if there is less of it.
+async fn probe(
+    target: &dyn ImageSource,
+    image: &ImageMetadata,
+    copy: &ImageMetadata,
+) -> Result<Proof, ImageError> {
+    let proof = compare_stated(image, copy, image.size.or(copy.size).unwrap_or(0))?;
+    match gives_last_byte(target, copy).await {
+        Ok(true) => Ok(proof),
+        Ok(false) => Err(Wrong::Hollow.into()),
+        Err(error) => unless_withheld(error, copy),
+    }
+}
+
 /// Reads the copy of an image. Who may not read a deactivated one is told that it was not read.
 async fn read(
     target: &dyn ImageSource,
@@ -140,12 +186,16 @@ async fn read(
     copy: &ImageMetadata,
 ) -> Result<Proof, ImageError> {
     match read_back(target, image, copy).await {
-        Err(ImageError::Target(error))
-            if error.kind() == FailureKind::Denied && copy.status == ImageStatus::Deactivated =>
-        {
-            Ok(Proof::Unverifiable)
-        }
+        Err(ImageError::Target(error)) => unless_withheld(error, copy),
         read => read,
+    }
+}
+
+/// Takes a deactivated image for one that was not read, if this caller may not.
+fn unless_withheld(error: PortError, copy: &ImageMetadata) -> Result<Proof, ImageError> {
+    match (error.kind(), &copy.status) {
+        (FailureKind::Denied, ImageStatus::Deactivated) => Ok(Proof::Unverifiable),
+        _ => Err(ImageError::Target(error)),
     }
 }
 

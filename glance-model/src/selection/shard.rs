@@ -52,11 +52,15 @@ impl Shard {
     /// Returns whether an image is in the share.
     #[must_use]
     pub fn has(self, id: &ImageId) -> bool {
-        let digest = Sha256::digest(id.as_str().to_ascii_lowercase());
-        let hash = digest.iter().take(8);
-        let hash = hash.fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
-        hash % self.of == self.index
+        hash(id, 0) % self.of == self.index
     }
+}
+
+/// Returns 8 bytes of the SHA-256 of an id in small letters, from one of them on, as a number.
+pub(super) fn hash(id: &ImageId, from: usize) -> u64 {
+    let digest = Sha256::digest(id.as_str().to_ascii_lowercase());
+    let bytes = digest.iter().skip(from).take(8);
+    bytes.fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte))
 }
 
 impl FromStr for Shard {

@@ -221,6 +221,15 @@ impl Pairs {
 }
 
 impl Pair {
+    /// The id of an image of the source, where one of the source is known.
+    pub(crate) fn id_of_source(&self) -> Option<&ImageId> {
+        match self {
+            Self::Missing(listed) | Self::Both(listed, _) => Some(&listed.image.id),
+            Self::Damaged(damaged) => Some(&damaged.source.as_ref()?.image.id),
+            Self::Alone(..) => None,
+        }
+    }
+
     fn of(entries: Entries) -> Self {
         let Entries {
             id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
-use glance_model::Selection;
+use glance_model::{ImageId, ImageMetadata, Selection};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{ImageSource, ImageStream, PortError, TargetIds};
@@ -75,6 +75,17 @@ pub(crate) fn only(listed: ImageStream, wanted: &Selection) -> ImageStream {
     listed
         .filter(move |listed| future::ready(is_selected(listed)))
         .boxed()
+}
+
+/// Returns whether what a target alone has is an image that the source is to be compared with: what
+/// takes up the id of an image that goes by another one there is no image of its own.
+pub(crate) fn is_alone(
+    id: &ImageId,
+    found: Option<&ImageMetadata>,
+    wanted: &Selection,
+    target_ids: &TargetIds,
+) -> bool {
+    !target_ids.contains_key(id) && found.is_none_or(|found| wanted.matches(found))
 }
 
 /// Returns the images of a target that the selected ones of a source are compared with.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use glance_model::{Omit, Selection, View};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
-    Compared, ImageSource, ImageTarget, Report, RunContext, TargetIds, VerifyBy, VerifyReport,
+    Compared, ImageSource, ImageTarget, Report, RunContext, TargetIds, VerifyBy, VerifyOptions, VerifyReport,
     compare, verify,
 };
 
@@ -64,17 +64,10 @@ pub(crate) async fn verified(
 ) -> VerifyReport {
     let (source, target) = (Arc::new(source), Arc::new(target));
     let all = Selection::default();
-    let transfers = 2.try_into().unwrap();
-    let report = verify(
-        &RunContext::silent(),
-        source,
-        target,
-        &all,
-        ids,
-        by,
-        transfers,
-    )
-    .await;
+    let mut options = VerifyOptions::new(by);
+    options.transfers = 2.try_into().unwrap();
+    let ctx = RunContext::silent();
+    let report = verify(&ctx, source, target, &all, ids, options).await;
     report.unwrap()
 }
 

@@ -1,9 +1,11 @@
 //! The comparison of the content of two ends.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use glance_model::ImageMetadata;
+use glance_model::{ImageMetadata, Sample, Selection};
 use replicator_core::testing::{Faulty, MemoryImages, active_image};
-use replicator_core::{ImageRef, TargetIds, VerifyBy};
+use replicator_core::{ImageRef, RunContext, TargetIds, VerifyBy, VerifyOptions, verify};
 
 use crate::kit::{faults, verified};
 
@@ -49,6 +51,46 @@ async fn reading_finds_what_digests_do_not_say() {
     )
     .await;
     assert_eq!((itself.verified, itself.failures.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_image_whose_data_is_gone_is_found_by_a_byte() {
+    let image = active_image(&DATA);
+    let hollow = MemoryImages::default();
+    hollow.insert(image.clone(), None);
+    let short = MemoryImages::default();
+    short.insert(image.clone(), Some(DATA.slice(1..)));
+    for (target, verified_images, failures) in
+        [(one(&image), 1, 0), (hollow, 0, 1), (short, 0, 1)]
+    {
+        let report = verified(one(&image), target, TargetIds::new(), VerifyBy::Probing).await;
+        assert_eq!(
+            (report.verified, report.failures.len()),
+            (verified_images, failures)
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_image_is_in_the_sample_of_one_day() {
+    let images = MemoryImages::default();
+    for _ in 0..20 {
+        images.insert(active_image(&DATA), Some(DATA));
+    }
+    let images = Arc::new(images);
+    let ctx = RunContext::silent();
+    let mut verified = 0;
+    for day in 20_000..20_004 {
+        let mut options = VerifyOptions::new(VerifyBy::Reading);
+        options.sample = Some("25%".parse::<Sample>().unwrap().on(day));
+        let (all, ids) = (Selection::default(), TargetIds::new());
+        let end = Arc::clone(&images);
+        let report = verify(&ctx, end.clone(), end, &all, ids, options).await;
+        let report = report.unwrap();
+        assert_eq!((report.failures.len(), report.missing.len()), (0, 0));
+        verified += report.verified;
+    }
+    assert_eq!(verified, 20);
 }
 
 #[tokio::test]
