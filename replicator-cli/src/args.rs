@@ -34,7 +34,7 @@ pub(crate) use self::images::{AllowEmpty, IdMapArgs, MetaOnly, OmitArgs};
 pub(crate) use self::man::pages;
 pub(crate) use self::near::near;
 pub(crate) use self::new_image::NewImageArgs;
-pub(crate) use self::output::{Format, OutputArgs, ReportArgs};
+pub(crate) use self::output::{Format, MetricsArgs, OutputArgs, ReportArgs};
 pub(crate) use self::owners::OwnerArgs;
 pub(crate) use self::run_limits::RunLimitArgs;
 pub(crate) use self::selection::SelectionArgs;

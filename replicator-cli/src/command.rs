@@ -10,6 +10,7 @@ mod list;
 mod livecopy;
 mod load;
 mod metadefs;
+mod metrics;
 mod owners;
 mod push;
 mod replicate;
@@ -21,6 +22,8 @@ mod select;
 mod size;
 mod snapshot;
 mod sort;
+mod standing;
+mod status;
 mod verify;
 
 use std::path::PathBuf;
@@ -41,6 +44,7 @@ use self::metadefs::MetadefsArgs;
 use self::push::PushArgs;
 use self::report::ReportsArgs;
 use self::size::SizeArgs;
+use self::status::StatusArgs;
 use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
 use crate::args::config_file::Invocation;
@@ -95,6 +99,7 @@ enum Command {
     Check(CheckArgs),
     List(ListArgs),
     Compare(CompareArgs),
+    Status(StatusArgs),
     Livecopy(LivecopyArgs),
     Dump(DumpArgs),
     Load(LoadArgs),
@@ -117,6 +122,7 @@ impl Command {
             Self::Check(args) => check::run(run, args).await,
             Self::List(args) => list::run(run, args).await,
             Self::Compare(args) => compare::run(run, args).await,
+            Self::Status(args) => status::run(run, args).await,
             Self::Livecopy(args) => livecopy::run(run, args).await,
             Self::Dump(args) => dump::run(run, args).await,
             Self::Load(args) => load::run(run, args).await,
@@ -143,6 +149,7 @@ impl Command {
             Self::Check(_)
             | Self::List(_)
             | Self::Compare(_)
+            | Self::Status(_)
             | Self::Verify(_)
             | Self::Size(_)
             | Self::Archive(_)

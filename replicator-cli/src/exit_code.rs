@@ -37,7 +37,7 @@ const TABLE: [Row; 11] = [
     (
         "5",
         "differences",
-        "compare --exit-code found an image that is missing or differs",
+        "compare or status --exit-code found an image that is missing or differs",
     ),
     (
         "6",

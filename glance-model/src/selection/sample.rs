@@ -57,7 +57,9 @@ impl FromStr for Sample {
     fn from_str(text: &str) -> Result<Self, SampleError> {
         let days = |text: &str| {
             let number = text.strip_suffix('%').unwrap_or(text);
-            let is_number = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let is_number = number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
             let percent: f64 = is_number.then(|| number.parse().ok())??;
             if !(percent > 0.0 && percent <= 100.0) {
                 return None;
@@ -114,11 +116,19 @@ mod tests {
 
     #[test]
     fn parts_are_written_in_percent() {
-        for (text, days) in [("100%", 1), ("60%", 2), ("30", 4), ("3%", 34), ("0.5%", 200)] {
+        for (text, days) in [
+            ("100%", 1),
+            ("60%", 2),
+            ("30", 4),
+            ("3%", 34),
+            ("0.5%", 200),
+        ] {
             let sample: Sample = text.parse().unwrap();
             assert_eq!(sample.days(), days, "{text}");
         }
-        for text in ["", "%", "0%", "101%", "-4%", "4%%", "a", "nan", "inf", "1e1", " 4%"] {
+        for text in [
+            "", "%", "0%", "101%", "-4%", "4%%", "a", "nan", "inf", "1e1", " 4%",
+        ] {
             assert!(text.parse::<Sample>().is_err(), "{text}");
         }
     }

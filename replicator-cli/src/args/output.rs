@@ -56,7 +56,7 @@ pub(crate) enum Format {
     Value,
 }
 
-/// The file that the result of a run is written to.
+/// The files that the result of a run is written to.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::OUTPUT)]
 pub(crate) struct ReportArgs {
@@ -66,4 +66,28 @@ pub(crate) struct ReportArgs {
     /// after a run that failed or was interrupted, too, and only its owner can read it.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) report: Option<PathBuf>,
+
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "dry_run",
+        hide_short_help = true
+    )]
+    #[arg(help = METRICS, long_help = METRICS_IN_FULL)]
+    pub(crate) metrics_file: Option<PathBuf>,
+}
+
+const METRICS: &str = "File to write metrics to, for Prometheus";
+const METRICS_IN_FULL: &str = "File to write metrics to, for Prometheus\n\nThey are in its text \
+                               format, as the textfile collector of node_exporter takes them from \
+                               files that end in .prom. Each job needs a file of its own, which \
+                               everybody can read.";
+
+/// The file that the numbers of a run are written to that copies nothing.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(crate) struct MetricsArgs {
+    #[arg(long, value_name = "FILE")]
+    #[arg(help = METRICS, long_help = METRICS_IN_FULL)]
+    pub(crate) metrics_file: Option<PathBuf>,
 }

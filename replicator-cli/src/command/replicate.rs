@@ -122,13 +122,7 @@ pub(super) async fn copy(
         Some(_) => Opening::DryRun,
         None => Opening::Write,
     };
-    let mut ends = Ends {
-        run,
-        are_several: to.ends.len() > 1,
-        to,
-        record,
-        code: ExitCode::Done,
-    };
+    let mut ends = Ends::new(run, to, record);
     ends.record.source = source.images.to_string();
     let targets = ends.open(&source, opening).await?;
     let source = source.images;
@@ -179,26 +173,41 @@ pub(super) async fn copy(
 }
 
 /// A target that can be reached, and its place among the ends that were named.
-type Numbered = (usize, Target);
+pub(super) type Numbered = (usize, Target);
 
 /// The parts of a run that are the same for every target.
-struct Ends<'a> {
+pub(super) struct Ends<'a> {
     run: &'a Run<'a>,
     to: Targets<'a>,
     record: &'a mut Record,
     are_several: bool,
     /// The exit code of the targets that could not be used.
-    code: ExitCode,
+    pub(super) code: ExitCode,
 }
 
-impl Ends<'_> {
+impl<'a> Ends<'a> {
+    pub(super) fn new(run: &'a Run<'a>, to: Targets<'a>, record: &'a mut Record) -> Self {
+        Self {
+            run,
+            are_several: to.ends.len() > 1,
+            to,
+            record,
+            code: ExitCode::Done,
+        }
+    }
+
     /// Of several targets, one that cannot be reached does not stop the others.
-    async fn open(&mut self, source: &Source, opening: Opening) -> Result<Vec<Numbered>, CliError> {
+    pub(super) async fn open(
+        &mut self,
+        source: &Source,
+        opening: Opening,
+    ) -> Result<Vec<Numbered>, CliError> {
         let (id_map, stage) = (self.to.id_map, self.to.stage);
         let mut owners = Owners::new(self.run, self.to.owners)?;
         let usage = match opening {
             Opening::DryRun => Use::DryRun,
-            _ => Use::Write,
+            Opening::Write => Use::Write,
+            Opening::Read => Use::Compare,
         };
         let mut targets: Vec<Numbered> = Vec::new();
         for (number, end) in self.to.ends.iter().enumerate() {
@@ -267,7 +276,12 @@ impl Ends<'_> {
     }
 
     /// Goes on without a target, if there are others.
-    fn left_out(&mut self, number: usize, place: &str, error: CliError) -> Result<(), CliError> {
+    pub(super) fn left_out(
+        &mut self,
+        number: usize,
+        place: &str,
+        error: CliError,
+    ) -> Result<(), CliError> {
         if !self.are_several || matches!(error, CliError::Interrupted(_)) {
             return Err(error);
         }
@@ -277,7 +291,7 @@ impl Ends<'_> {
         Ok(())
     }
 
-    fn exit_code<'a>(&self, results: impl Iterator<Item = &'a ImageResult>) -> ExitCode {
+    fn exit_code<'r>(&self, results: impl Iterator<Item = &'r ImageResult>) -> ExitCode {
         let mut code = self.code;
         let mut is_all_done = true;
         for result in results {

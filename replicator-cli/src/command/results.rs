@@ -6,14 +6,15 @@ use replicator_core::{ImageResult, Outcome, Report, SelectedCount};
 use serde::{Deserialize, Serialize};
 
 use super::dry_run::Change;
+use super::metrics::{LAST_SUCCESS, gauge, succeeded};
 use crate::args::ReportArgs;
 use crate::ends::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{
-    Column, ReportFile, Row, Sink, bytes, column, document, outcome_word, reason, reason_word,
-    with_cause, word,
+    Column, Gauge, Metrics, MetricsFile, Readers, ReportFile, Row, Sink, bytes, column, document,
+    outcome_word, reason, reason_word, with_cause, word,
 };
 
 /// The outcome of an image at a target. What was listed and needs nothing has no row.
@@ -195,6 +196,59 @@ pub(super) struct Part {
     pub(super) error: Option<String>,
 }
 
+const RUN_IMAGES: Gauge = gauge(
+    "glance_replicator_run_images",
+    "Images of the last run, by what became of them.",
+);
+const RUN_BYTES: Gauge = gauge(
+    "glance_replicator_run_copied_bytes",
+    "Bytes of image data that the last run has copied.",
+);
+const RUN_SECONDS: Gauge = gauge(
+    "glance_replicator_run_duration_seconds",
+    "Time that the last run took.",
+);
+const RUN_EXIT_CODE: Gauge = gauge(
+    "glance_replicator_run_exit_code",
+    "Exit code of the last run.",
+);
+
+impl Rest {
+    /// The numbers of the run, for Prometheus, with the ends as they were written.
+    fn metrics(&self, record: &Record) -> Metrics {
+        let mut metrics = Metrics::default();
+        let of_run = [("command", &*self.command), ("source", &*record.typed)];
+        metrics.add(RUN_EXIT_CODE, &of_run, self.exit_code);
+        metrics.add(RUN_SECONDS, &of_run, self.seconds);
+        for (totals, target) in self.targets.iter().zip(&record.targets) {
+            if target.report.is_none() {
+                continue;
+            }
+            let [command, source] = of_run;
+            let target = ("target", &*target.typed);
+            metrics.add(RUN_BYTES, &[command, source, target], totals.bytes);
+            for (outcome, images) in [
+                ("copied", totals.copied),
+                ("already_there", totals.already_there),
+                ("record_created", totals.record_created),
+                ("metadata_updated", totals.metadata_updated),
+                ("unchanged", totals.unchanged),
+                ("skipped", totals.skipped),
+                ("failed", totals.failed),
+                ("left", totals.left),
+                ("not_done", totals.not_done),
+            ] {
+                let labels = [command, source, target, ("outcome", outcome)];
+                metrics.add(RUN_IMAGES, &labels, images);
+            }
+            if totals.failed + totals.left + totals.not_done == 0 && self.error.is_none() {
+                succeeded(&mut metrics, &self.command, &record.typed, target.1);
+            }
+        }
+        metrics
+    }
+}
+
 pub(super) fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
@@ -204,6 +258,8 @@ pub(super) struct Record {
     command: &'static str,
     begun: Timestamp,
     pub(super) source: String,
+    /// The source, as the user names it.
+    typed: String,
     selection: Selection,
     selected: Option<SelectedCount>,
     targets: Vec<TargetRecord>,
@@ -213,6 +269,8 @@ pub(super) struct Record {
 /// so far.
 struct TargetRecord {
     name: String,
+    /// The target, as the user names it.
+    typed: String,
     report: Option<Report>,
     error: Option<String>,
 }
@@ -222,12 +280,14 @@ impl Record {
     pub(super) fn begin(command: &'static str, source: String, targets: &[End]) -> Self {
         let targets = targets.iter().map(|end| TargetRecord {
             name: end.to_string(),
+            typed: end.to_string(),
             report: None,
             error: None,
         });
         Self {
             command,
             begun: Timestamp::now(),
+            typed: source.clone(),
             source,
             selection: Selection::default(),
             selected: None,
@@ -260,6 +320,12 @@ impl Record {
         if let Some(target) = self.targets.get_mut(number) {
             target.report = Some(report);
         }
+    }
+
+    /// Returns the number of each target that could not be used, and why.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (usize, &str)> {
+        let targets = self.targets.iter().enumerate();
+        targets.filter_map(|(number, target)| Some((number, target.error.as_deref()?)))
     }
 
     /// Returns the report of each target, but for those that could not be used.
@@ -299,6 +365,7 @@ impl Record {
 pub(super) struct Output {
     sink: Option<Sink<ImageRow>>,
     file: Option<ReportFile>,
+    metrics: Option<MetricsFile>,
 }
 
 impl Output {
@@ -311,8 +378,13 @@ impl Output {
     ) -> Result<Self, CliError> {
         let sink = is_on_stdout.then(|| run.sink()).transpose()?;
         let path = report.report.as_deref();
-        let file = path.map(ReportFile::begin).transpose()?;
-        Ok(Self { sink, file })
+        let file = path.map(|path| ReportFile::begin(path, Readers::Owner));
+        let metrics = report.metrics_file.as_deref().map(MetricsFile::begin);
+        Ok(Self {
+            sink,
+            file: file.transpose()?,
+            metrics: metrics.transpose()?,
+        })
     }
 
     /// Writes what became of the run: into the file however it ended, and to stdout if it came
@@ -324,9 +396,11 @@ impl Output {
         ended: Result<ExitCode, CliError>,
     ) -> Result<ExitCode, CliError> {
         let rest = record.rest(run, ended.as_ref().copied());
-        if let Some(file) = self.file
-            && let Err(error) = file.end(&document::whole(record.rows(), &rest))
-        {
+        let report = |file: ReportFile| file.end(&document::whole(record.rows(), &rest));
+        let metrics = |file: MetricsFile| file.end(rest.metrics(record), LAST_SUCCESS);
+        let report = self.file.map_or(Ok(()), report);
+        let metrics = self.metrics.map_or(Ok(()), metrics);
+        if let Err(error) = report.and(metrics) {
             match ended {
                 Ok(code) => {
                     run.console.failed("", &error);

@@ -10,7 +10,9 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{archive, check, compare, dry_run, list, metadefs, push, results, size, verify};
+use super::{
+    archive, check, compare, dry_run, list, metadefs, push, results, size, standing, verify,
+};
 use crate::ui::Row;
 use crate::ui::document::schema_id;
 
@@ -73,6 +75,7 @@ fn all() -> Vec<(String, String)> {
         schema::<verify::NotVerified, verify::Rest>(),
         schema::<size::Total, Nothing>(),
         schema::<archive::Listed, archive::Rest>(),
+        schema::<standing::StandingRow, standing::Rest>(),
         schema::<metadefs::Defined, metadefs::Rest>(),
     ]
 }

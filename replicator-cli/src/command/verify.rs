@@ -5,19 +5,27 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
-use replicator_core::{ImageError, ImageRef, ImageResult, Side, TargetIds, VerifyBy, verify};
+use glance_model::Sample;
+use jiff::Timestamp;
+use replicator_core::{
+    ImageError, ImageRef, ImageResult, Side, TargetIds, VerifyBy, VerifyOptions, verify,
+};
 use serde::Serialize;
 
+use super::metrics::{LAST_SUCCESS, gauge, succeeded};
 use super::select::select;
 use crate::args::{
-    AllowEmpty, IdMapArgs, MetaOnly, SelectionArgs, SourceArgs, TargetArgs, TransferArgs, heading,
+    AllowEmpty, IdMapArgs, MetaOnly, MetricsArgs, SelectionArgs, SourceArgs, TargetArgs,
+    TransferArgs, heading,
 };
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column, reason, reason_word};
+use crate::ui::{Column, Gauge, Metrics, MetricsFile, Row, Text, column, reason, reason_word};
+
+const SECONDS_A_DAY: u64 = 86_400;
 
 /// Compare the content of images, by their digests or by reading them
 ///
@@ -30,7 +38,7 @@ use crate::ui::{Column, Row, Text, column, reason, reason_word};
 #[command(after_help = "  \
   glance-replicator verify dir:/backup/images   # reads every file
   glance-replicator verify cloud:prod cloud:dr   # compares digests, reads nothing
-  glance-replicator verify --read-back cloud:prod cloud:dr")]
+  glance-replicator verify --read-back --sample 4% cloud:prod cloud:dr   # all in 25 days")]
 pub(crate) struct VerifyArgs {
     /// Where the images are: HOST:PORT, a URL, cloud:NAME, env: or dir:PATH
     #[arg(required_unless_present = "source_os_cloud")]
@@ -40,6 +48,20 @@ pub(crate) struct VerifyArgs {
     /// Read each image from the target, instead of trusting its digests
     #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
     read_back: bool,
+    /// Read a byte of each image, to find those whose data is gone
+    ///
+    /// It is the last one, which is not there if there is less of the data, and it is read whatever
+    /// the target says of its stores. Without a target, the images of the source are looked at.
+    #[arg(long, value_parser = BoolishValueParser::new(), help_heading = heading::HOW)]
+    #[arg(conflicts_with = "read_back")]
+    probe: bool,
+    /// The part of the images whose turn it is today, as 4%
+    ///
+    /// Each day (UTC) it is another part, by a hash of the id: of 4%, each image has its turn once in
+    /// 25 days, so that a run a day reads all of them in that time. Days without a run are made up for
+    /// in the next round. It is taken of what the other options select.
+    #[arg(long, value_name = "P%", help_heading = heading::WHICH)]
+    sample: Option<Sample>,
     #[command(flatten)]
     selection: SelectionArgs,
     #[command(flatten)]
@@ -51,6 +73,8 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     transfers: TransferArgs,
     #[command(flatten)]
+    metrics: MetricsArgs,
+    #[command(flatten)]
     source_args: SourceArgs,
     #[command(flatten)]
     target_args: TargetArgs,
@@ -58,12 +82,18 @@ pub(crate) struct VerifyArgs {
 
 pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let mut sink = run.sink()?;
+    let metrics = args.metrics.metrics_file.as_deref();
+    let metrics = metrics.map(MetricsFile::begin).transpose()?;
     let source_access = Access::new(run, Side::Source, &args.source_args)?;
     let target_access = Access::new(run, Side::Target, &args.target_args)?;
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
     let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
     let target = ends.optional(args.target_args.target_os_cloud.as_deref())?;
     ends.finish()?;
+    let typed = [
+        source.to_string(),
+        target.as_ref().unwrap_or(&source).to_string(),
+    ];
     limits::keep_to(args.transfers.bwlimit(), &run.limits, &run.console);
     let parallel = Parallel {
         transfers: args.transfers.transfers,
@@ -83,21 +113,27 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
             source.is_another_than(&target)?;
             let (name, ids) = (target.name(), target.end.target_ids());
-            let by = if args.read_back {
-                VerifyBy::Reading
-            } else {
-                VerifyBy::Stated
+            let by = match (args.read_back, args.probe) {
+                (true, _) => VerifyBy::Reading,
+                (false, true) => VerifyBy::Probing,
+                (false, false) => VerifyBy::Stated,
             };
             (target.end.images as Arc<_>, Some(name), ids, by)
         }
         // The source is read and compared with what it states itself.
-        None => (
-            Arc::clone(&source.images),
-            None,
-            TargetIds::new(),
-            VerifyBy::Reading,
-        ),
+        None => {
+            let by = if args.probe {
+                VerifyBy::Probing
+            } else {
+                VerifyBy::Reading
+            };
+            (Arc::clone(&source.images), None, TargetIds::new(), by)
+        }
     };
+    let today = u64::try_from(Timestamp::now().as_second()).unwrap_or(0) / SECONDS_A_DAY;
+    let mut options = VerifyOptions::new(by);
+    options.transfers = parallel.transfers;
+    options.sample = args.sample.map(|sample| sample.on(today));
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
     let report = verify(
@@ -106,8 +142,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         target,
         &selected.selection,
         ids,
-        by,
-        parallel.transfers,
+        options,
     )
     .await;
     let report = report.map_err(|error| run.listing_failed(error))?;
@@ -127,34 +162,48 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     for row in missing.chain(unverifiable).chain(failed) {
         sink.row(&row)?;
     }
-    sink.end(&Rest {
+    let rest = Rest {
         source: source_name,
         target: target_name,
         by: match by {
             VerifyBy::Stated => By::Digests,
+            VerifyBy::Probing => By::Probe,
             VerifyBy::Reading => By::Reading,
         },
+        sample: options.sample.map(|sample| DailySample {
+            days: sample.days(),
+            turn: today % sample.days(),
+        }),
         totals: Totals {
             verified: report.verified,
             unverifiable: report.unverifiable.len(),
             missing: report.missing.len(),
             failed: report.failures.len(),
         },
-    })?;
+    };
+    sink.end(&rest)?;
     let code = selected.tell(run, &*source.images, report.selected).await?;
     let selected = selected.summary(report.selected);
     let selected = selected.map_or_else(String::new, |selected| format!(" ({selected})"));
+    let due = options
+        .sample
+        .map(|sample| format!(" (of {} days)", sample.days()));
+    let due = due.unwrap_or_default();
     let how = match by {
         VerifyBy::Stated => "same digest on record",
+        VerifyBy::Probing => "same digest on record and data that can be read",
         VerifyBy::Reading => "verified by reading",
     };
     run.console.summary(&format!(
-        "verify: {} {how}, {} unverifiable, {} missing, {} failed{selected}",
+        "verify: {} {how}, {} unverifiable, {} missing, {} failed{selected}{due}",
         report.verified,
         report.unverifiable.len(),
         report.missing.len(),
         report.failures.len()
     ));
+    if let Some(file) = metrics {
+        file.end(rest.totals.metrics(&typed), LAST_SUCCESS)?;
+    }
     let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
     let mut errors = report.failures.iter().filter_map(ImageResult::error);
     let is_wrong = errors.any(is_wrong);
@@ -209,6 +258,8 @@ struct Totals {
 enum By {
     /// By the digests that both ends state.
     Digests,
+    /// By these, and by reading a byte.
+    Probe,
     /// By reading the data.
     Reading,
 }
@@ -220,7 +271,56 @@ pub(crate) struct Rest {
     /// The other end; null if the source was compared with its own digests.
     target: Option<String>,
     by: By,
+    /// The part of the selected images whose turn it was, where it was not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<DailySample>,
     totals: Totals,
+}
+
+/// A part of the images that is another one each day.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct DailySample {
+    /// The number of days in which every image has its turn.
+    days: u64,
+    /// The number of this day in that round, from 0.
+    turn: u64,
+}
+
+const VERIFY_IMAGES: Gauge = gauge(
+    "glance_replicator_verify_images",
+    "Images that the last run looked at, by what it found.",
+);
+
+impl Totals {
+    /// The numbers of a run between these ends, for Prometheus. A source that is compared with itself
+    /// is the target as well.
+    fn metrics(&self, [source, target]: &[String; 2]) -> Metrics {
+        let mut metrics = Metrics::default();
+        let Self {
+            verified,
+            unverifiable,
+            missing,
+            failed,
+        } = *self;
+        for (result, images) in [
+            ("verified", verified),
+            ("unverifiable", unverifiable as u64),
+            ("missing", missing as u64),
+            ("failed", failed as u64),
+        ] {
+            let labels = [
+                ("source", &**source),
+                ("target", target),
+                ("result", result),
+            ];
+            metrics.add(VERIFY_IMAGES, &labels, images);
+        }
+        if missing + failed == 0 {
+            succeeded(&mut metrics, "verify", source, target);
+        }
+        metrics
+    }
 }
 
 impl NotVerified {

@@ -2,10 +2,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::CliError;
+
+/// The readers of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone: it has names and errors of others.
+    Owner,
+    /// Everybody, whatever the umask: another program serves it, or collects it.
+    Everybody,
+}
 
 /// A file that is written beside the one that it becomes. What is dropped before its end leaves
 /// the old one as it was.
@@ -16,14 +25,20 @@ pub(crate) struct ReportFile {
 }
 
 impl ReportFile {
-    /// Begins the file, which its owner alone can read: it has names and errors of others.
-    pub(crate) fn begin(path: &Path) -> Result<Self, CliError> {
+    /// Begins the file.
+    pub(crate) fn begin(path: &Path, readers: Readers) -> Result<Self, CliError> {
         let partial = beside(path);
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&partial);
+        let file = file.and_then(|file| {
+            if readers == Readers::Everybody {
+                file.set_permissions(fs::Permissions::from_mode(0o644))?;
+            }
+            Ok(file)
+        });
         let file = match file {
             // It is the directory that nobody can write to.
             _ if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -66,8 +81,6 @@ fn beside(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -75,12 +88,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
         fs::write(&path, "old").unwrap();
-        drop(ReportFile::begin(&path).unwrap());
+        drop(ReportFile::begin(&path, Readers::Owner).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        ReportFile::begin(&path).unwrap().end("new").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        for (readers, wanted) in [(Readers::Owner, 0o600), (Readers::Everybody, 0o644)] {
+            let file = ReportFile::begin(&path, readers).unwrap();
+            file.end("new").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, wanted);
+        }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -88,7 +104,8 @@ mod tests {
     fn place_that_cannot_be_written_to_is_known_at_once() {
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path().to_owned(), dir.path().join("none/report.json")] {
-            assert!(ReportFile::begin(&path).is_err(), "{}", path.display());
+            let file = ReportFile::begin(&path, Readers::Owner);
+            assert!(file.is_err(), "{}", path.display());
         }
     }
 }

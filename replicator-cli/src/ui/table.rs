@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use serde_json::{Map, Value};
 
 use super::cell;
+use super::escape::escaped;
 use super::row::Column;
 
 /// Rows that are aligned when all of them are known.
@@ -57,6 +58,26 @@ impl Rows {
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         self.table.lines().map(|line| line.trim_end().to_owned())
     }
+}
+
+/// Returns the lines of a table whose columns have names that are known only when it is made. Those of
+/// numbers are to the right.
+pub(crate) fn matrix(header: &[(&str, bool)], rows: &[Vec<String>]) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|(name, _)| Cell::new(escaped(name))));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| Cell::new(escaped(cell))));
+    }
+    for ((_, is_number), column) in header.iter().zip(table.column_iter_mut()) {
+        column.set_padding((0, 2));
+        if *is_number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines = table.lines();
+    lines.map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn terminal_width() -> Option<u16> {

@@ -64,6 +64,14 @@ pub(super) fn rate(bytes: u64, elapsed: Duration) -> u64 {
     bytes.saturating_mul(1000) / millis.max(1)
 }
 
+/// A time in seconds that may be many days.
+pub(crate) fn duration(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3600 % 24) {
+        (0, _) => time(seconds),
+        (days, hours) => format!("{days} d {hours} h"),
+    }
+}
+
 /// A time in seconds, in two units at most.
 pub(super) fn time(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -241,8 +249,12 @@ mod tests {
     #[test]
     fn times_are_said_in_two_units() {
         for (seconds, text) in [(59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")] {
-            assert_eq!(time(seconds), text);
+            assert_eq!(
+                (time(seconds), duration(seconds)),
+                (text.into(), text.into())
+            );
         }
+        assert_eq!(duration(90_000), "1 d 1 h");
     }
 
     #[test]

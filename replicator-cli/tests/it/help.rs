@@ -3,10 +3,11 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "check",
     "list",
     "compare",
+    "status",
     "livecopy",
     "dump",
     "load",

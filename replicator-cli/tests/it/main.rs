@@ -40,6 +40,7 @@ mod servers;
 mod settings;
 mod signals;
 mod state;
+mod status;
 mod stdout;
 mod stores;
 mod together;

@@ -80,6 +80,7 @@ fn document_of_every_command_validates() {
     assert_eq!(list["totals"]["images"], 7);
     ran(&["size", source]);
     ran(&["compare", source, target]);
+    ran(&["status", source, target]);
     ran(&["verify", source, target]);
     ran(&["livecopy", "--dry-run", source, target]);
     let copied = ran(&["livecopy", source, target]);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use glance_model::{Omit, Selection, View};
 use replicator_core::testing::{Faults, Faulty, MemoryImages, Setup, active_image};
 use replicator_core::{
-    Compared, ImageSource, ImageTarget, Report, RunContext, TargetIds, VerifyBy, VerifyOptions, VerifyReport,
-    compare, verify,
+    Compared, ImageSource, ImageTarget, Report, RunContext, TargetIds, VerifyBy, VerifyOptions,
+    VerifyReport, compare, verify,
 };
 
 /// Options with which a failure is noticed, and tried again, at once.

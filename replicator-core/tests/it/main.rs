@@ -10,6 +10,7 @@ mod order;
 mod planning;
 mod proofs;
 mod staging;
+mod status;
 mod transfers;
 mod updates;
 mod verifying;

@@ -60,8 +60,7 @@ async fn an_image_whose_data_is_gone_is_found_by_a_byte() {
     hollow.insert(image.clone(), None);
     let short = MemoryImages::default();
     short.insert(image.clone(), Some(DATA.slice(1..)));
-    for (target, verified_images, failures) in
-        [(one(&image), 1, 0), (hollow, 0, 1), (short, 0, 1)]
+    for (target, verified_images, failures) in [(one(&image), 1, 0), (hollow, 0, 1), (short, 0, 1)]
     {
         let report = verified(one(&image), target, TargetIds::new(), VerifyBy::Probing).await;
         assert_eq!(

@@ -1,0 +1,182 @@
+//! Metrics in the text format of Prometheus, as node_exporter collects them from files.
+
+use std::fmt::{Display, Write as _};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::escape::escaped;
+use super::report_file::{Readers, ReportFile};
+use crate::error::CliError;
+
+/// The name and the meaning of a number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauge {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+}
+
+/// Numbers, each with the labels that tell it from others of its name.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    families: Vec<(Gauge, Vec<Sample>)>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    labels: String,
+    value: String,
+}
+
+impl Metrics {
+    /// Adds a number.
+    pub(crate) fn add(&mut self, gauge: Gauge, labels: &[(&str, &str)], value: impl Display) {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", label(value)));
+        let sample = Sample {
+            labels: labels.collect::<Vec<_>>().join(","),
+            value: value.to_string(),
+        };
+        let mut families = self.families.iter_mut();
+        match families.find(|(known, _)| known.name == gauge.name) {
+            Some((_, samples)) => samples.push(sample),
+            None => self.families.push((gauge, vec![sample])),
+        }
+    }
+
+    /// Takes those numbers of this name from an older text that have other labels.
+    fn keep(&mut self, gauge: Gauge, old: &str) {
+        let begin = format!("{}{{", gauge.name);
+        let lines = old.lines().filter_map(|line| line.strip_prefix(&*begin));
+        let old: Vec<Sample> = lines
+            .filter_map(|line| {
+                let (labels, value) = line.rsplit_once("} ")?;
+                let [labels, value] = [labels, value].map(str::to_owned);
+                Some(Sample { labels, value })
+            })
+            .collect();
+        let mut families = self.families.iter_mut();
+        let known = families.find(|(known, _)| known.name == gauge.name);
+        match known {
+            Some((_, samples)) => {
+                let new = |old: &Sample| samples.iter().all(|new| new.labels != old.labels);
+                let old: Vec<Sample> = old.into_iter().filter(new).collect();
+                samples.extend(old);
+            }
+            None if !old.is_empty() => self.families.push((gauge, old)),
+            None => {}
+        }
+    }
+}
+
+impl Display for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (Gauge { name, help }, samples) in &self.families {
+            writeln!(f, "# HELP {name} {help}")?;
+            writeln!(f, "# TYPE {name} gauge")?;
+            for Sample { labels, value } in samples {
+                writeln!(f, "{name}{{{labels}}} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the value of a label, on one line and without control characters.
+fn label(value: &str) -> String {
+    let mut label = String::with_capacity(value.len());
+    for c in escaped(value).chars() {
+        match c {
+            '\\' | '"' => {
+                let _ = write!(label, "\\{c}");
+            }
+            c => label.push(c),
+        }
+    }
+    label
+}
+
+/// A file of metrics, which takes the place of the one of an earlier run in one step.
+pub(crate) struct MetricsFile {
+    file: ReportFile,
+    old: String,
+    path: PathBuf,
+}
+
+impl MetricsFile {
+    /// Begins the file, before anything is done.
+    pub(crate) fn begin(path: &Path) -> Result<Self, CliError> {
+        Ok(Self {
+            file: ReportFile::begin(path, Readers::Everybody)?,
+            // Where there is none, nothing is kept.
+            old: fs::read_to_string(path).unwrap_or_default(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Writes the metrics. What an earlier run has said of `kept`, and this one does not say, stays:
+    /// the time of a success is known while later runs fail.
+    pub(crate) fn end(self, mut metrics: Metrics, kept: Gauge) -> Result<(), CliError> {
+        metrics.keep(kept, &self.old);
+        tracing::debug!("metrics go to {}", self.path.display());
+        self.file.end(&metrics.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGES: Gauge = Gauge {
+        name: "images",
+        help: "Images.",
+    };
+    const LAST: Gauge = Gauge {
+        name: "last",
+        help: "Last.",
+    };
+
+    #[test]
+    fn numbers_of_a_name_stand_together_and_labels_are_escaped() {
+        let mut metrics = Metrics::default();
+        metrics.add(
+            IMAGES,
+            &[("target", "a\\b \"c\"\nd"), ("state", "equal")],
+            3,
+        );
+        metrics.add(LAST, &[("target", "e")], 5);
+        metrics.add(IMAGES, &[("target", "\u{1b}[1m")], 4);
+        let expected = r#"# HELP images Images.
+# TYPE images gauge
+images{target="a\\b \"c\"\\nd",state="equal"} 3
+images{target="\\u{1b}[1m"} 4
+# HELP last Last.
+# TYPE last gauge
+last{target="e"} 5
+"#;
+        assert_eq!(metrics.to_string(), expected);
+    }
+
+    #[test]
+    fn time_of_a_success_stays_until_there_is_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.prom");
+        let write = |of: &[(&str, u64)]| {
+            let mut metrics = Metrics::default();
+            metrics.add(IMAGES, &[], of.len());
+            for (target, time) in of {
+                metrics.add(LAST, &[("target", target)], time);
+            }
+            let file = MetricsFile::begin(&path).unwrap();
+            file.end(metrics, LAST).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            let last = text.lines().filter(|line| line.starts_with("last"));
+            last.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let [a1, a3, b1] =
+            ["a\"} 1", "a\"} 3", "b\"} 1"].map(|end| format!("last{{target=\"{end}"));
+        assert_eq!(write(&[("a", 1), ("b", 1)]), [&*a1, &*b1]);
+        assert_eq!(write(&[]), [&*a1, &*b1]);
+        assert_eq!(write(&[("a", 3)]), [a3, b1]);
+    }
+}
