@@ -94,13 +94,16 @@ impl Query {
     pub(super) async fn fill(&mut self) -> Result<(), Error> {
         let mut failed = 0;
         while self.images.is_empty() && !self.is_finished {
+            // Always a task: a request that nobody polls, since whoever reads does something else
+            // between two images, would keep its turn at a limit or at a sign-in from all others.
             let page = match self.next.take() {
+                Some(page) => page,
+                None => tokio::spawn(self.fetch()),
+            };
+            let page = match page.await {
+                Ok(page) => page,
                 // If the task panicked, the panic is repeated here.
-                Some(page) => match page.await {
-                    Ok(page) => page,
-                    Err(_) => self.fetch().await,
-                },
-                None => self.fetch().await,
+                Err(_) => self.fetch().await,
             };
             match page {
                 Ok(fetched) => {

@@ -1,12 +1,15 @@
 //! The members of images that are shared, which no listing has: a request each.
 
-use std::future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, FuturesOrdered, StreamExt as _};
 use glance_model::{ImageMetadata, Omit, Visibility};
+use tokio::task::JoinHandle;
 
 use super::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
 use crate::port::{ImageSource, ImageStream, PortError, ReadMembers, Side};
@@ -55,9 +58,56 @@ enum Next<T> {
     Wait(BoxFuture<'static, T>),
 }
 
+/// An item that is being completed. It is a task, since whoever reads the items waits for other
+/// requests between two of them: a future that nobody polls meanwhile would keep its turn at a limit
+/// or at a sign-in, for which those requests wait.
+enum Waiting<T> {
+    Ready(Option<T>),
+    Task(JoinHandle<T>),
+}
+
+impl<T> Waiting<T> {
+    fn begin(next: Next<T>) -> Self
+    where
+        T: Send + 'static,
+    {
+        match next {
+            Next::Ready(item) => Self::Ready(Some(item)),
+            Next::Wait(item) => Self::Task(tokio::spawn(item)),
+        }
+    }
+}
+
+impl<T: Unpin> Future for Waiting<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut *self {
+            Self::Ready(item) => item.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Task(task) => match task.poll_unpin(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(item)) => Poll::Ready(item),
+                Poll::Ready(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    // The runtime ends, and with it whoever waits.
+                    Err(_) => Poll::Pending,
+                },
+            },
+        }
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
+
 /// Completes the items of a stream, some at a time and in their order. Most need nothing, and
 /// cost nothing.
-fn completed<T: Send + 'static>(
+fn completed<T: Send + Unpin + 'static>(
     items: BoxStream<'static, T>,
     complete: impl Fn(T) -> Next<T> + Send + 'static,
 ) -> BoxStream<'static, T> {
@@ -79,8 +129,7 @@ fn completed<T: Send + 'static>(
                 Some(Next::Ready(item)) if waiting.is_empty() => {
                     return Some((item, (items, waiting, complete)));
                 }
-                Some(Next::Ready(item)) => waiting.push_back(future::ready(item).boxed()),
-                Some(Next::Wait(item)) => waiting.push_back(item),
+                Some(next) => waiting.push_back(Waiting::begin(next)),
                 None if items.is_done() || waiting.len() >= AT_A_TIME => {
                     let item = waiting.next().await?;
                     return Some((item, (items, waiting, complete)));
@@ -149,5 +198,42 @@ async fn both(
             error,
             source: Some(*listed),
         }))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::sync::Mutex;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Each waits for its turn, as at a limit of requests.
+    #[tokio::test]
+    async fn what_is_read_ahead_needs_nobody_who_reads_on() {
+        let (turn, ended) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
+        let (of_all, count) = (Arc::clone(&turn), Arc::clone(&ended));
+        let mut items = completed(stream::iter(0..AT_A_TIME).boxed(), move |item| {
+            let (turn, ended) = (Arc::clone(&of_all), Arc::clone(&count));
+            Next::Wait(
+                async move {
+                    let _taken = turn.lock().await;
+                    tokio::task::yield_now().await;
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    item
+                }
+                .boxed(),
+            )
+        });
+        assert_eq!(items.next().await, Some(0));
+        let mine = timeout(Duration::from_secs(10), turn.lock()).await;
+        assert!(mine.is_ok(), "an item that nobody polls has the turn");
+        drop(mine);
+        let rest: Vec<_> = items.collect().await;
+        assert_eq!(rest, (1..AT_A_TIME).collect::<Vec<_>>());
+        assert_eq!(ended.load(Ordering::Relaxed), AT_A_TIME);
     }
 }
