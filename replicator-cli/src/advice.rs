@@ -28,7 +28,9 @@ impl Advised for CliError {
                     .map(Cow::Owned)
                     .or_else(|| adapter(error).map(Cow::Borrowed));
             }
-            Self::Listing(ListingError::Failed { source, .. }) | Self::Unfinished { source } => {
+            Self::Listing(ListingError::Failed { source, .. })
+            | Self::NotListed { source, .. }
+            | Self::Unfinished { source } => {
                 return source.hint();
             }
             Self::End { hint, .. } => return hint.clone().map(Cow::Owned),
@@ -117,6 +119,14 @@ impl Advised for ImageError {
             }
             Self::OtherOwner { .. } => {
                 "sign in as an administrator; or make it an image of the token's own project (--owner mine)"
+            }
+            Self::ReaderAtSource => {
+                "sign in as a member of the project, or as an administrator; --metaonly copies records"
+            }
+            Self::ReaderAtTarget => "sign in as a member of the project, or as an administrator",
+            Self::NotPublished => {
+                "sign in as an administrator; or --visibility community, shared or private gives the \
+                 copies less"
             }
             Self::Content(Wrong::Hollow) => {
                 "its data is gone from the store, or its record was brought back without it \

@@ -79,12 +79,14 @@ pub(crate) enum CliError {
     SetProperty(#[from] SetPropertyError),
     #[error("the property {name} is to be set, and to be omitted")]
     SetAndOmitted { name: String },
-    #[error("{name:?} is no column of the result{}", columns(.near, *.count))]
+    #[error("{name:?} is no column of the result{}", columns(.near, *.count, *.has_properties))]
     Column {
         name: String,
         near: Vec<&'static str>,
         /// The number of columns that there are.
         count: usize,
+        /// Whether there are also those of additional properties.
+        has_properties: bool,
     },
     #[error("cannot write the report to {}", path.display())]
     Report { path: PathBuf, source: io::Error },
@@ -145,6 +147,8 @@ pub(crate) enum CliError {
         file: String,
         problem: ContentProblem,
     },
+    #[error("{file} is not pushed: {problem}")]
+    WrongFile { file: String, problem: String },
     #[error(
         "--container-format {container} needs --disk-format, since only bare data is looked at"
     )]
@@ -153,6 +157,8 @@ pub(crate) enum CliError {
     Unfinished { source: PortError },
     #[error(transparent)]
     Listing(#[from] ListingError),
+    #[error("{end} could not be listed")]
+    NotListed { end: String, source: PortError },
     #[error("cannot {what}")]
     System {
         what: &'static str,
@@ -200,12 +206,13 @@ impl CliError {
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::NoReader => ExitCode::NoReader,
             Self::RefusedFile { .. } | Self::EmptySnapshot { .. } => ExitCode::Refused,
+            Self::WrongFile { .. } => ExitCode::WrongContent,
             Self::Connect { source, .. } | Self::Definitions(source)
                 if is_denial(source.kind()) =>
             {
                 ExitCode::Denied
             }
-            Self::Listing(ListingError::Failed { source, .. })
+            Self::Listing(ListingError::Failed { source, .. }) | Self::NotListed { source, .. }
                 if source.kind() == FailureKind::Denied =>
             {
                 ExitCode::Denied
@@ -215,13 +222,13 @@ impl CliError {
     }
 }
 
-fn columns(near: &[&str], count: usize) -> String {
-    let all = if near.len() == count {
-        "the columns are"
-    } else {
-        "near ones are"
-    };
-    format!(": {all} {}", near.join(", "))
+fn columns(near: &[&str], count: usize, has_properties: bool) -> String {
+    let near_ones = near.join(", ");
+    match near.len() == count {
+        true if has_properties => format!(": the columns are {near_ones}, and property:NAME"),
+        true => format!(": the columns are {near_ones}"),
+        false => format!(": near ones are {near_ones}"),
+    }
 }
 
 fn is_denial(kind: ErrorKind) -> bool {

@@ -7,6 +7,7 @@ mod ends;
 mod error;
 mod exit_code;
 mod limits;
+mod near;
 mod run;
 mod secrets;
 mod signals;

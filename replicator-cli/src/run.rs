@@ -1,5 +1,6 @@
 //! The parts that every command works with.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,6 +65,17 @@ impl<'a> Run<'a> {
     /// Returns the error of a run that was cancelled before anything was begun.
     pub(crate) fn interrupted(&self) -> CliError {
         CliError::Interrupted(self.signal().unwrap_or(Signal::Interrupt))
+    }
+
+    /// Returns the error of one end that could not be listed.
+    pub(crate) fn not_listed(&self, end: &dyn Display, error: ListingError) -> CliError {
+        match self.listing_failed(error) {
+            CliError::Listing(ListingError::Failed { source, .. }) => CliError::NotListed {
+                end: end.to_string(),
+                source,
+            },
+            error => error,
+        }
     }
 
     pub(crate) fn listing_failed(&self, error: ListingError) -> CliError {

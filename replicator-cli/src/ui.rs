@@ -25,7 +25,9 @@ pub(crate) use self::metrics::{Gauge, Metrics, MetricsFile};
 pub(crate) use self::page::page;
 pub(crate) use self::report_file::{Readers, ReportFile};
 pub(crate) use self::result::{outcome_word, reason, reason_word, with_cause, word};
-pub(crate) use self::row::{Column, Row, Text, bytes, column, or_undefined};
-pub(crate) use self::sink::{Sink, column_named};
+pub(crate) use self::row::{Column, PROPERTY, Row, Text, bytes, column, or_undefined};
+pub(crate) use self::sink::{Rendered, Sink, column_named};
 pub(crate) use self::table::matrix;
-pub(crate) use self::words::{amount, counted, duration, human_size, named};
+pub(crate) use self::words::{
+    amount, counted, counts, duration, human_size, named, with_short_digests,
+};

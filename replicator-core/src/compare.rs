@@ -1,5 +1,7 @@
 //! The comparison of the metadata of two ends.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{BoxStream, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoProject, Selection, View};
 
@@ -38,6 +40,8 @@ pub enum Difference {
 pub struct Compared {
     /// The image, as the source has it; as the target, if that alone has it.
     pub image: ImageRef,
+    /// Its additional properties, of an image of both as the target is to have them.
+    pub properties: BTreeMap<String, String>,
     /// The difference.
     pub difference: Difference,
 }
@@ -112,7 +116,11 @@ impl Comparison<'_> {
                     self.compared += 1;
                     let is_missing = !self.is_skipped(&listed.image)
                         && self.could_be_copied(&listed.image).await;
-                    is_missing.then(|| Compared::new(&listed.image, Difference::Missing))
+                    is_missing.then(|| Compared {
+                        image: ImageRef::from(&listed.image),
+                        properties: listed.image.properties,
+                        difference: Difference::Missing,
+                    })
                 }
                 Pair::Both(listed, found) => {
                     self.compared += 1;
@@ -134,8 +142,9 @@ impl Comparison<'_> {
 
     fn alone(&self, id: &ImageId, found: Option<&ImageMetadata>) -> Option<Compared> {
         let image = found.map_or_else(|| ImageRef::of_id(id), ImageRef::from);
-        is_alone(id, found, &self.wanted, &self.view.ids).then_some(Compared {
+        is_alone(id, found, &self.wanted, &self.view.ids).then(|| Compared {
             image,
+            properties: found.map_or_else(BTreeMap::new, |found| found.properties.clone()),
             difference: Difference::OnlyAtTarget,
         })
     }
@@ -155,35 +164,31 @@ impl Comparison<'_> {
 
     fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {
         let of_image = ImageRef::from(&image);
-        let difference = match self.view.wanted(image) {
+        let (difference, properties) = match self.view.wanted(image) {
             Ok(wanted) => {
                 let diff = self.view.diff(&wanted.image, &self.view.found(found));
-                (!diff.is_empty()).then_some(Difference::Diff(diff))
+                let difference = (!diff.is_empty()).then_some(Difference::Diff(diff));
+                (difference, wanted.image.properties)
             }
-            Err(problem) if self.view.identity.skips(&problem) => None,
-            Err(problem) => Some(Difference::NoProject(problem)),
+            Err(problem) if self.view.identity.skips(&problem) => (None, BTreeMap::new()),
+            Err(problem) => (Some(Difference::NoProject(problem)), BTreeMap::new()),
         };
         difference.map(|difference| Compared {
             image: of_image,
+            properties,
             difference,
         })
     }
 }
 
 impl Compared {
-    fn new(image: &ImageMetadata, difference: Difference) -> Self {
-        Self {
-            image: ImageRef::from(image),
-            difference,
-        }
-    }
-
     fn damaged(damaged: Damaged) -> Self {
         let Damaged {
             side, image, error, ..
         } = damaged;
         Self {
             image,
+            properties: BTreeMap::new(),
             difference: Difference::Damaged { side, error },
         }
     }

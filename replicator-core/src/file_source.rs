@@ -11,7 +11,7 @@ use glance_model::{
 
 use crate::content::digest::{Digest, DigestAlgorithm};
 use crate::content::hashing::Hashing;
-use crate::content::proof::hash_lost;
+use crate::content::proof::{hash_lost, stated_digest};
 use crate::copy::flow::{Flow, FlowOptions, Sent};
 use crate::port::{ImageData, ImageFile, ImageSource, ImageStream, PortError};
 use crate::run::context::RunContext;
@@ -33,10 +33,12 @@ pub struct FileSource {
 impl FileSource {
     /// Reads the file once, and completes the metadata by what its data says: its length, its
     /// digests, and, if none is stated, its `disk_format`. So there is something that copies can
-    /// be compared with and proven by.
+    /// be compared with and proven by. A digest that the metadata states already (`hash_algo` and
+    /// `hash_value`) has to be that of the data.
     ///
     /// # Errors
     ///
+    /// [`ImageError::Content`] if the data does not have the digest that is stated;
     /// [`ImageError::Refused`] if the data is not of the stated format or is unsafe, unless that is
     /// not to be checked; [`ImageError::Source`] if it cannot be read.
     pub async fn read(
@@ -47,6 +49,8 @@ impl FileSource {
         retry: &RetryPolicy,
     ) -> Result<Self, ImageError> {
         (image.status, image.size) = (ImageStatus::Active, None);
+        // The flow checks a digest that is stated; without one, MD5 is what it finds.
+        let finds_md5 = stated_digest(&image).is_none();
         let mut source = Self { file, image };
         let shared: Arc<dyn ImageSource> = Arc::new(source.clone());
         // Nothing is transferred yet.
@@ -56,17 +60,26 @@ impl FileSource {
         let mut data = retry.run(&quiet, open).await?;
         let mut sha512 = Hashing::start(DigestAlgorithm::Sha512, data.len_bytes);
         let mut look = Look::new(&source.image, check);
+        let md5 = || Hashing::start(DigestAlgorithm::Md5, data.len_bytes);
+        let mut md5 = (!finds_md5).then(md5);
         let mut len_bytes = 0;
         while let Some(chunk) = data.chunks.next().await {
             let chunk = chunk.map_err(ImageError::of_write)?;
             len_bytes += chunk.len() as u64;
             look.see(&chunk).map_err(ImageError::Refused)?;
+            if let Some(md5) = &mut md5 {
+                md5.update(chunk.clone()).await;
+            }
             sha512.update(chunk).await;
         }
         let disk_format = look.finish().map_err(ImageError::Refused)?;
         let lost = || ImageError::Source(hash_lost(&source.image.id));
         let sha512 = sha512.so_far().await.ok_or_else(lost)?;
-        let md5 = sent.digest().ok_or_else(lost)?;
+        let md5 = match md5 {
+            Some(mut md5) => md5.so_far().await,
+            None => sent.digest(),
+        };
+        let md5 = md5.ok_or_else(lost)?;
         let image = &mut source.image;
         image.size = Some(len_bytes);
         image.disk_format = Some(disk_format);

@@ -64,6 +64,13 @@ impl Details {
             .map(|project| &*project.id)
     }
 
+    /// Returns whether the token has the role `reader` and no other.
+    #[must_use]
+    pub fn is_reader(&self) -> bool {
+        let mut roles = self.roles.iter();
+        !self.roles.is_empty() && roles.all(|role| role.name == "reader")
+    }
+
     /// Returns when the token ends, by the clock of Keystone.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -120,6 +127,7 @@ mod tests {
             assert_eq!(details.is_admin(), is_admin, "{roles:?}");
             let member = (is_admin == Some(false)).then_some("p1");
             assert_eq!(details.member_of(), member, "{roles:?}");
+            assert_eq!(details.is_reader(), roles == ["reader"], "{roles:?}");
         }
     }
 }

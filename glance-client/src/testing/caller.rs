@@ -9,6 +9,9 @@ pub struct Caller {
     pub project: Option<String>,
     /// Whether the token has the admin role.
     pub admin: bool,
+    /// Whether it has no role but `reader`, with which today's server lets one see records and
+    /// members, and nothing else.
+    pub reader: bool,
 }
 
 impl Caller {
@@ -18,6 +21,7 @@ impl Caller {
         Self {
             project: None,
             admin: true,
+            reader: false,
         }
     }
 
@@ -27,6 +31,16 @@ impl Caller {
         Self {
             project: Some(project.to_owned()),
             admin: false,
+            reader: false,
+        }
+    }
+
+    /// A reader of a project.
+    #[must_use]
+    pub fn reader(project: &str) -> Self {
+        Self {
+            reader: true,
+            ..Self::member(project)
         }
     }
 
@@ -35,11 +49,12 @@ impl Caller {
     }
 
     pub(super) fn may_change(&self, image: &StoredImage) -> bool {
-        self.admin || self.owns(image)
+        self.admin || (self.owns(image) && !self.reader)
     }
 
     pub(super) fn sees(&self, image: &StoredImage) -> bool {
-        self.may_change(image)
+        self.admin
+            || self.owns(image)
             || image.owner.is_none()
             || matches!(image.visibility, "public" | "community")
             || (image.visibility == "shared" && self.membership(image).is_some())

@@ -125,6 +125,9 @@ fn stores(call: &Call) -> Reply {
 }
 
 async fn create(call: &mut Call) -> Result<Reply, Stop> {
+    if call.caller.reader {
+        return refuse(403, "You are not authorized to complete add_image action.");
+    }
     let Value::Object(body) = call.read_json().await? else {
         // The real server stumbles over it, too.
         return refuse(500, FAILED);

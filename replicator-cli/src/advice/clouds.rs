@@ -6,6 +6,12 @@ use std::path::Path;
 use glance_client::TlsFailure;
 use glance_client::cloud::AuthError;
 
+use crate::near::near;
+
+/// The most names that are all told.
+const FEW_NAMES: usize = 6;
+/// The largest number of names that are suggested.
+const MOST_NEAR: usize = 3;
 pub(super) const PROXY: &str =
     "is the proxy right, and running? NO_PROXY lists the hosts that are reached without one";
 
@@ -18,22 +24,24 @@ pub(super) fn hint_of_cloud(error: &AuthError) -> Option<String> {
         AuthError::UnknownCloud { known, .. } if known.is_empty() => {
             "clouds are described in clouds.yaml, which OS_CLIENT_CONFIG_FILE can name".to_owned()
         }
-        AuthError::UnknownCloud { known, .. } => format!("known are {}", known.join(", ")),
+        AuthError::UnknownCloud { cloud, known, .. } => told("known are", cloud, known),
         AuthError::UnknownProfile { .. } => {
             "profiles are read from clouds-public.yaml alone; write the auth_url into the entry \
              of the cloud"
                 .to_owned()
         }
-        AuthError::UnknownRegion { known, .. } => format!("known are {}", known.join(", ")),
+        AuthError::UnknownRegion { region, known, .. } => told("known are", region, known),
         AuthError::AmbiguousRegion { cloud, known } => {
             // For a cloud that is named, the variable does not count.
             let place = match cloud.starts_with("cloud:") {
                 true => format!("as {cloud}/REGION"),
                 false => "in OS_REGION_NAME".to_owned(),
             };
-            format!("name one {place}; there are {}", known.join(", "))
+            format!("name one {place}; {}", told("there are", "", known))
         }
-        AuthError::NoInterface { known, .. } => format!("there are {}", known.join(", ")),
+        AuthError::NoInterface {
+            interface, known, ..
+        } => told("there are", interface, known),
         AuthError::NoScope { .. } => {
             "name a project (project_name or project_id, OS_PROJECT_NAME or OS_PROJECT_ID), or a \
              trust (trust_id, OS_TRUST_ID)"
@@ -70,6 +78,21 @@ pub(super) fn hint_of_cloud(error: &AuthError) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// Tells the names that there are; of many, their number, and those that may have been meant.
+fn told(there_are: &str, wrong: &str, known: &[String]) -> String {
+    if known.len() <= FEW_NAMES {
+        return format!("{there_are} {}", known.join(", "));
+    }
+    let (names, count) = (known.iter().map(String::as_str), known.len());
+    match near(wrong, names.clone(), MOST_NEAR) {
+        near if near.is_empty() => {
+            let first: Vec<&str> = names.take(MOST_NEAR).collect();
+            format!("{there_are} {count}, such as {}", first.join(", "))
+        }
+        near => format!("near ones, of {count}, are {}", near.join(", ")),
+    }
 }
 
 fn refused(methods: &str, status: u16, message: Option<&str>) -> Option<&'static str> {
@@ -245,6 +268,20 @@ mod tests {
             let found = hint_of_cloud(&error).unwrap();
             assert!(found.starts_with(hint), "{found}");
         }
+    }
+
+    #[test]
+    fn of_many_names_those_that_may_have_been_meant_are_told() {
+        let names: Vec<String> = (1..44).map(|number| format!("cloud-{number}")).collect();
+        let told = |wrong| told("known are", wrong, &names);
+        assert_eq!(
+            told("clod-12"),
+            "near ones, of 43, are cloud-12, cloud-21, cloud-1"
+        );
+        assert_eq!(
+            told("prod"),
+            "known are 43, such as cloud-1, cloud-2, cloud-3"
+        );
     }
 
     #[test]

@@ -10,9 +10,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, Parser};
 use configparser::ini::Ini;
 
-use super::near::near as nearest;
 use super::{grammar, help};
 use crate::error::CliError;
+use crate::near::near as nearest;
 
 /// The prefix of the variables that set options.
 const PREFIX: &str = "GLANCE_REPLICATOR_";

@@ -2,6 +2,7 @@
 
 use clap::builder::BoolishValueParser;
 use glance_model::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Visibility};
+use replicator_core::{Digest, DigestAlgorithm};
 
 use super::heading;
 use super::words::visibility;
@@ -20,6 +21,12 @@ pub(crate) struct NewImageArgs {
     /// is nothing to do. A target that has another image of that id is an error.
     #[arg(long, value_name = "ID")]
     id: Option<ImageId>,
+
+    /// Digest that the file must have, as sha256:HEX
+    ///
+    /// A file that has another one is not sent (exit 6).
+    #[arg(long, value_name = "ALGORITHM:HEX", value_parser = checksum)]
+    checksum: Option<Digest>,
 
     /// Name of the image; that of the file by default
     #[arg(long, value_name = "NAME")]
@@ -60,6 +67,12 @@ pub(crate) struct NewImageArgs {
     #[arg(value_parser = visibility(), hide_possible_values = true)]
     visibility: Option<Visibility>,
 
+    /// Project that owns the image, by its id
+    ///
+    /// That of the token by default; an administrator's token alone may choose another one.
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+
     /// Protect the image from deletion
     #[arg(long, value_parser = BoolishValueParser::new())]
     protected: bool,
@@ -93,10 +106,28 @@ impl NewImageArgs {
         image.properties = self.property.iter().cloned().collect();
         image.tags = self.tag.iter().cloned().collect();
         image.visibility = self.visibility;
+        image.owner.clone_from(&self.project);
+        if let Some(digest) = &self.checksum {
+            image.hash_algo = Some(digest.algorithm().to_string());
+            image.hash_value = Some(digest.as_hex().to_owned());
+        }
         image.protected = self.protected.then_some(true);
         image.hidden = self.hidden.then_some(true);
         Ok(image)
     }
+}
+
+fn checksum(text: &str) -> Result<Digest, String> {
+    let (algorithm, hex) = text
+        .split_once(':')
+        .ok_or("it is not of the form ALGORITHM:HEX")?;
+    let algorithm = DigestAlgorithm::from_name(algorithm)
+        .ok_or_else(|| format!("{algorithm} is no algorithm of digests, such as sha256"))?;
+    let len = algorithm.digester().finish().as_hex().len();
+    if hex.len() != len || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(format!("{algorithm} has {len} hexadecimal digits"));
+    }
+    Ok(Digest::new(algorithm, hex))
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
@@ -115,6 +146,24 @@ fn property(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checksum_names_its_algorithm_and_is_as_long_as_that_makes_it() {
+        let (md5, sha256) = ("d41d8cd98f00b204e9800998ecf8427e", "ab".repeat(32));
+        let read = |text: &str| checksum(text).map(|digest| digest.to_string());
+        assert_eq!(read(&format!("md5:{md5}")), Ok(format!("md5 {md5}")));
+        let upper = format!("SHA256:{}", sha256.to_uppercase());
+        assert_eq!(read(&upper), Ok(format!("sha256 {sha256}")));
+        for text in [
+            md5,
+            "sha256:abcd",
+            "crc:abcd",
+            "md5:",
+            &format!("sha256:x{}", &sha256[1..]),
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_property_has_a_key_and_is_no_field_of_every_image() {

@@ -14,7 +14,7 @@ use crate::ends::{self, Access, Connected, End, Ends, described};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column, named, with_cause};
+use crate::ui::{Column, Row, Text, column, counted, named, with_cause};
 
 /// The largest difference of two clocks before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -284,10 +284,13 @@ impl Facts {
         self.line("sees", sees.to_owned());
         if is_admin == Some(false) {
             self.warn(
-                "not an administrator: images of other projects are neither seen nor written",
+                "not an administrator: images of other projects are neither seen nor written, and \
+                 none is made public",
             );
         }
-        if is_admin == Some(false) && !roles.contains(&"member") {
+        if details.is_reader() {
+            self.warn("a reader's token: records are all that it gets, and it writes nothing");
+        } else if is_admin == Some(false) && !roles.contains(&"member") {
             self.warn("neither admin nor member: it can most likely not download or write");
         }
         // Given out a moment ago.
@@ -310,9 +313,9 @@ impl Facts {
         let (images, is_last) = survey.first_page;
         (self.page_images, self.is_one_page) = (Some(images as u64), Some(is_last));
         let page = if is_last {
-            format!("{images} images, all on one page")
+            format!("{}, all on one page", counted(images as u64, "image"))
         } else {
-            format!("{images} images a page")
+            format!("{} a page", counted(images as u64, "image"))
         };
         self.line("listing", page);
         for bad in &survey.bad_records {

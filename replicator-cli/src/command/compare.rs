@@ -1,11 +1,13 @@
 //! `compare`: what a target lacks of the images of a source.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{FieldValue, View};
-use replicator_core::{Compared, Difference, ImageRef, PortError, Side, compare};
+use replicator_core::{Compared, Difference, PortError, Side, compare};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::owners::{Owners, Use, leaves_members_pending};
 use super::select::select;
@@ -17,7 +19,9 @@ use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Sink, Text, column, named, or_undefined, with_cause};
+use crate::ui::{
+    Column, Row, Sink, Text, column, counted, counts, named, or_undefined, with_cause,
+};
 
 /// Print what a target lacks of the images of a source
 ///
@@ -124,13 +128,18 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         only_at_target,
         damaged,
     } = totals;
-    let mut summary = format!(
-        "{compared} images compared: {differ} differ, {missing} missing, \
-         {only_at_target} only at the target"
-    );
-    if damaged > 0 {
-        summary += &format!(", {damaged} damaged");
-    }
+    let found = counts([
+        (differ, if differ == 1 { "differs" } else { "differ" }),
+        (missing, "missing"),
+        (only_at_target, "only at the target"),
+        (damaged, "damaged"),
+    ]);
+    let found = if found.is_empty() {
+        "no differences"
+    } else {
+        &found
+    };
+    let mut summary = format!("{} compared: {found}", counted(compared, "image"));
     let code = selected
         .tell(run, &*source.images, comparison.selected())
         .await?;
@@ -156,7 +165,7 @@ struct Output<'a> {
 
 impl Output<'_> {
     fn show(&mut self, found: &Compared) -> Result<(), CliError> {
-        let row = DifferenceRow::of(&found.image, &found.difference);
+        let row = DifferenceRow::of(found);
         match &found.difference {
             Difference::Missing => self.totals.missing += 1,
             Difference::OnlyAtTarget => {
@@ -212,6 +221,8 @@ pub(crate) struct DifferenceRow {
     target: Option<FieldValue>,
     /// The reason why it cannot be used.
     message: Option<String>,
+    #[serde(skip)]
+    properties: BTreeMap<String, String>,
 }
 
 /// The sort of a difference.
@@ -252,7 +263,8 @@ pub(crate) struct Rest {
 }
 
 impl DifferenceRow {
-    fn of(image: &ImageRef, difference_of: &Difference) -> Self {
+    fn of(compared: &Compared) -> Self {
+        let (image, difference_of) = (&compared.image, &compared.difference);
         let (difference, damage) = match difference_of {
             Difference::NoProject(_) => (Word::NoProject, None),
             Difference::OnlyAtTarget => (Word::OnlyAtTarget, None),
@@ -272,6 +284,7 @@ impl DifferenceRow {
                 Difference::NoProject(problem) => Some(problem.to_string()),
                 _ => damage.map(|(_, error)| with_cause(error)),
             },
+            properties: compared.properties.clone(),
         }
     }
 }
@@ -289,6 +302,12 @@ impl Row for DifferenceRow {
         column("target"),
         column("message").long(),
     ];
+    const HAS_PROPERTIES: bool = true;
+
+    fn property(&self, name: &str) -> Value {
+        let text = self.properties.get(name);
+        text.map_or(Value::Null, |text| Value::String(text.clone()))
+    }
 
     fn text(&self, out: &mut Text) {
         let Self { id, name, .. } = self;

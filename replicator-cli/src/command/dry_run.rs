@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::error::CliError;
 use crate::run::Run;
 use crate::ui::{
-    Column, Row, Sink, Text, bytes, column, human_size, named, or_undefined, reason, reason_word,
-    word,
+    Column, Row, Sink, Text, bytes, column, counted, counts, human_size, named, or_undefined,
+    reason, reason_word, word,
 };
 
 /// Prints what would be done at each target, an image a line, and the totals; of one of several
@@ -221,7 +221,7 @@ impl Row for Planned {
         };
         let size = match self.size {
             _ if self.action != Work::Copy => String::new(),
-            Some(size) => format!(" {size} bytes"),
+            Some(size) => format!(" {}", counted(size, "byte")),
             None => " of unknown size".to_owned(),
         };
         let changes = self.changes.iter().map(|change| {
@@ -292,19 +292,34 @@ impl Totals {
     }
 
     fn text(&self, verb: &str) -> String {
-        let left = match self.leave {
-            0 => String::new(),
-            count => format!(", {count} left to another run"),
+        let work = [
+            (
+                self.copy,
+                format!("copy {} ({})", self.copy, human_size(self.bytes)),
+            ),
+            (
+                self.create_record,
+                format!("write the metadata of {}", self.create_record),
+            ),
+            (
+                self.update_metadata,
+                format!("update {}", self.update_metadata),
+            ),
+        ];
+        let work = work.into_iter().filter(|(count, _)| *count > 0);
+        let work: Vec<String> = work.map(|(_, words)| words).collect();
+        let (work, then) = match (&*work, self.fail + self.leave) {
+            ([], 0) => ("nothing to do".to_owned(), ", "),
+            ([], _) => ("would copy nothing".to_owned(), "; "),
+            (work, _) => (format!("would {}", work.join(", ")), "; "),
         };
-        format!(
-            "{verb}: would copy {} ({}), write the metadata of {}, update {}; {} unchanged, {} skipped, {} failed{left}",
-            self.copy,
-            human_size(self.bytes),
-            self.create_record,
-            self.update_metadata,
-            self.unchanged,
-            self.skip,
-            self.fail,
-        )
+        let rest = counts([
+            (self.unchanged, "unchanged"),
+            (self.skip as u64, "skipped"),
+            (self.fail as u64, "would fail"),
+            (self.leave as u64, "left to another run"),
+        ]);
+        let then = if rest.is_empty() { "" } else { then };
+        format!("{verb}: {work}{then}{rest}")
     }
 }

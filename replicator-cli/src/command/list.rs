@@ -1,6 +1,5 @@
 //! `list`: the images of an end.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -12,13 +11,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::select::select;
-use super::sort::{Key, SortBy, Sortable, natural};
+use super::sort::{Key, SortBy, Sortable, compare};
 use crate::args::{OneEndArgs, SelectionArgs, heading};
 use crate::ends::{self, Access, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Sink, bytes, column};
+use crate::ui::{Column, PROPERTY, Rendered, Row, Sink, bytes, column};
 
 /// List the images of a server or a directory
 ///
@@ -43,7 +42,7 @@ pub(crate) struct ListArgs {
     /// May be given more than once: of images that are equal by the first one, the next
     /// one counts. What has no value comes last. Names are ordered as people do it:
     /// capitals do not matter, and 9 comes before 10. By id, images are printed as they
-    /// are listed, in a table at the end.
+    /// are listed, in a table at the end. property:NAME is an additional property.
     #[arg(long, value_name = "KEY[:desc]", value_delimiter = ',')]
     #[arg(help_heading = heading::OUTPUT)]
     sort: Vec<String>,
@@ -56,8 +55,10 @@ pub(crate) struct ListArgs {
 pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliError> {
     let mut sink = Sink::<Listed>::of(&run.common.output, args.long)?;
     let sort = args.sort.iter().map(|text| SortBy::parse::<Listed>(text));
-    let sort = sort.collect::<Result<Vec<_>, _>>()?;
+    let mut sort = sort.collect::<Result<Vec<_>, _>>()?;
     let is_as_listed = matches!(&*sort, [first, ..] if first.is_by_id());
+    // They are listed by their ids, which is the order of those that are equal otherwise.
+    sort.extend(["name", "created"].map(SortBy::ascending));
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, Opening::Read, None).await?;
@@ -66,33 +67,23 @@ pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliE
     let selected = select(run, &args.selection, &mut images, end.details()).await?;
     let images = &*images;
     let mut list = list_images(&run.ctx, images, &selected.selection);
-    // What nobody sees takes no memory.
-    let (has_tags, has_properties) = (sink.has("tags"), sink.has("properties"));
     let (mut rows, mut count) = (Vec::new(), 0);
     loop {
-        let next = list
-            .next()
-            .await
-            .map_err(|error| run.listing_failed(error))?;
-        let Some(mut image) = next else { break };
+        let next = list.next().await;
+        let next = next.map_err(|error| run.not_listed(&name, error))?;
+        let Some(image) = next else { break };
         count += 1;
-        if !has_tags {
-            image.tags.clear();
-        }
-        if !has_properties {
-            image.properties.clear();
-            image.null_properties.clear();
-            image.other.clear();
-        }
         let row = Listed::from(image);
         if is_as_listed {
             sink.row(&row)?;
         } else {
-            rows.push(row);
+            let keys = sort.iter().map(|by| row.key(by.column)).collect();
+            let row = sink.render(&row);
+            rows.push(Kept { keys, row });
         }
     }
-    rows.sort_by(|a, b| by_all(&sort, a, b));
-    rows.iter().try_for_each(|row| sink.row(row))?;
+    rows.sort_by(|a, b| compare(&sort, &a.keys, &b.keys));
+    rows.into_iter().try_for_each(|kept| sink.write(kept.row))?;
     let code = selected.tell(run, images, list.selected()).await?;
     sink.end(&Rest {
         end: name,
@@ -110,17 +101,10 @@ pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliE
     })
 }
 
-/// By what is asked for; then by name, by time of creation, and by id.
-fn by_all(sort: &[SortBy], a: &Listed, b: &Listed) -> Ordering {
-    let asked = sort.iter().map(|by| by.compare(a, b));
-    let asked = asked.fold(Ordering::Equal, Ordering::then);
-    asked
-        .then_with(|| match (&a.name, &b.name) {
-            (Some(a), Some(b)) => natural(a, b),
-            (a, b) => a.is_none().cmp(&b.is_none()),
-        })
-        .then_with(|| a.created.cmp(&b.created))
-        .then_with(|| a.id.cmp(&b.id))
+/// An image that waits for its place among all of an end, in little memory.
+struct Kept {
+    keys: Box<[Key]>,
+    row: Rendered,
 }
 
 /// An image of an end.
@@ -216,39 +200,44 @@ impl Row for Listed {
         column("properties").long(),
     ];
     const IS_TABLE: bool = true;
+    const HAS_PROPERTIES: bool = true;
+
+    fn property(&self, name: &str) -> Value {
+        self.properties.get(name).cloned().unwrap_or_default()
+    }
 }
 
 impl Sortable for Listed {
-    fn key(&self, column: &str) -> Key<'_> {
+    fn key(&self, column: &str) -> Key {
         let number = |number: Option<u64>| number.map_or(Key::Nothing, Key::Number);
         let flag = |flag: Option<bool>| number(flag.map(u64::from));
         match column {
-            "id" => Key::Text(&self.id),
-            "name" => text(self.name.as_deref()),
-            "status" => Key::Text(&self.status),
-            "visibility" => self.visibility.map_or(Key::Nothing, Key::Text),
-            "owner" => text(self.owner.as_deref()),
+            "id" => Key::text(Some(&self.id)),
+            "name" => Key::text(self.name.as_deref()),
+            "status" => Key::text(Some(&self.status)),
+            "visibility" => Key::text(self.visibility),
+            "owner" => Key::text(self.owner.as_deref()),
             "size" => number(self.size),
-            "disk_format" => text(self.disk_format.as_deref()),
-            "container_format" => text(self.container_format.as_deref()),
-            "created" => text(self.created.as_deref()),
-            "updated" => text(self.updated.as_deref()),
+            "disk_format" => Key::text(self.disk_format.as_deref()),
+            "container_format" => Key::text(self.container_format.as_deref()),
+            "created" => Key::text(self.created.as_deref()),
+            "updated" => Key::text(self.updated.as_deref()),
             "tags" => Key::Number(self.tags.len() as u64),
             "hidden" => flag(self.hidden),
             "protected" => flag(self.protected),
             "min_disk" => number(self.min_disk),
             "min_ram" => number(self.min_ram),
             "virtual_size" => number(self.virtual_size),
-            "checksum" => text(self.checksum.as_deref()),
-            "os_hash_algo" => text(self.os_hash_algo.as_deref()),
-            "os_hash_value" => text(self.os_hash_value.as_deref()),
-            _ => Key::Nothing,
+            "checksum" => Key::text(self.checksum.as_deref()),
+            "os_hash_algo" => Key::text(self.os_hash_algo.as_deref()),
+            "os_hash_value" => Key::text(self.os_hash_value.as_deref()),
+            column => {
+                let name = column.strip_prefix(PROPERTY);
+                let value = name.and_then(|name| self.properties.get(name));
+                Key::text(value.and_then(Value::as_str))
+            }
         }
     }
-}
-
-fn text(text: Option<&str>) -> Key<'_> {
-    text.map_or(Key::Nothing, Key::Text)
 }
 
 #[derive(Serialize)]

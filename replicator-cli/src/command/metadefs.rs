@@ -13,7 +13,7 @@ use crate::ends::{Access, Definitions, Ends, Listed, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column};
+use crate::ui::{Column, Row, Text, column, counts};
 
 /// Copy metadata definitions between servers and directories
 ///
@@ -243,14 +243,15 @@ impl Totals {
     }
 
     fn text(&self) -> String {
-        let Self {
-            created,
-            updated,
-            unchanged,
-            failed,
-        } = self;
-        format!(
-            "metadefs: {created} created, {updated} updated, {unchanged} unchanged, {failed} failed"
-        )
+        let found = counts([
+            (self.created, "created"),
+            (self.updated, "updated"),
+            (self.unchanged, "unchanged"),
+            (self.failed, "failed"),
+        ]);
+        match &*found {
+            "" => "metadefs: no namespaces".to_owned(),
+            found => format!("metadefs: {found}"),
+        }
     }
 }

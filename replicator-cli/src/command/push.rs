@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{ImageId, ImageMetadata, Selection};
-use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify};
+use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify, Wrong};
 use serde::Serialize;
 
 use super::replicate::{Targets, copy, run_options};
@@ -20,7 +20,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, bytes, column};
+use crate::ui::{Column, Row, Text, bytes, column, with_short_digests as short};
 
 /// Make an image of a file at servers
 ///
@@ -144,6 +144,10 @@ async fn read(
     let source = source.map_err(|error| match error {
         _ if run.ctx.is_cancelled() => run.interrupted(),
         ImageError::Refused(problem) => CliError::RefusedFile { file, problem },
+        ImageError::Content(Wrong::SourceDigest { stated, found }) => CliError::WrongFile {
+            problem: short(&format!("it has the {found}, and not {}", stated.as_hex())),
+            file,
+        },
         source => CliError::File { file, source },
     })?;
     let image = source.image().clone();

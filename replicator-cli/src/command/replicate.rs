@@ -124,6 +124,7 @@ pub(super) async fn copy(
     };
     let mut ends = Ends::new(run, to, record);
     ends.record.source = source.images.to_string();
+    ends.to.options.reads_records_only = source.details().is_some_and(Details::is_reader);
     let targets = ends.open(&source, opening).await?;
     let source = source.images;
     let started = Instant::now();
@@ -239,8 +240,7 @@ impl<'a> Ends<'a> {
             target.end.policy = self.to.policy.clone();
             target.end.policy.identity = identity;
             target.end.policy.leaves_members_pending = leaves_members_pending(&target);
-            let member_of = target.details().and_then(Details::member_of);
-            target.end.policy.member = member_of.map(Member::of);
+            target.end.policy.member = target.details().and_then(member);
             if let (Some(path), Opening::Write) = (stage, opening) {
                 target.end.stage = Some(ends::stage(path, &name)?);
             }
@@ -306,6 +306,15 @@ impl<'a> Ends<'a> {
             _ => code,
         }
     }
+}
+
+/// Returns the rights of a token that is known to be no administrator's.
+fn member(details: &Details) -> Option<Member> {
+    let member = details.member_of().map(Member::of)?;
+    Some(match details.is_reader() {
+        true => member.reading_only(),
+        false => member,
+    })
 }
 
 fn of_failure(error: &ImageError) -> ExitCode {

@@ -11,10 +11,11 @@ use glance_client::cloud::Details;
 use glance_model::{ImageId, Selection};
 use replicator_core::{ImageSource, PortError, SelectedCount, find_named, select_newest};
 
-use crate::args::{SelectionArgs, near};
+use crate::args::SelectionArgs;
 use crate::ends;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::near::near;
 use crate::run::Run;
 
 /// The largest number of names that are suggested.
@@ -90,7 +91,7 @@ pub(super) async fn select(
     selected.asked = selected.selection.ids().map_or(0, |ids| ids.len() as u64);
     if let Some(newest) = args.newest() {
         let found = select_newest(&run.ctx, images, &selected.selection, &newest).await;
-        let (ids, count) = found.map_err(|error| run.listing_failed(error))?;
+        let (ids, count) = found.map_err(|error| run.not_listed(&images, error))?;
         selected.selection = Selection::of_ids(ids);
         selected.of = count.of;
     }
@@ -105,7 +106,7 @@ async fn ids_of(
     named: &BTreeSet<String>,
 ) -> Result<BTreeSet<ImageId>, CliError> {
     let found = find_named(&run.ctx, source, named).await;
-    let found = found.map_err(|error| run.listing_failed(error))?;
+    let found = found.map_err(|error| run.not_listed(&source, error))?;
     for (name, count) in &found.found {
         match count {
             0 => {
@@ -236,7 +237,7 @@ impl Selected {
         let ids: BTreeSet<ImageId> = self.typed.iter().chain(listed).copied().collect();
         let named = ids.iter().map(ImageId::to_string).collect();
         let found = find_named(&run.ctx, source, &named).await;
-        let found = found.map_err(|error| run.listing_failed(error))?;
+        let found = found.map_err(|error| run.not_listed(&source, error))?;
         if let Some(id) = self.typed.difference(&found.ids).next() {
             return Err(CliError::NoSuchImage {
                 name: id.to_string(),

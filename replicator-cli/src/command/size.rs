@@ -44,7 +44,7 @@ pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliE
     let selected = select(run, &args.selection, &mut images, end.details()).await?;
     let total = size(&run.ctx, &*images, &selected.selection)
         .await
-        .map_err(|error| run.listing_failed(error))?;
+        .map_err(|error| run.not_listed(&end.name(), error))?;
     let code = selected.tell(run, &*images, total.selected).await?;
     sink.row(&Total {
         end: end.name(),

@@ -1,8 +1,6 @@
 //! The order of rows.
 
 use std::cmp::Ordering;
-use std::iter::Peekable;
-use std::str::Chars;
 
 use crate::error::CliError;
 use crate::ui::{Row, column_named};
@@ -10,25 +8,40 @@ use crate::ui::{Row, column_named};
 /// A row that can be sorted by its columns.
 pub(super) trait Sortable: Row {
     /// Returns the value of a column.
-    fn key(&self, column: &str) -> Key<'_>;
+    fn key(&self, column: &str) -> Key;
 }
 
 /// A value that is sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key<'a> {
-    Text(&'a str),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Text(Box<str>),
     Number(u64),
     Nothing,
+}
+
+impl Key {
+    /// Takes a text that there may be.
+    pub(super) fn text(text: Option<&str>) -> Self {
+        text.map_or(Self::Nothing, |text| Self::Text(text.into()))
+    }
 }
 
 /// A column that rows are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SortBy {
-    column: &'static str,
+    pub(super) column: &'static str,
     is_descending: bool,
 }
 
 impl SortBy {
+    /// Sorts by a column, the smallest value first.
+    pub(super) fn ascending(column: &'static str) -> Self {
+        Self {
+            column,
+            is_descending: false,
+        }
+    }
+
     /// Reads `KEY`, `KEY:asc` or `KEY:desc`.
     pub(super) fn parse<R: Sortable>(text: &str) -> Result<Self, CliError> {
         let (name, is_descending) = match text.rsplit_once(':') {
@@ -47,12 +60,12 @@ impl SortBy {
         self.column == "id" && !self.is_descending
     }
 
-    /// Compares two rows. What has no value comes last, whatever the direction.
-    pub(super) fn compare<R: Sortable>(self, a: &R, b: &R) -> Ordering {
-        let order = match (a.key(self.column), b.key(self.column)) {
+    /// Compares the values of two rows. What has no value comes last, whatever the direction.
+    fn compare(self, a: &Key, b: &Key) -> Ordering {
+        let order = match (a, b) {
             (Key::Text(a), Key::Text(b)) => natural(a, b),
-            (Key::Number(a), Key::Number(b)) => a.cmp(&b),
-            (a, b) => return (a == Key::Nothing).cmp(&(b == Key::Nothing)),
+            (Key::Number(a), Key::Number(b)) => a.cmp(b),
+            (a, b) => return (*a == Key::Nothing).cmp(&(*b == Key::Nothing)),
         };
         match self.is_descending {
             true => order.reverse(),
@@ -61,20 +74,33 @@ impl SortBy {
     }
 }
 
+/// Compares two rows by what they are sorted by, the first column first.
+pub(super) fn compare(by: &[SortBy], a: &[Key], b: &[Key]) -> Ordering {
+    let pairs = by.iter().zip(a.iter().zip(b));
+    let mut orders = pairs.map(|(by, (a, b))| by.compare(a, b));
+    let first = orders.find(|order| order.is_ne());
+    first.unwrap_or(Ordering::Equal)
+}
+
 /// Compares two texts as people order names: capitals do not matter, and numbers count as numbers.
 /// Texts that are equal so are compared as they are.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a.chars().peekable(), b.chars().peekable());
+    let (mut left, mut right) = (a, b);
     loop {
-        let (Some(&l), Some(&r)) = (left.peek(), right.peek()) else {
-            let rest = (left.peek().is_some(), right.peek().is_some());
-            return rest.0.cmp(&rest.1).then_with(|| a.cmp(b));
+        let mut rest = (left.chars(), right.chars());
+        let (Some(l), Some(r)) = (rest.0.next(), rest.1.next()) else {
+            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
         };
         let order = if l.is_ascii_digit() && r.is_ascii_digit() {
-            number(&mut left).cmp(&number(&mut right))
+            let numbers = (number(&mut left), number(&mut right));
+            // Without zeros before it, a longer number is larger.
+            numbers
+                .0
+                .len()
+                .cmp(&numbers.1.len())
+                .then_with(|| numbers.0.cmp(numbers.1))
         } else {
-            left.next();
-            right.next();
+            (left, right) = (rest.0.as_str(), rest.1.as_str());
             l.to_lowercase().cmp(r.to_lowercase())
         };
         if order != Ordering::Equal {
@@ -83,14 +109,14 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Takes a number of any length; a longer one is larger.
-fn number(text: &mut Peekable<Chars<'_>>) -> (usize, String) {
-    while text.next_if_eq(&'0').is_some() {}
-    let mut digits = String::new();
-    while let Some(digit) = text.next_if(char::is_ascii_digit) {
-        digits.push(digit);
-    }
-    (digits.len(), digits)
+/// Takes the digits from the beginning of a text, without the zeros before them.
+fn number<'a>(text: &mut &'a str) -> &'a str {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    digits.trim_start_matches('0')
 }
 
 #[cfg(test)]

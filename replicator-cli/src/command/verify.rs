@@ -23,7 +23,9 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
-use crate::ui::{Column, Gauge, Metrics, MetricsFile, Row, Text, column, reason, reason_word};
+use crate::ui::{
+    Column, Gauge, Metrics, MetricsFile, Row, Text, column, counts, reason, reason_word,
+};
 
 const SECONDS_A_DAY: u64 = 86_400;
 
@@ -194,13 +196,18 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         VerifyBy::Probing => "same digest on record and data that can be read",
         VerifyBy::Reading => "verified by reading",
     };
-    run.console.summary(&format!(
-        "verify: {} {how}, {} unverifiable, {} missing, {} failed{selected}{due}",
-        report.verified,
-        report.unverifiable.len(),
-        report.missing.len(),
-        report.failures.len()
-    ));
+    let found = counts([
+        (report.verified, how),
+        (report.unverifiable.len() as u64, "unverifiable"),
+        (report.missing.len() as u64, "missing"),
+        (report.failures.len() as u64, "failed"),
+    ]);
+    let found = match &*found {
+        "" => "no images with data",
+        found => found,
+    };
+    run.console
+        .summary(&format!("verify: {found}{selected}{due}"));
     if let Some(file) = metrics {
         file.end(rest.totals.metrics(&typed), LAST_SUCCESS)?;
     }

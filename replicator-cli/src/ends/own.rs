@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, Selection};
 use replicator_core::{ImageData, ImageSource, ImageStream, PortError, ReadMembers};
 
-use crate::ui::Console;
+use crate::ui::{Console, counted};
 
 /// A source of which only the images of one project are taken. How many others would have been
 /// selected is said once, when they have been listed.
@@ -36,10 +36,7 @@ pub(crate) fn own(
 }
 
 fn told(left_out: u64) -> String {
-    let images = match left_out {
-        1 => "1 image".to_owned(),
-        count => format!("{count} images"),
-    };
+    let images = counted(left_out, "image");
     format!(
         "{images} of other projects left out, since the token is no administrator's; --all-visible \
          takes what it sees"

@@ -3,6 +3,10 @@
 use std::fmt::{self, Display};
 
 use serde::Serialize;
+use serde_json::Value;
+
+/// The beginning of the name of a column that is an additional property of an image.
+pub(crate) const PROPERTY: &str = "property:";
 
 /// One item of a command's result. Its fields are for programs, and hold bytes as numbers and
 /// times in RFC 3339; its text is for people.
@@ -17,6 +21,14 @@ pub(crate) trait Row: Serialize {
 
     /// Whether the items are lines of a table where text is asked for, too.
     const IS_TABLE: bool = false;
+
+    /// Whether an item is an image, of which columns can be asked for by its additional properties.
+    const HAS_PROPERTIES: bool = false;
+
+    /// Returns an additional property of the image.
+    fn property(&self, _: &str) -> Value {
+        Value::Null
+    }
 
     /// Writes the item as lines of text.
     fn text(&self, _: &mut Text) {}
@@ -50,6 +62,17 @@ pub(crate) const fn bytes(name: &'static str) -> Column {
 }
 
 impl Column {
+    /// A column that is an additional property of an image; `name` is that of the column.
+    pub(super) fn of_property(name: &str) -> Self {
+        // It is an argument: there are few, and they live as long as the program.
+        column(Box::leak(name.into()))
+    }
+
+    /// Returns the name of the additional property that it is.
+    pub(super) fn property(self) -> Option<&'static str> {
+        self.name.strip_prefix(PROPERTY)
+    }
+
     /// The same field, in tables only where it is asked for.
     pub(crate) const fn long(self) -> Self {
         Self {

@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::escape::escaped;
-use super::row::{Column, Row, Text};
-use super::table::Rows;
+use super::row::{Column, PROPERTY, Row, Text};
+use super::table::{self, Rows};
 use super::{cell, document};
-use crate::args::{Format, OutputArgs, near};
+use crate::args::{Format, OutputArgs};
 use crate::error::CliError;
+use crate::near::near;
 
 /// The largest number of columns that are suggested.
 const MOST_NEAR: usize = 3;
@@ -26,6 +27,9 @@ pub(crate) struct Sink<R> {
     is_begun: bool,
     row: PhantomData<R>,
 }
+
+/// A row as it is written: of what it says, that which is asked for.
+pub(crate) struct Rendered(Box<str>);
 
 impl<R: Row> Sink<R> {
     /// Makes the sink of a command.
@@ -71,37 +75,51 @@ impl<R: Row> Sink<R> {
     /// Writes a row to stdout. Where nobody reads any more, [`CliError::NoReader`] ends the
     /// command: its result is not whole, so it must not sum up.
     pub(crate) fn row(&mut self, row: &R) -> Result<(), CliError> {
-        if let Some(table) = &mut self.table {
-            table.push(&cell::fields(row));
-            return Ok(());
-        }
-        if self.format == Format::Text {
+        self.write(self.render(row))
+    }
+
+    /// Renders a row, which takes less memory than the row.
+    pub(crate) fn render(&self, row: &R) -> Rendered {
+        if self.format == Format::Text && self.table.is_none() {
             let mut text = Text::default();
             row.text(&mut text);
-            return text.lines.iter().try_for_each(|line| write(&escaped(line)));
+            let lines = text.lines.iter().map(|line| format!("{}\n", escaped(line)));
+            return Rendered(lines.collect::<String>().into());
+        }
+        let mut fields = cell::fields(row);
+        for column in &self.columns {
+            if let Some(name) = column.property() {
+                fields.insert(column.name.to_owned(), row.property(name));
+            }
+        }
+        if self.table.is_some() {
+            return Rendered(table::row(&self.columns, &fields));
+        }
+        let values = self.columns.iter();
+        let values = values.map(|column| fields.get(column.name).unwrap_or(&Value::Null));
+        let text = match self.format {
+            Format::Json => document::item(&self.columns, &fields),
+            Format::Jsonl => document::item(&self.columns, &fields) + "\n",
+            Format::Csv => cell::csv_line(values.map(|value| Cow::Owned(cell::csv(value)))) + "\n",
+            _ => values.map(cell::word).collect::<Vec<_>>().join(" ") + "\n",
+        };
+        Rendered(text.into())
+    }
+
+    /// Writes a row that this sink has rendered.
+    pub(crate) fn write(&mut self, Rendered(row): Rendered) -> Result<(), CliError> {
+        if let Some(table) = &mut self.table {
+            table.push(row);
+            return Ok(());
         }
         let is_first = !self.is_begun;
         self.begin()?;
-        let fields = cell::fields(row);
-        let values = self.columns.iter();
-        let values = values.map(|column| fields.get(column.name).unwrap_or(&Value::Null));
-        match self.format {
-            Format::Json => {
-                let comma = if is_first { "" } else { "," };
-                let item = document::item(&self.columns, &fields);
-                write_part(&format!("{comma}\n{item}"))
-            }
-            Format::Jsonl => write(&document::item(&self.columns, &fields)),
-            Format::Csv => write(&cell::csv_line(
-                values.map(|value| Cow::Owned(cell::csv(value))),
-            )),
-            _ => write(&values.map(cell::word).collect::<Vec<_>>().join(" ")),
+        if self.format == Format::Json {
+            let comma = if is_first { "" } else { "," };
+            write_part(&format!("{comma}\n{row}"))
+        } else {
+            write_part(&row)
         }
-    }
-
-    /// Returns whether a column is among those that are written.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column.name == name)
     }
 
     /// Returns whether the result is text, as the Python tool prints it.
@@ -150,6 +168,11 @@ impl<R: Row> Sink<R> {
 /// Finds a column by its name, which may be written as openstackclient has it.
 pub(crate) fn column_named<R: Row>(name: &str) -> Result<Column, CliError> {
     let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let name = name.trim();
+    let is_property = |name: &str| R::HAS_PROPERTIES && name.len() > PROPERTY.len();
+    if name.starts_with(PROPERTY) && is_property(name) {
+        return Ok(Column::of_property(name));
+    }
     let known = R::COLUMNS.iter();
     if let Some(column) = known.clone().find(|column| column.name == plain) {
         return Ok(*column);
@@ -163,6 +186,7 @@ pub(crate) fn column_named<R: Row>(name: &str) -> Result<Column, CliError> {
         name: name.to_owned(),
         near,
         count: R::COLUMNS.len(),
+        has_properties: R::HAS_PROPERTIES,
     })
 }
 

@@ -4,34 +4,116 @@ use std::io::{self, IsTerminal as _};
 
 use comfy_table::presets::{ASCII_FULL_CONDENSED, NOTHING};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use console::{Alignment, measure_text_width, pad_str};
 use serde_json::{Map, Value};
 
 use super::cell;
 use super::escape::escaped;
 use super::row::Column;
 
-/// Rows that are aligned when all of them are known.
+/// Stands between the cells of a row; in a cell, it would be escaped.
+const BETWEEN: char = '\u{1f}';
+
+/// Renders the cells of a row.
+pub(super) fn row(columns: &[Column], fields: &Map<String, Value>) -> Box<str> {
+    let cells = columns.iter().map(|&column| {
+        let value = fields.get(column.name).unwrap_or(&Value::Null);
+        cell::human(column, value)
+    });
+    let cells: Vec<String> = cells.collect();
+    cells.join(&BETWEEN.to_string()).into()
+}
+
+/// Rows that are aligned when all of them are known. Each is a text until then, so that there may be
+/// very many.
 pub(super) struct Rows {
-    table: Table,
     columns: Vec<Column>,
+    is_ruled: bool,
+    rows: Vec<Box<str>>,
+    /// The width of the widest cell of each column.
+    widths: Vec<usize>,
 }
 
 impl Rows {
     /// Begins a table, with lines around its cells if it `is_ruled`.
     pub(super) fn new(columns: &[Column], is_ruled: bool) -> Self {
-        let mut table = Table::new();
-        table.load_style(if is_ruled {
-            ASCII_FULL_CONDENSED
-        } else {
-            NOTHING
-        });
-        table.set_header(columns.iter().map(|column| Cell::new(column.name)));
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        if let Some(width) = terminal_width() {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(width);
+        let names = columns.iter().map(|column| measure_text_width(column.name));
+        Self {
+            widths: names.collect(),
+            columns: columns.to_vec(),
+            is_ruled,
+            rows: Vec::new(),
         }
-        for (column, rows) in columns.iter().zip(table.column_iter_mut()) {
+    }
+
+    /// Takes a row of the same columns.
+    pub(super) fn push(&mut self, row: Box<str>) {
+        for (width, cell) in self.widths.iter_mut().zip(row.split(BETWEEN)) {
+            *width = measure_text_width(cell).max(*width);
+        }
+        self.rows.push(row);
+    }
+
+    /// Returns the lines, in which cells are wrapped if a terminal is too narrow.
+    pub(super) fn lines(&self) -> Box<dyn Iterator<Item = String> + '_> {
+        match terminal_width() {
+            Some(width) if usize::from(width) < self.width() => Box::new(self.wrapped(width)),
+            _ => Box::new(self.plain()),
+        }
+    }
+
+    /// Returns the width of a table in which no cell is wrapped.
+    fn width(&self) -> usize {
+        let cells: usize = self.widths.iter().sum();
+        match self.is_ruled {
+            true => cells + 3 * self.widths.len() + 1,
+            false => cells + 2 * self.widths.len().saturating_sub(1),
+        }
+    }
+
+    fn plain(&self) -> impl Iterator<Item = String> {
+        let rule = |of: &str, joint: &str| {
+            let cells = self.widths.iter().map(|width| of.repeat(width + 2));
+            let line = cells.collect::<Vec<_>>().join(joint);
+            self.is_ruled.then(|| format!("+{line}+"))
+        };
+        let names = self.columns.iter().map(|column| column.name);
+        let head = self.line(names);
+        let rows = self.rows.iter().map(|row| self.line(row.split(BETWEEN)));
+        let end = rule("-", "+").filter(|_| !self.rows.is_empty());
+        let head = rule("-", "+")
+            .into_iter()
+            .chain([head])
+            .chain(rule("=", "="));
+        head.chain(rows).chain(end)
+    }
+
+    fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
+        let cells = cells.zip(&self.columns).zip(&self.widths);
+        let cells = cells.map(|((cell, column), width)| {
+            let align = match column.is_bytes {
+                true => Alignment::Right,
+                false => Alignment::Left,
+            };
+            pad_str(cell, *width, align, None).into_owned()
+        });
+        let cells: Vec<String> = cells.collect();
+        match self.is_ruled {
+            true => format!("| {} |", cells.join(" | ")),
+            false => cells.join("  ").trim_end().to_owned(),
+        }
+    }
+
+    fn wrapped(&self, width: u16) -> impl Iterator<Item = String> {
+        let mut table = Table::new();
+        table.load_style(match self.is_ruled {
+            true => ASCII_FULL_CONDENSED,
+            false => NOTHING,
+        });
+        table.set_header(self.columns.iter().map(|column| Cell::new(column.name)));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width);
+        for (column, rows) in self.columns.iter().zip(table.column_iter_mut()) {
             if column.is_bytes {
                 rows.set_cell_alignment(CellAlignment::Right);
             }
@@ -39,24 +121,18 @@ impl Rows {
             if column.name == "id" {
                 rows.set_constraint(ColumnConstraint::ContentWidth);
             }
-            if !is_ruled {
+            if !self.is_ruled {
                 rows.set_padding((0, 2));
             }
         }
-        let columns = columns.to_vec();
-        Self { table, columns }
-    }
-
-    pub(super) fn push(&mut self, fields: &Map<String, Value>) {
-        let cells = self.columns.iter().map(|&column| {
-            let value = fields.get(column.name).unwrap_or(&Value::Null);
-            Cell::new_owned(cell::human(column, value))
-        });
-        self.table.add_row(cells.collect::<Vec<_>>());
-    }
-
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.table.lines().map(|line| line.trim_end().to_owned())
+        for row in &self.rows {
+            table.add_row(row.split(BETWEEN));
+        }
+        let lines: Vec<String> = table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        lines.into_iter()
     }
 }
 
@@ -89,4 +165,27 @@ fn terminal_width() -> Option<u16> {
         .ok()
         .map(|size| size.ws_col)
         .filter(|&width| width > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::row::{bytes, column};
+    use super::*;
+
+    #[test]
+    fn what_fits_looks_as_what_is_arranged_to_fit() {
+        let columns = [column("id"), bytes("size"), column("name")];
+        for is_ruled in [false, true] {
+            let mut rows = Rows::new(&columns, is_ruled);
+            for (id, size, name) in [("a", 5, "日本"), ("bc", 5_000_000, "x y"), ("d", 0, "")] {
+                let fields = json!({"id": id, "size": size, "name": name});
+                rows.push(row(&columns, fields.as_object().unwrap()));
+            }
+            let (plain, arranged): (Vec<_>, Vec<_>) =
+                (rows.plain().collect(), rows.wrapped(200).collect());
+            assert_eq!(plain, arranged);
+        }
+    }
 }

@@ -32,6 +32,13 @@ pub(crate) fn counted(count: u64, thing: &str) -> String {
     }
 }
 
+/// Numbers with their words, a part each, without those that are 0.
+pub(crate) fn counts<'a>(parts: impl IntoIterator<Item = (u64, &'a str)>) -> String {
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts = parts.map(|(count, words)| format!("{count} {words}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// A number of bytes as people read it, as `_human_readable_size` in
 /// `glance/cmd/replicator.py` has it.
 pub(crate) fn human_size(bytes: u64) -> String {
@@ -159,7 +166,7 @@ fn cause(error: &dyn Error) -> Option<String> {
 }
 
 /// Cuts each digest in a text.
-fn with_short_digests(text: &str) -> String {
+pub(crate) fn with_short_digests(text: &str) -> String {
     let mut short = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
@@ -264,5 +271,11 @@ mod tests {
             (counted(0, "image"), counted(2, "hour")),
             ("0 images".into(), "2 hours".into())
         );
+    }
+
+    #[test]
+    fn what_there_is_none_of_is_not_counted() {
+        assert_eq!(counts([(0, "a"), (2, "b"), (0, "c"), (1, "d")]), "2 b, 1 d");
+        assert_eq!(counts([(0, "a")]), "");
     }
 }

@@ -53,7 +53,7 @@ fn json_is_one_document_with_its_schema() {
     assert_eq!(differences[1]["source"], "new, \"name\"\u{1b}[1m");
     assert_eq!(differences[1]["target"], "old");
     // What people read is elsewhere.
-    let summary = "3 images compared: 1 differ, 1 missing, 1 only at the target\n";
+    let summary = "3 images compared: 1 differs, 1 missing, 1 only at the target\n";
     assert!(ran.stderr.ends_with(summary), "{ran:?}");
     let first = ran.stdout.lines().next().unwrap();
     assert_eq!(

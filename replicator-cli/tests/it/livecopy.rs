@@ -62,10 +62,7 @@ fn livecopy_makes_the_target_equal_and_the_second_run_changes_nothing() {
         // Deactivated and queued ones are no copies that are missing.
         let ran = succeeded(&["compare", "--exit-code", ends[0], ends[1]]);
         assert_eq!(ran.stdout, "", "{from:?} {to:?}");
-        assert_eq!(
-            summary(&ran),
-            "7 images compared: 0 differ, 0 missing, 0 only at the target"
-        );
+        assert_eq!(summary(&ran), "7 images compared: no differences");
     }
 }
 
@@ -97,8 +94,7 @@ fn changed_metadata_is_compared_shown_and_updated() {
         format!(
             "update (metadata differs) \"new\\n\\u{{1b}}[31m\" ({id}): name from old to \
              new\\n\\u{{1b}}[31m, tags from b to a, b, frog from undefined to 1\n\
-             livecopy: would copy 0 (0.0 B), write the metadata of 0, update 1; 0 unchanged, \
-             0 skipped, 0 failed\n"
+             livecopy: would update 1\n"
         )
     );
     assert_eq!(target.count(RequestKind::Update), 0);
@@ -164,13 +160,13 @@ fn a_dry_run_prints_the_plan_and_creates_nothing() {
     assert!(!archive.exists());
     insta::assert_snapshot!(ran.stdout, @r#"
     copy (missing) "image 1" (00000000-0000-4000-8000-000000000001) 0 bytes
-    copy (missing) "image 2" (00000000-0000-4000-8000-000000000002) 1 bytes
+    copy (missing) "image 2" (00000000-0000-4000-8000-000000000002) 1 byte
     copy (missing) "image 3" (00000000-0000-4000-8000-000000000003) 3000000 bytes
     copy (missing) "日本 \"quoted\"" (00000000-0000-4000-8000-000000000004) 70000 bytes
     copy (missing) "image 5" (00000000-0000-4000-8000-000000000005) 5 bytes
     copy (missing) "image 6" (00000000-0000-4000-8000-000000000006) 5 bytes
     write metadata (missing) "queued" (00000000-0000-4000-8000-000000000007)
-    dump: would copy 6 (2.9 MiB), write the metadata of 1, update 0; 0 unchanged, 0 skipped, 0 failed
+    dump: would copy 6 (2.9 MiB), write the metadata of 1
     "#);
     let asked = source.count(RequestKind::Download);
     assert_eq!(asked, 1, "whether the deactivated one may be read");

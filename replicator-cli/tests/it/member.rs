@@ -50,7 +50,7 @@ fn member_takes_the_images_of_its_project_and_is_told_how_many_are_left_out() {
         (&["livecopy", "cloud:c/One", "cloud:c/Two"], "1 unchanged"),
         (
             &["compare", "--exit-code", "cloud:c/One", "cloud:c/Two"],
-            "1 images compared",
+            "1 image compared",
         ),
         (&["verify", "cloud:c/One", "cloud:c/Two"], "1 same digest"),
         (&["dump", "cloud:c/One", "dir"], "1 copied"),
@@ -130,6 +130,105 @@ fn what_a_target_would_refuse_a_member_is_told_by_the_dry_run_and_not_tried() {
         "visibility",
     ]);
     assert_ran(&ran, 0, &["5 copied"]);
+}
+
+#[test]
+fn what_a_member_would_publish_is_told_by_the_dry_run_and_not_tried() {
+    let lab = Lab::of_member();
+    for number in 2..7 {
+        let image = ImageSpec::new(&id(number)).visibility("public").owner("p1");
+        let image = image.data(ImageContent::pattern(number, 2000));
+        lab.one.add_image(image);
+    }
+    let ends = ["livecopy", "cloud:c/One", "cloud:c/Two"];
+    let refused = "5 images: the target lets administrators alone publish images";
+    let dry = lab.run(&[&ends[..], &["--dry-run"]].concat());
+    let listed = format!("would fail: {refused}");
+    assert_ran(&dry, 3, &[&listed, "would copy 1 (2.0 KiB); 5 would fail"]);
+    let ran = lab.run(&ends);
+    let listed = format!("failed: {refused}");
+    assert_ran(&ran, 3, &[&listed, "1 copied", "--visibility community"]);
+    assert_eq!(lab.two.count(RequestKind::Create), 1);
+    let ran = lab.run(&[&ends[..], &["--visibility", "community"]].concat());
+    assert_ran(&ran, 0, &["5 copied", "1 unchanged"]);
+    // One that is public there already is only updated.
+    let public = ImageSpec::new(&id(8)).visibility("public").owner("p1");
+    let public = public.data(ImageContent::pattern(8, 2000));
+    lab.one.add_image(public.clone().name("new"));
+    lab.two.add_image(public.name("old"));
+    let ran = lab.run(&[&ends[..], &["--image", &id(8)]].concat());
+    assert_ran(&ran, 0, &["1 updated"]);
+    fs::write(lab.home.path().join("disk.raw"), "data").unwrap();
+    let ran = lab.run(&["push", "--visibility", "public", "disk.raw", "cloud:c/Two"]);
+    assert_ran(
+        &ran,
+        3,
+        &["the target lets administrators alone publish images"],
+    );
+}
+
+#[test]
+fn reader_sees_and_compares_and_is_told_that_it_can_copy_nothing() {
+    let lab = Lab::of_reader();
+    let other = |number| {
+        let image = ImageSpec::new(&id(number)).owner("p1");
+        image.data(ImageContent::pattern(number, 2000))
+    };
+    (2..6).for_each(|number| lab.one.add_image(other(number)));
+    for (args, code, text) in [
+        (&["list", "cloud:c/One"][..], 0, ID),
+        (&["size", "cloud:c/One"], 0, "across 5 images"),
+        (&["compare", "cloud:c/One", "cloud:c/Two"], 0, "5 missing"),
+        (&["verify", "cloud:c/One", "cloud:c/Two"], 6, "5 missing"),
+        (
+            &["dump", "--metaonly", "cloud:c/One", "records"],
+            0,
+            "5 metadata only",
+        ),
+        (
+            &["dump", "--dry-run", "cloud:c/One", "dir"],
+            3,
+            "would fail: 5 images: the source gives image data to members alone",
+        ),
+        (
+            &["dump", "cloud:c/One", "dir"],
+            3,
+            "failed: 5 images: the source gives image data to members alone",
+        ),
+        (
+            &["livecopy", "cloud:c/One", "cloud:c/Two"],
+            3,
+            "failed: 5 images: the source gives image data to members alone",
+        ),
+    ] {
+        assert_ran(&lab.run(args), code, &[text]);
+    }
+    assert_eq!(lab.one.count(RequestKind::Download), 0);
+    assert_ran(
+        &lab.run(&["check", "cloud:c/One"]),
+        0,
+        &["a reader's token"],
+    );
+    // What it has from elsewhere, no target takes.
+    fs::remove_dir_all(lab.home.path().join("dir")).unwrap();
+    let url = format!("http://{}", lab.one.host_port());
+    lab.one
+        .add_token("admin", glance_client::testing::Caller::admin());
+    assert_ran(
+        &lab.run(&["dump", "-t", "admin", &url, "dir"]),
+        0,
+        &["5 copied"],
+    );
+    let refused = "5 images: the target takes images from members alone";
+    let dry = lab.run(&["load", "--dry-run", "cloud:c/Two", "dir"]);
+    assert_ran(&dry, 3, &[&format!("would fail: {refused}")]);
+    let ran = lab.run(&["load", "cloud:c/Two", "dir"]);
+    assert_ran(
+        &ran,
+        3,
+        &[&format!("failed: {refused}"), "hint: sign in as a member"],
+    );
+    assert_eq!(lab.two.count(RequestKind::Create), 0);
 }
 
 #[test]

@@ -35,8 +35,8 @@ impl Lab {
         let runtime = Runtime::new().unwrap();
         let glance = |project: &str, admin| {
             let caller = Caller {
-                project: Some(project.to_owned()),
                 admin,
+                ..Caller::member(project)
             };
             let builder = EmbeddedGlance::builder().page_size(1000);
             let tokens = (1..30).fold(builder, |glance, number| {

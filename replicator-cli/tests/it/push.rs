@@ -101,6 +101,38 @@ fn a_file_becomes_one_image_in_several_clouds_and_a_second_push_does_nothing() {
 }
 
 #[test]
+fn a_file_that_has_another_digest_than_was_said_is_sent_nowhere() {
+    let (_dir, file) = file("disk.img", b"some data");
+    let targets = targets();
+    let (md5, sha256) = (
+        "1e50210a0202497fb79bc38b6ade6c34",
+        "1307990e6ba5ca145eb35e99182a9bec46531bc54ddf656a602c780fa0240dee",
+    );
+    let wrong = format!("sha256:{}", "ab".repeat(32));
+    let ran = push(path(&file), &names(&targets), &["--checksum", &wrong]);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    let said = "is not pushed: it has the sha256 1307990e6ba5…, and not abababababab…";
+    assert!(ran.stderr.contains(said), "{ran:?}");
+    assert_eq!(targets[0].images().len(), 0);
+    for (number, right) in [format!("sha256:{sha256}"), format!("md5:{md5}")]
+        .iter()
+        .enumerate()
+    {
+        let id = id(number as u64 + 1);
+        let options = ["--id", &id, "--checksum", right, "--project", "p7"];
+        let ran = push(path(&file), &names(&targets), &options);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let image = targets[2].images().into_iter().find(|image| image.id == id);
+        let record = image.unwrap().record;
+        assert_eq!(
+            (&record["checksum"], &record["owner"]),
+            (&md5.into(), &"p7".into())
+        );
+        assert_eq!(record["os_hash_algo"], "sha512");
+    }
+}
+
+#[test]
 fn a_cloud_that_is_down_is_exit_code_3_and_a_second_push_completes_it() {
     let (_dir, file) = file("disk.img", b"some data");
     let targets = targets();

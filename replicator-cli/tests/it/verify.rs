@@ -27,7 +27,7 @@ fn equal_ends_are_verified_by_digests_without_reading_any_data() {
     let (source, target) = (glance(&[(ONE, 1)]), glance(&[(ONE, 1), (TWO, 2)]));
     let ran = run(&["verify", source.host_port(), target.host_port()]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
-    let summary = "verify: 1 same digest on record, 0 unverifiable, 0 missing, 0 failed";
+    let summary = "verify: 1 same digest on record";
     assert_eq!(ran.stderr.lines().last(), Some(summary));
     assert_eq!(target.count(RequestKind::Download), 0);
 }
@@ -290,11 +290,7 @@ fn an_image_whose_record_is_right_and_whose_data_is_gone_is_found_without_readin
         assert_eq!(ran.stdout, format!("{ONE}: failed\n"));
         let words = "the target has no data for the image, though its record is active";
         assert!(ran.stderr.contains(words), "{ran:?}");
-        assert!(
-            ran.stderr
-                .contains("1 same digest on record, 0 unverifiable"),
-            "{ran:?}"
-        );
+        assert!(ran.stderr.contains("1 same digest on record"), "{ran:?}");
         assert_eq!(target.count(RequestKind::Download), 2);
         let ran = run(&["verify", "--read-back", ends[0], ends[1]]);
         assert!(ran.code == Some(6) || profile == Profile::V1Only, "{ran:?}");
@@ -317,7 +313,7 @@ fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
     // The records are as before, which is all that these look at.
     let ran = run(&["verify", source.host_port(), &archive]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let summary = "verify: 2 same digest on record, 0 unverifiable, 0 missing, 0 failed";
+    let summary = "verify: 2 same digest on record";
     assert_eq!(ran.stderr.lines().last(), Some(summary));
     let ran = run(&["dump", source.host_port(), path]);
     assert!(ran.stderr.contains("2 unchanged"), "{ran:?}");
@@ -353,7 +349,7 @@ fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
     assert!(ran.stderr.contains("1 unchanged"), "{ran:?}");
     assert!(fs::read(&file).unwrap() == right);
     let ran = run(&["verify", &archive]);
-    let summary = "verify: 2 verified by reading, 0 unverifiable, 0 missing, 0 failed";
+    let summary = "verify: 2 verified by reading";
     assert_eq!(ran.stderr.lines().last(), Some(summary));
     let ran = run(&dump);
     assert!(ran.stderr.contains("2 unchanged"), "{ran:?}");

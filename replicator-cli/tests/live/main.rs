@@ -15,6 +15,7 @@ mod inspector;
 mod keystone;
 mod killed;
 mod kit;
+mod member;
 mod metadefs;
 mod names;
 mod odd;

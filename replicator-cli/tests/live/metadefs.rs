@@ -36,7 +36,7 @@ fn all_namespaces_of_the_distribution_come_whole_and_half_a_one_is_repaired() {
     let load = [&load[..], &[distribution.to_str().unwrap()]].concat();
     shell.run(0, &load);
     let again = shell.run(0, &load).stderr;
-    let unchanged = format!("0 created, 0 updated, {count} unchanged, 0 failed");
+    let unchanged = format!("metadefs: {count} unchanged");
     assert!(again.contains(&unchanged), "{again}");
 
     // As a creation leaves it that broke off.
@@ -67,9 +67,9 @@ fn all_namespaces_of_the_distribution_come_whole_and_half_a_one_is_repaired() {
         ran.stdout
     );
     let ran = shell.run(0, &copy);
-    let summary = "0 created, 0 updated, ";
+    let changes = [" created", " updated", " failed"];
     assert!(
-        ran.stderr.contains(summary) && ran.stdout.is_empty(),
+        ran.stdout.is_empty() && !changes.iter().any(|change| ran.stderr.contains(change)),
         "{}",
         ran.stderr
     );
@@ -80,7 +80,7 @@ fn all_namespaces_of_the_distribution_come_whole_and_half_a_one_is_repaired() {
     shell.run(0, &["metadefs", "dump", "cloud:admin-two", directory]);
     let ran = shell.run(0, &["metadefs", "load", "cloud:admin-one", directory]);
     assert!(
-        ran.stderr.contains(summary) && ran.stdout.is_empty(),
+        ran.stdout.is_empty() && !changes.iter().any(|change| ran.stderr.contains(change)),
         "{}",
         ran.stderr
     );

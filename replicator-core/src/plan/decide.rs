@@ -24,12 +24,20 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
-    /// Settles what the target would refuse the token of a member.
-    pub(crate) fn unless_refused(self, member: Option<&Member>, form: TargetForm) -> Self {
+    /// Settles what the target would refuse the token of a member, and the source that of a reader.
+    pub(crate) fn unless_refused(
+        self,
+        reads_records_only: bool,
+        member: Option<&Member>,
+        form: TargetForm,
+    ) -> Self {
         let (Self::Do(planned) | Self::Leave(planned, _)) = &self else {
             return self;
         };
         let (wanted, found) = (&planned.wanted, planned.found.as_ref());
+        if reads_records_only && planned.action == Action::Copy {
+            return fail(wanted, ImageError::ReaderAtSource);
+        }
         match member.and_then(|member| member.refusal(form, wanted, found)) {
             Some(error) => fail(wanted, error),
             None => self,

@@ -72,6 +72,7 @@ pub(crate) struct Decisions<'a> {
     source: &'a dyn ImageSource,
     target: &'a TargetEnd,
     decider: Decider<'a>,
+    reads_records_only: bool,
     pairs: BoxStream<'static, Result<Pair, ListingError>>,
 }
 
@@ -100,6 +101,7 @@ impl<'a> Decisions<'a> {
                 view,
                 now: options.now,
             },
+            reads_records_only: options.reads_records_only,
             pairs: with_members_of_target(pairs, &target.ctx, images, omit),
         }
     }
@@ -173,7 +175,8 @@ impl<'a> Decisions<'a> {
             decision = self.decider.decide(wanted, found);
         }
         let member = self.target.policy.member.as_ref();
-        decided.decision = decision.unless_refused(member, self.decider.view.form);
+        let form = self.decider.view.form;
+        decided.decision = decision.unless_refused(self.reads_records_only, member, form);
         decided
     }
 

@@ -78,6 +78,19 @@ pub enum ImageError {
         /// The project of the token.
         project: String,
     },
+    /// The source would not give out its data, since the token has no role but that of a reader.
+    #[error(
+        "the source gives image data to members alone, and this token has the role reader and no other"
+    )]
+    ReaderAtSource,
+    /// The target would refuse it, for the same reason.
+    #[error(
+        "the target takes images from members alone, and this token has the role reader and no other"
+    )]
+    ReaderAtTarget,
+    /// The target would not let the token make it public.
+    #[error("the target lets administrators alone publish images, and the image is public")]
+    NotPublished,
     /// Somebody else was writing it, and it is not there when all else is done.
     #[error("{}", being_written(.since.as_deref()))]
     LeftToAnother {

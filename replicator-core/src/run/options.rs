@@ -19,6 +19,8 @@ pub struct RunOptions {
     pub checkers: NonZeroUsize,
     /// The retries of operations that failed in a way that may pass.
     pub retry: RetryPolicy,
+    /// Whether the token of the source is known to be a reader's, who sees records and gets no data.
+    pub reads_records_only: bool,
     /// The time now, counted from 1970 (UTC). Without it, no record that is in `saving`
     /// at a target is taken for one whose upload is dead.
     pub now: Option<Duration>,
@@ -35,6 +37,7 @@ impl Default for RunOptions {
             transfers: const { NonZeroUsize::new(4).unwrap() },
             checkers: const { NonZeroUsize::new(8).unwrap() },
             retry: RetryPolicy::default(),
+            reads_records_only: false,
             now: None,
             max_duration: None,
             max_transfer: None,

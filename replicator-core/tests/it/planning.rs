@@ -230,6 +230,73 @@ async fn what_a_target_would_refuse_a_member_is_settled_before_anything_is_tried
 }
 
 #[tokio::test]
+async fn what_a_member_would_publish_and_what_a_reader_would_write_is_settled_too() {
+    let as_seen = |visibility| {
+        let mut image = image(ImageStatus::Active);
+        image.visibility = Some(visibility);
+        image
+    };
+    let (public, private) = (Visibility::Public, Visibility::Private);
+    let (today, old) = (
+        TargetForm::V2 { hidden: true },
+        TargetForm::V2 { hidden: false },
+    );
+    let member = Member::of("alpha");
+    let reader = member.clone().reading_only();
+    let refused = "the target lets administrators alone publish images, and the image is public";
+    let read_only = "the target takes images from members alone, and this token has the role reader and no other";
+    for (member, form, wanted, found, expected) in [
+        (&member, today, public, None, Some(refused)),
+        (&member, today, public, Some(private), Some(refused)),
+        (&member, today, public, Some(public), None),
+        (&member, today, private, Some(public), None),
+        (&member, TargetForm::V1, public, None, Some(refused)),
+        (&member, TargetForm::Whole, public, None, None),
+        (&reader, today, private, None, Some(read_only)),
+        (&reader, today, private, Some(private), None),
+        (&reader, old, private, None, None),
+        (&reader, TargetForm::Whole, private, None, None),
+    ] {
+        let (from, to) = (
+            MemoryImages::default(),
+            MemoryImages::default().with_form(form),
+        );
+        from.insert(as_seen(wanted), None);
+        if let Some(found) = found {
+            to.insert(as_seen(found), None);
+        }
+        let mut options = Setup::default();
+        options.policy.member = Some(member.clone());
+        let ctx = RunContext::silent();
+        let plan = options.plan(&ctx, &from, Arc::new(to)).await.unwrap();
+        let errors = plan.settled.iter().filter_map(ImageResult::error);
+        let errors: Vec<String> = errors.map(ToString::to_string).collect();
+        let case = format!("{member:?} {form:?} {wanted:?} {found:?}");
+        assert_eq!(errors.first().map(|error| &**error), expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn data_that_a_reader_is_not_given_is_not_asked_for() {
+    let mut images = vec![active_image(b"x"), image(ImageStatus::Queued)];
+    images.sort_by_key(|image| image.id);
+    let source = listing(images);
+    let archive = MemoryImages::default();
+    let mut options = Setup::default();
+    options.run.reads_records_only = true;
+    let ctx = RunContext::silent();
+    let target = Arc::new(archive);
+    let report = options.replicate(&ctx, Arc::new(source), target).await;
+    let report = report.unwrap();
+    let errors: Vec<_> = report.failures().map(|(_, error)| error).collect();
+    assert!(
+        matches!(&*errors, [ImageError::ReaderAtSource]),
+        "{errors:?}"
+    );
+    assert_eq!((report.copied(), report.skipped()), (0, 1));
+}
+
+#[tokio::test]
 async fn metadata_only_never_opens_image_data() {
     // No expectation on `image_data`: a call would panic.
     let (mut there, here) = (image(ImageStatus::Active), image(ImageStatus::Active));

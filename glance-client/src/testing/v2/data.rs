@@ -283,6 +283,12 @@ fn finish(
 pub(super) fn download(call: &Call, id: &str) -> Result<Reply, Stop> {
     let range = call.header("range");
     call.with_visible(id, |image| {
+        if call.caller.reader {
+            return refuse(
+                403,
+                "You are not authorized to complete download_image action.",
+            );
+        }
         match image.status {
             "deactivated" if !call.caller.admin => {
                 return refuse(

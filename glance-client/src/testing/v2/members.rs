@@ -37,7 +37,8 @@ pub(super) fn list(call: &Call, id: &str) -> Result<Reply, Stop> {
     call.with_visible(id, |image| {
         check_shared(image)?;
         let visible = image.members.iter().filter(|(project, _)| {
-            call.caller.may_change(image) || call.caller.project.as_ref() == Some(*project)
+            let caller = &call.caller;
+            caller.admin || caller.owns(image) || caller.project.as_ref() == Some(*project)
         });
         let members: Vec<_> = visible
             .map(|(project, status)| member(image, project, status))
@@ -87,7 +88,8 @@ pub(super) async fn set_status(call: &mut Call, id: &str, project: &str) -> Resu
         return refuse(400, "Expected a status of a member in request body.");
     };
     call.with_visible(id, check_shared)?;
-    if !call.caller.admin && call.caller.project.as_deref() != Some(project) {
+    let is_its_own = call.caller.project.as_deref() == Some(project) && !call.caller.reader;
+    if !call.caller.admin && !is_its_own {
         return denied("modify_member");
     }
     change(call, id, |image| {

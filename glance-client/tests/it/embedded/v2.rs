@@ -416,3 +416,27 @@ async fn downloads_without_data_answer_204_and_deactivated_ones_403() {
     lab.glance.revoke_token("alice");
     assert_eq!(lab.status_as("alice", "GET", "/v2/images").await, 401);
 }
+
+// The same statuses as those of a real server in replicator-cli/tests/live/member.rs.
+#[tokio::test]
+async fn reader_gets_records_and_members_and_nothing_else() {
+    let lab = Lab::new(EmbeddedGlance::builder().token("carol", Caller::reader("alpha")));
+    let image = |id| active(id).visibility("shared");
+    lab.glance.add_image(image(ONE).owner("alpha"));
+    lab.glance
+        .add_image(active(TWO).owner("beta").visibility("public"));
+    for (method, path, status) in [
+        ("GET", String::new(), 200),
+        ("POST", String::new(), 403),
+        ("GET", format!("/{ONE}"), 200),
+        ("GET", format!("/{ONE}/members"), 200),
+        ("GET", format!("/{ONE}/file"), 403),
+        ("GET", format!("/{TWO}/file"), 403),
+        ("POST", format!("/{ONE}/actions/deactivate"), 403),
+        ("DELETE", format!("/{ONE}"), 403),
+    ] {
+        let path = format!("/v2/images{path}");
+        let found = lab.status_as("carol", method, &path).await;
+        assert_eq!(found, status, "{method} {path}");
+    }
+}

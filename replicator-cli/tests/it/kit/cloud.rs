@@ -35,6 +35,11 @@ impl Lab {
         Self::as_one(AUTH, "member", &Caller::member("p1"))
     }
 
+    /// Starts it for a reader of that project.
+    pub(crate) fn of_reader() -> Self {
+        Self::as_one(AUTH, "reader", &Caller::reader("p1"))
+    }
+
     fn as_one(auth: &str, role: &str, caller: &Caller) -> Self {
         let runtime = Runtime::new().unwrap();
         let keystone = runtime.block_on(EmbeddedKeystone::start());
