@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! embedded_glance [--port N] [--profile today|legacy|v1] [--images N] [--image-bytes BYTES]
-//!                 [--page-size N] [--without-digests] [--throttle BYTES]
+//!                 [--page-size N] [--without-digests] [--throttle BYTES] [--round-trip MS]
 //!                 [--content random|mostly-zeros [--digests MD5:SHA512] [--public]] [--discard]
 //! ```
 //!
@@ -16,6 +16,7 @@
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile, RequestKind};
 
@@ -56,6 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--image-bytes" => image_bytes = value()?.parse()?,
             "--without-digests" => builder = builder.without_digests(),
             "--throttle" => builder = builder.throttle(value()?.parse()?),
+            "--round-trip" => {
+                builder = builder.round_trip(Duration::from_millis(value()?.parse()?));
+            }
             "--content" => block = Some(block_of(&value()?)?),
             "--digests" => digests = Some(two_digests(&value()?)?),
             "--public" => public = true,

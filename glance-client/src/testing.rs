@@ -33,6 +33,7 @@ mod exchange;
 mod fault;
 #[cfg(feature = "cloud")]
 mod keystone;
+mod line;
 mod listing;
 mod log;
 mod pace;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::caller::Caller;
 use super::connection::{Turn, accept};
 use super::fault::{FaultAction, FaultOn, Faults};
+use super::line::Line;
 use super::log::{RequestKind, RequestLog, RequestRecord};
 use super::settings::EmbeddedGlanceBuilder;
 use super::shared::Shared;
@@ -25,7 +26,14 @@ impl EmbeddedGlanceBuilder {
     pub fn start_blocking(self) -> io::Result<EmbeddedGlance> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
         listener.set_nonblocking(true)?;
-        let host_port = listener.local_addr()?.to_string();
+        let mut address = listener.local_addr()?;
+        let is_far = !self.round_trip.is_zero();
+        let line = is_far.then(|| Line::before(address, self.round_trip));
+        let line = line.transpose()?;
+        if let Some(line) = &line {
+            address = line.address;
+        }
+        let host_port = address.to_string();
         let shared = Arc::new(Shared {
             tokens: Mutex::new(self.tokens.clone()),
             url: format!("http://{host_port}"),
@@ -55,6 +63,7 @@ impl EmbeddedGlanceBuilder {
             shared,
             host_port,
             turns,
+            _line: line,
             _stop: stop,
             thread: Some(thread),
         })
@@ -77,6 +86,7 @@ pub struct EmbeddedGlance {
     shared: Arc<Shared>,
     host_port: String,
     turns: mpsc::UnboundedSender<Turn>,
+    _line: Option<Line>,
     _stop: oneshot::Sender<()>,
     thread: Option<JoinHandle<()>>,
 }

@@ -90,6 +90,7 @@ pub struct EmbeddedGlanceBuilder {
     pub(super) broken_stores: Vec<String>,
     pub(super) throttle: Option<u64>,
     pub(super) latency: Duration,
+    pub(super) round_trip: Duration,
     pub(super) keep_alive: bool,
 }
 
@@ -110,6 +111,7 @@ impl Default for EmbeddedGlanceBuilder {
             broken_stores: Vec::new(),
             throttle: None,
             latency: Duration::ZERO,
+            round_trip: Duration::ZERO,
             keep_alive: true,
         }
     }
@@ -222,6 +224,14 @@ impl EmbeddedGlanceBuilder {
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Puts the server at the end of a long line: each byte arrives half of this time later, and
+    /// connecting takes all of it.
+    #[must_use]
+    pub fn round_trip(mut self, time: Duration) -> Self {
+        self.round_trip = time;
         self
     }
 
