@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use super::contest::{CPU, Contest, Metric, SECONDS, SPEED, Unit, Wanted};
+use super::contest::{CPU, Contest, HANDLES, Metric, SECONDS, SPEED, Unit, Wanted};
 use super::runs::{
     HASHING, ON_DISK, PYTHON_2017, PYTHON_TODAY, arrived, clean, counted, memory, product, program,
     python, requests, to_disk,
@@ -32,7 +32,7 @@ pub(super) struct Case {
 pub(super) type Prepared<'a> = Result<Contest<'a>, Box<dyn Error>>;
 
 #[rustfmt::skip]
-pub(super) const ALL: [Case; 8] = [
+pub(super) const ALL: [Case; 12] = [
     case("one-image", "one image of 4 GiB, between embedded servers", one_image),
     case("transfers", "20 images of 200 MiB, 1, 2, 4 and 8 at once, between embedded servers", transfers),
     case("small-images", "1,000 images of 64 KiB, between embedded servers", small_images),
@@ -41,6 +41,10 @@ pub(super) const ALL: [Case; 8] = [
     case("dump", "one image of 4 GiB into a directory", dump),
     case("sparse", "one image of 10 GiB, a tenth of it data, into a directory and out of it", sparse),
     case("fan-out", "one image of 256 MiB to three targets that take 50 MB/s each", fan_out),
+    case("far", "one image of 256 MiB, both servers 50 ms of round-trip time away", far),
+    case("far-small", "1,000 images of 64 KiB, both servers 50 ms of round-trip time away", far_small),
+    case("streams", "one image of 1 GiB from a server that gives 20 MB/s a connection", streams),
+    case("load-64", "5,000 images at 64 transfers, between embedded servers", load_64),
 ];
 
 const fn case(name: &'static str, what: &'static str, contest: fn(&Bench) -> Prepared<'_>) -> Case {
@@ -75,18 +79,7 @@ fn one_image(bench: &Bench) -> Prepared<'_> {
             Ok(vec![relay])
         })
     });
-    bench.peer(&mut contest, CURL, work, move || {
-        bench.copy(&images, Api::V2, |source, target| {
-            let [from, to] = servers::data_at_both(source, target)?;
-            let (mut get, mut put) = (program("curl"), program("curl"));
-            get.args(["-sSf", &from]);
-            put.args(["-sSf", "-T", "-", &to]);
-            put.args(["-H", "Content-Type: application/octet-stream"]);
-            // Without `Expect` it need not wait for a server that never says 100.
-            put.args(["-H", "Expect:"]);
-            Ok(vec![get, put])
-        })
-    });
+    curl(bench, &mut contest, images);
     bench.hashing(&mut contest);
     let mut goal = |text, wanted, metric, of, to| contest.goal(text, wanted, metric, of, &[to]);
     let text = "--verify target: speed, of the relay's";
@@ -100,6 +93,22 @@ fn one_image(bench: &Bench) -> Prepared<'_> {
     memory(&mut contest, TARGET, 64.0);
     memory(&mut contest, FULL, 64.0);
     Ok(contest)
+}
+
+/// Adds `curl | curl`.
+fn curl<'a>(bench: &'a Bench, contest: &mut Contest<'a>, images: Images) {
+    bench.peer(contest, CURL, images.total_bytes(), move || {
+        bench.copy(&images, Api::V2, |source, target| {
+            let [from, to] = servers::data_at_both(source, target)?;
+            let (mut get, mut put) = (program("curl"), program("curl"));
+            get.args(["-sSf", &from]);
+            put.args(["-sSf", "-T", "-", &to]);
+            put.args(["-H", "Content-Type: application/octet-stream"]);
+            // Without `Expect` it need not wait for a server that never says 100.
+            put.args(["-H", "Expect:"]);
+            Ok(vec![get, put])
+        })
+    });
 }
 
 fn transfers(bench: &Bench) -> Prepared<'_> {
@@ -331,5 +340,112 @@ fn fan_out(bench: &Bench) -> Prepared<'_> {
     let text = "three targets: downloads from the source";
     contest.goal(text, Wanted::AtMost(1.0), downloads, THREE, &[]);
     memory(&mut contest, THREE, 64.0);
+    Ok(contest)
+}
+
+fn far(bench: &Bench) -> Prepared<'_> {
+    let mut images = Images::new(bench, 1, bench.size(256 * MIB, 32 * MIB), "random")?;
+    images.are_far = true;
+    let mut contest = Contest::new(Unit::Bytes);
+    for (name, verify) in [(TARGET, "target"), (FULL, "full")] {
+        let images = images.clone();
+        bench.product(&mut contest, name, images.total_bytes(), move |program| {
+            bench.copy(&images, Api::V2, |source, target| {
+                let arguments = ["livecopy", source, target, "--verify", verify];
+                Ok(vec![product(program, &arguments)])
+            })
+        });
+    }
+    curl(bench, &mut contest, images);
+    let text = "--verify target: speed, of curl's";
+    contest.goal(text, Wanted::AtLeast(0.95), SPEED, TARGET, &[CURL]);
+    memory(&mut contest, TARGET, 64.0);
+    contest.remarks.push(FAR.to_owned());
+    Ok(contest)
+}
+
+const FAR: &str = "In front of each server, every byte is delivered 25 ms later, and connecting takes \
+                   50 ms: the round trips of HTTP count, the windows of TCP do not.";
+
+fn far_small(bench: &Bench) -> Prepared<'_> {
+    const V1: &str = "glance-replicator, Images v1";
+    const PUBLIC: &str = "glance-replicator, Images v2, public images";
+    let mut images = Images::new(bench, bench.size(1000, 100), 64 * KIB, "random")?;
+    // v1 does not say whether others are shared, so that each is asked for its members.
+    (images.are_far, images.is_public) = (true, true);
+    let mut contest = Contest::new(Unit::Images);
+    for (name, api) in [(V1, Api::V1), (PUBLIC, Api::V2)] {
+        let images = images.clone();
+        let work = f64::from(images.count);
+        bench.product(&mut contest, name, work, move |program| {
+            bench.copy(&images, api, |source, target| {
+                Ok(vec![product(program, &["livecopy", source, target])])
+            })
+        });
+    }
+    // All of them would take it minutes.
+    images.count = 30;
+    bench.peer(&mut contest, PYTHON_2017, 30.0, move || {
+        bench.copy(&images, Api::V1, |source, target| {
+            Ok(vec![python(PYTHON_2017, source, target)])
+        })
+    });
+    let text = format!("images a second, of the {PYTHON_2017}, which speaks Images v1");
+    contest.goal(&text, Wanted::AtLeast(10.0), SPEED, PUBLIC, &[PYTHON_2017]);
+    let text = "images a second";
+    contest.goal(text, Wanted::AtLeast(100.0), SPEED, PUBLIC, &[]);
+    for (most, of) in [(2.0, V1), (5.0, PUBLIC)] {
+        let text = format!("requests an image, {of}");
+        let each: Metric = |sample, work| requests(sample) / work;
+        contest.goal(&text, Wanted::AtMost(most), each, of, &[]);
+    }
+    memory(&mut contest, PUBLIC, 64.0);
+    contest.remarks.push(format!(
+        "{FAR} With v1 alone, small images have no lane of their own: a run that is killed uses up an id \
+         with each upload."
+    ));
+    Ok(contest)
+}
+
+fn streams(bench: &Bench) -> Prepared<'_> {
+    const ONE: &str = "glance-replicator --streams 1";
+    const FOUR: &str = "glance-replicator --streams 4";
+    let mut images = Images::new(bench, 1, bench.size(GIB, 64 * MIB), "random")?;
+    images.throttle = Some(20_000_000);
+    let mut contest = Contest::new(Unit::Bytes);
+    for (name, streams) in [(ONE, "1"), (FOUR, "4")] {
+        let images = images.clone();
+        bench.product(&mut contest, name, images.total_bytes(), move |program| {
+            bench.copy(&images, Api::V2, |source, target| {
+                let arguments = ["livecopy", source, target, "--streams", streams];
+                Ok(vec![product(program, &arguments)])
+            })
+        });
+    }
+    let text = "four streams: speed, of one stream's";
+    contest.goal(text, Wanted::AtLeast(3.5), SPEED, FOUR, &[ONE]);
+    memory(&mut contest, FOUR, 64.0);
+    Ok(contest)
+}
+
+fn load_64(bench: &Bench) -> Prepared<'_> {
+    let mut contest = Contest::new(Unit::Images);
+    for (name, bytes) in [
+        ("glance-replicator, images of 64 KiB", 64 * KIB),
+        ("glance-replicator, images of 1 MiB", MIB),
+    ] {
+        let mut images = Images::new(bench, bench.size(5000, 200), bytes, "random")?;
+        images.is_public = true;
+        let work = f64::from(images.count);
+        bench.product(&mut contest, name, work, move |program| {
+            bench.copy(&images, Api::V2, |source, target| {
+                let arguments = ["livecopy", source, target, "--transfers", "64"];
+                Ok(vec![product(program, &arguments)])
+            })
+        });
+        memory(&mut contest, name, 64.0);
+        let text = format!("open files and connections of {name}");
+        contest.goal(&text, Wanted::AtMost(200.0), HANDLES, name, &[]);
+    }
     Ok(contest)
 }

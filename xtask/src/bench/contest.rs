@@ -15,6 +15,9 @@ pub(super) const SECONDS: Metric = |sample, _| sample.seconds;
 /// The peak of memory.
 pub(super) const MEMORY_MIB: Metric = |sample, _| sample.memory_bytes / (1 << 20) as f64;
 
+/// The most files and connections that were open.
+pub(super) const HANDLES: Metric = |sample, _| sample.handles;
+
 /// The unit in which the work of a case is counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {

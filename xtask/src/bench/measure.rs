@@ -29,6 +29,8 @@ pub(super) struct Sample {
     pub(super) cpu_seconds: f64,
     /// The peak of resident memory, of several programs the sum.
     pub(super) memory_bytes: f64,
+    /// The most files and connections that were seen open, of several programs the sum.
+    pub(super) handles: f64,
     /// User and system time of the servers meanwhile; 0 where there are none.
     pub(super) server_cpu_seconds: f64,
     /// Other counts: requests by kind, bytes on disk.
@@ -62,7 +64,7 @@ pub(super) fn run(commands: Vec<Command>, log: &Path) -> Result<Sample, Box<dyn 
     }
     let ids: Vec<u32> = children.iter().map(|(_, child)| child.id()).collect();
     let over = AtomicBool::new(false);
-    let (mut sample, memory) = thread::scope(|scope| {
+    let (mut sample, [memory, handles]) = thread::scope(|scope| {
         let peaks = scope.spawn(|| peaks(&ids, &over));
         let sample = wait_for(&children, started);
         over.store(true, Ordering::Relaxed);
@@ -75,7 +77,7 @@ pub(super) fn run(commands: Vec<Command>, log: &Path) -> Result<Sample, Box<dyn 
         }
     }
     let mut sample = sample?;
-    sample.memory_bytes = memory;
+    (sample.memory_bytes, sample.handles) = (memory, handles);
     Ok(sample)
 }
 
@@ -115,17 +117,27 @@ fn ticks_per_second() -> f64 {
     u32::try_from(clock_ticks_per_second()).map_or(100.0, f64::from)
 }
 
-/// Looks at the peaks of memory until it is `over`, and adds them up.
-fn peaks(ids: &[u32], over: &AtomicBool) -> f64 {
-    let mut peaks: Vec<f64> = vec![0.0; ids.len()];
+/// Looks at the peaks of memory and of handles until it is `over`, and adds each up.
+fn peaks(ids: &[u32], over: &AtomicBool) -> [f64; 2] {
+    let mut peaks = vec![[0.0_f64; 2]; ids.len()];
     while !over.load(Ordering::Relaxed) {
-        for (id, peak) in ids.iter().zip(&mut peaks) {
-            // A process that has ended has no memory any more.
-            *peak = peak_of(*id).map_or(*peak, |now| peak.max(now));
+        for (id, [memory, handles]) in ids.iter().zip(&mut peaks) {
+            // A process that has ended has neither any more.
+            *memory = peak_of(*id).map_or(*memory, |now| memory.max(now));
+            *handles = handles.max(handles_of(*id));
         }
         thread::sleep(LOOK);
     }
-    peaks.into_iter().sum()
+    let sum = |[memory, handles]: [f64; 2], [more_memory, more_handles]: [f64; 2]| {
+        [memory + more_memory, handles + more_handles]
+    };
+    peaks.into_iter().fold([0.0; 2], sum)
+}
+
+fn handles_of(id: u32) -> f64 {
+    let open = fs::read_dir(format!("/proc/{id}/fd"));
+    let open = open.map_or(0, Iterator::count);
+    u32::try_from(open).map_or(f64::INFINITY, f64::from)
 }
 
 fn peak_of(id: u32) -> Option<f64> {
@@ -164,6 +176,7 @@ mod tests {
         assert!(sample.seconds >= 0.2, "{sample:?}");
         assert!(sample.cpu_seconds > 0.02, "{sample:?}");
         assert!(sample.memory_bytes > 100_000.0, "{sample:?}");
+        assert!(sample.handles >= 6.0, "{sample:?}");
 
         let error = run(vec![shell("exit 1"), shell("echo broken; exit 3")], &log).unwrap_err();
         assert!(error.to_string().contains("sh: exit status: 1"), "{error}");

@@ -26,6 +26,10 @@ pub(super) struct Images {
     content: &'static str,
     /// Visible to all projects, which a copy has to be made at its end.
     pub(super) is_public: bool,
+    /// Whether the servers are a round trip of 50 ms away.
+    pub(super) are_far: bool,
+    /// The bytes a second that each transfer of the source gives, or what it can.
+    pub(super) throttle: Option<u64>,
     /// MD5 and SHA-512, as the embedded Glance takes them.
     digests: String,
     profile: Profile,
@@ -44,6 +48,8 @@ impl Images {
             bytes,
             content,
             is_public: false,
+            are_far: false,
+            throttle: None,
             digests: String::new(),
             profile: bench.profile,
         };
@@ -77,6 +83,9 @@ impl Images {
         if api == Api::V1 {
             command.args(["--profile", "v1"]);
         }
+        if self.are_far {
+            command.args(["--round-trip", "50"]);
+        }
         command
     }
 
@@ -87,6 +96,9 @@ impl Images {
         command.args(["--images", &self.count.to_string()]);
         if self.is_public {
             command.arg("--public");
+        }
+        if let Some(rate) = self.throttle {
+            command.args(["--throttle", &rate.to_string()]);
         }
         command
     }
