@@ -174,8 +174,32 @@ impl GlanceClient {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<Download>, Error> {
+        self.download_from(id, offset_bytes, None).await
+    }
+
+    /// Opens a part of the data of an image, of `len_bytes` bytes. A server that cannot give a part
+    /// alone gives more, as for [`download`](Self::download): [`Download::len_bytes`] says how much.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the image is gone, or is not visible.
+    pub async fn download_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Option<Download>, Error> {
+        self.download_from(id, offset_bytes, Some(len_bytes)).await
+    }
+
+    async fn download_from(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: Option<u64>,
+    ) -> Result<Option<Download>, Error> {
         let Session { http, dialect, .. } = &*self.0;
-        let opened = dialect.download(http, id, offset_bytes).await?;
+        let opened = dialect.download(http, id, offset_bytes, len_bytes).await?;
         Ok(opened.map(|(offset_bytes, answer)| Download::new(offset_bytes, answer, http.limits())))
     }
 

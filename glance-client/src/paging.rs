@@ -79,13 +79,15 @@ impl Listing {
         if views.fallback.is_empty() {
             return Ok(best);
         }
-        let knows_best = match (session.knows_best_views.get(), best.first_mut()) {
-            (Some(knows), _) => *knows,
-            (None, None) => false,
-            (None, Some(first)) => {
-                let knows = match first.fill().await {
+        let knows_best = match session.knows_best_views.get() {
+            Some(knows) => *knows,
+            None => {
+                // All at once, since a server that does not know the first one is rare.
+                let filled = future::join_all(best.iter_mut().map(Query::fill)).await;
+                let is_unknown = |error: &Error| error.status() == Some(StatusCode::BAD_REQUEST);
+                let knows = match filled.into_iter().collect::<Result<(), Error>>() {
                     Ok(()) => true,
-                    Err(error) if error.status() == Some(StatusCode::BAD_REQUEST) => false,
+                    Err(error) if is_unknown(&error) => false,
                     Err(error) => return Err(error),
                 };
                 *session.knows_best_views.get_or_init(|| knows)

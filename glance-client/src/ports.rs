@@ -15,7 +15,7 @@ use replicator_core::{
     ReadMembers, gives_last_byte,
 };
 
-use crate::{Error, ErrorKind, GlanceClient, StoreChoice, Upload};
+use crate::{Download, Error, ErrorKind, GlanceClient, StoreChoice, Upload};
 
 /// A Glance as an end of a replication: the ports of replicator-core over a client.
 #[derive(Clone, Debug)]
@@ -72,16 +72,17 @@ impl ImageSource for GlanceEnd {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
-        let failed = {
-            let id = *id;
-            move |error| port_error(error, Operation::ReadData(id))
-        };
-        let download = self.0.download(id, offset_bytes).await;
-        let download = download.map_err(failed)?;
-        Ok(download.map(|download| {
-            ImageData::new(download.len_bytes, download.chunks.map_err(failed))
-                .with_offset(download.offset_bytes)
-        }))
+        data_of(*id, self.0.download(id, offset_bytes).await)
+    }
+
+    async fn image_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        let part = self.0.download_part(id, offset_bytes, len_bytes);
+        data_of(*id, part.await)
     }
 
     fn members(&self) -> Option<Arc<dyn ReadMembers>> {
@@ -95,6 +96,17 @@ impl ImageSource for GlanceEnd {
         let stored = stored.map_err(|error| port_error(error, Operation::ReadData(image.id)))?;
         Ok(stored || gives_last_byte(self, image).await?)
     }
+}
+
+fn data_of(
+    id: ImageId,
+    download: Result<Option<Download>, Error>,
+) -> Result<Option<ImageData>, PortError> {
+    let failed = move |error| port_error(error, Operation::ReadData(id));
+    Ok(download.map_err(failed)?.map(|download| {
+        ImageData::new(download.len_bytes, download.chunks.map_err(failed))
+            .with_offset(download.offset_bytes)
+    }))
 }
 
 #[async_trait]

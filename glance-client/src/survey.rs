@@ -120,7 +120,11 @@ async fn tries_range(session: &Session, images: &[Listed]) -> Result<Option<bool
     let Some(image) = readable else {
         return Ok(None);
     };
-    match session.dialect.download(&session.http, &image.id, 1).await {
+    match session
+        .dialect
+        .download(&session.http, &image.id, 1, None)
+        .await
+    {
         Ok(Some((offset_bytes, _))) => Ok(Some(offset_bytes == 1)),
         Ok(None) => Ok(None),
         Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error),

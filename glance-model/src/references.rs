@@ -27,6 +27,15 @@ impl ImageMetadata {
         texts.filter_map(|text| ImageId::parse(text).ok())
     }
 
+    /// Returns all images that `kernel_id`, `ramdisk_id`, `base_image_ref` and
+    /// `block_device_mapping` name.
+    pub fn references(&self) -> impl Iterator<Item = ImageId> {
+        let texts = REFERENCES
+            .iter()
+            .filter_map(|name| self.properties.get(*name));
+        texts.flat_map(|text| (0..text.len()).filter_map(|at| id_at(text, at)))
+    }
+
     /// Puts other ids in the place of those that `kernel_id`, `ramdisk_id`, `base_image_ref` and
     /// `block_device_mapping` name, as a map from old to new ids has them.
     pub fn rename_references(&mut self, ids: &BTreeMap<ImageId, ImageId>) {
@@ -41,17 +50,17 @@ impl ImageMetadata {
     }
 }
 
+fn id_at(text: &str, at: usize) -> Option<ImageId> {
+    ImageId::parse(text.get(at..at + ID_LEN)?).ok()
+}
+
 /// Ids are unique, so that nothing else can be meant by one, wherever it stands.
 fn rename_in(text: &mut String, ids: &BTreeMap<ImageId, ImageId>) {
     let mut at = 0;
     while at < text.len() {
-        let place = at..at + ID_LEN;
-        let id = text
-            .get(place.clone())
-            .and_then(|id| ImageId::parse(id).ok());
-        match id.and_then(|id| ids.get(&id)) {
+        match id_at(text, at).and_then(|id| ids.get(&id)) {
             Some(new) => {
-                text.replace_range(place, &new.to_string());
+                text.replace_range(at..at + ID_LEN, &new.to_string());
                 at += ID_LEN;
             }
             None => at += 1,
@@ -87,6 +96,8 @@ mod tests {
             image.properties.insert(name.into(), text);
         }
         assert!(image.starts_with().eq([id(2), id(3)]));
+        let references: Vec<_> = image.references().collect();
+        assert_eq!(references, [2, 3, 4, 2, 7].map(id));
         let ids = BTreeMap::from([(id(2), id(12)), (id(4), id(14))]);
         for _ in 0..2 {
             image.rename_references(&ids);

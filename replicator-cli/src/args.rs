@@ -43,7 +43,9 @@ pub(crate) use self::snapshots::SnapshotArgs;
 pub(crate) use self::state::StateArgs;
 pub(crate) use self::stores::{CopyTo, StoreArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
-pub(crate) use self::transfers::{BandwidthArgs, CopyArgs, SendArgs, TransferArgs, UploadArgs};
+pub(crate) use self::transfers::{
+    BandwidthArgs, CopyArgs, SendArgs, StreamArgs, TransferArgs, UploadArgs,
+};
 pub(crate) use self::words::{LogFormat, MissingProject, OwnerPolicy, ProgressMode, verify};
 
 /// The headings under which the help of a command shows its options, in this order.

@@ -13,7 +13,8 @@ mod stores;
 mod tokens;
 
 pub(crate) use self::connect::{
-    Access, Caller, Connected, Opening, Source, Taken, Target, glance, source, stage, target,
+    Access, Caller, Connected, Opening, Reached, Source, Taken, Target, glance, reach,
+    source_and_reach, stage, target,
 };
 pub(crate) use self::definitions::{Definitions, Listed};
 pub(crate) use self::file::file;

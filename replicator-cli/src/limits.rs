@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-pub(crate) use self::handles::Parallel;
+pub(crate) use self::handles::{MOST_SMALL, Parallel};
 use crate::args::{Bandwidth, Timetable};
 use crate::ui::Console;
 

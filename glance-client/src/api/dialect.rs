@@ -90,12 +90,13 @@ pub(crate) trait Dialect: Send + Sync {
     async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error>;
 
     /// Opens image data at a byte, or at an earlier one, which is returned; `None` if there is
-    /// none.
+    /// none. It goes on for `len_bytes`, or to the end if they are not given or not heeded.
     async fn download(
         &self,
         http: &Http,
         id: &ImageId,
         offset_bytes: u64,
+        len_bytes: Option<u64>,
     ) -> Result<Option<(u64, Answer)>, Error>;
 
     /// Creates an image without data.

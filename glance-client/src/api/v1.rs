@@ -106,6 +106,7 @@ impl Dialect for V1 {
         http: &Http,
         id: &ImageId,
         _: u64,
+        _: Option<u64>,
     ) -> Result<Option<(u64, Answer)>, Error> {
         let answer = match http.send(&Request::get(path(id))).await {
             Err(error) if is_not_active(&error) => return Ok(None),

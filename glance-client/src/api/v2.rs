@@ -120,11 +120,14 @@ impl Dialect for V2 {
         http: &Http,
         id: &ImageId,
         offset_bytes: u64,
+        len_bytes: Option<u64>,
     ) -> Result<Option<(u64, Answer)>, Error> {
         let request = Request::get(file(id));
-        let range = HeaderValue::from_str(&format!("bytes={offset_bytes}-")).ok();
+        let last = len_bytes.map(|len| (offset_bytes + len).saturating_sub(1).to_string());
+        let range = format!("bytes={offset_bytes}-{}", last.unwrap_or_default());
+        let range = HeaderValue::from_str(&range).ok();
         let mut answer = None;
-        if let Some(range) = range.filter(|_| offset_bytes > 0) {
+        if let Some(range) = range.filter(|_| offset_bytes > 0 || len_bytes.is_some()) {
             let ranged = request.clone().header(header::RANGE, range);
             answer = match http.send(&ranged).await {
                 Err(error) if error.status().is_some_and(is_of_range) => None,

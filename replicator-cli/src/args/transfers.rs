@@ -20,13 +20,19 @@ use super::words::{format_check, on_id_conflict, verify};
 /// No server and no disk is faster with more images at a time.
 const MOST_AT_A_TIME: usize = 1000;
 
+/// The most connections over which one image is read: each has its buffer.
+const MOST_STREAMS: usize = 16;
+
 /// The options that limit how much data moves at a time.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::HOW)]
 pub(crate) struct TransferArgs {
     /// Images whose data is moved at a time
     ///
-    /// At most 1000, and no more than the system's limit on open files allows.
+    /// At most 1000, and no more than the system's limit on open files allows. Images below 1 MiB go
+    /// beside them (unless the target has v1 alone): 8 at a time, and up to 64 while that brings more
+    /// of them a second. With 1, it is one image at a time, of any size, and their records are made in
+    /// the order in which the source has created them.
     #[arg(long, value_name = "N", default_value = "4", value_parser = at_a_time)]
     pub(crate) transfers: NonZeroUsize,
 
@@ -38,6 +44,20 @@ impl TransferArgs {
     pub(crate) fn bwlimit(&self) -> &Timetable {
         &self.bandwidth.bwlimit
     }
+}
+
+/// The option that divides the reading of an image.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct StreamArgs {
+    /// Connections over which a large image is read at once
+    ///
+    /// For long lines, on which one connection is slow. An image of 16 MiB or more is read in parts
+    /// then, which takes up to 32 MiB of memory; a source that gives no parts is read over one
+    /// connection, with a warning. At most 16.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = streams)]
+    #[arg(hide_short_help = true)]
+    pub(crate) streams: NonZeroUsize,
 }
 
 /// The option that limits how many bytes move a second.
@@ -156,6 +176,16 @@ pub(crate) struct UploadArgs {
 
     #[command(flatten)]
     pub(crate) send: SendArgs,
+}
+
+fn streams(text: &str) -> Result<NonZeroUsize, String> {
+    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if number.get() > MOST_STREAMS {
+        return Err(format!(
+            "no more than {MOST_STREAMS} connections read one image"
+        ));
+    }
+    Ok(number)
 }
 
 fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {

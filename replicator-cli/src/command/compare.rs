@@ -80,9 +80,14 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
-    let mut source = ends::source(run, &source_access, &source, taken).await?;
+    let source = (&source_access, &source, taken);
+    let targets = std::slice::from_ref(&target);
+    let opened = ends::source_and_reach(run, source, &target_access, targets);
+    let (mut source, reached) = opened.await?;
+    let reached = reached.into_iter().next().flatten();
     let id_map = args.id_map.id_map.as_deref();
-    let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
+    let target = ends::target(run, &target_access, &target, reached, Opening::Read, id_map);
+    let target = target.await?;
     source.is_another_than(&target)?;
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;

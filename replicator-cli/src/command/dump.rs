@@ -7,7 +7,9 @@ use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
 use super::snapshot;
-use crate::args::{CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SnapshotArgs, SourceArgs};
+use crate::args::{
+    CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SnapshotArgs, SourceArgs, StreamArgs,
+};
 use crate::ends::{Access, End, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -36,6 +38,8 @@ pub(crate) struct DumpArgs {
     pub(super) copies: CopyArgs,
     #[command(flatten)]
     snapshots: SnapshotArgs,
+    #[command(flatten)]
+    streams: StreamArgs,
     #[command(flatten)]
     os_cloud: OsCloudArgs,
     #[command(flatten)]
@@ -91,6 +95,7 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
         snapshots,
         selection: &args.selection,
         copies: &args.copies,
+        streams: args.streams.streams,
         uploads: None,
     };
     run_job(run, &job).await

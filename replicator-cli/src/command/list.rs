@@ -61,7 +61,7 @@ pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliE
     sort.extend(["name", "created"].map(SortBy::ascending));
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
-    let end = ends::target(run, &access, &end, Opening::Read, None).await?;
+    let end = ends::target(run, &access, &end, None, Opening::Read, None).await?;
     let name = end.name();
     let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;
     let selected = select(run, &args.selection, &mut images, end.details()).await?;

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use replicator_core::Side;
 
 use super::replicate::{Job, run_job};
-use crate::args::{AllowEmpty, CopyArgs, SelectionArgs, SourceArgs, TargetArgs, UploadArgs};
+use crate::args::{
+    AllowEmpty, CopyArgs, SelectionArgs, SourceArgs, StreamArgs, TargetArgs, UploadArgs,
+};
 use crate::ends::{Access, Ends, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -37,6 +39,8 @@ pub(crate) struct LivecopyArgs {
     #[command(flatten)]
     pub(super) copies: CopyArgs,
     #[command(flatten)]
+    streams: StreamArgs,
+    #[command(flatten)]
     uploads: UploadArgs,
     #[command(flatten)]
     source_args: SourceArgs,
@@ -63,6 +67,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
         selection: &args.selection,
         copies: &args.copies,
         snapshots: None,
+        streams: args.streams.streams,
         uploads: Some(&args.uploads),
     };
     run_job(run, &job).await

@@ -1,6 +1,7 @@
 //! `load`: from a directory to a server.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 
 use replicator_core::Side;
 
@@ -66,6 +67,7 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
         selection: &args.selection,
         copies: &args.copies,
         snapshots: None,
+        streams: NonZeroUsize::MIN,
         uploads: Some(&args.uploads),
     };
     run_job(run, &job).await

@@ -70,6 +70,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
     let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
     let one = Parallel {
         transfers: NonZeroUsize::MIN,
+        small: NonZeroUsize::MIN,
         checkers: NonZeroUsize::MIN,
     };
     let mut policy = TargetPolicy::default();
@@ -78,8 +79,9 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         verb: "push",
         access: &access,
         ends: &ends,
+        reached: Vec::new(),
         policy,
-        options: run_options(run, one, ends.len()),
+        options: run_options(run, one, NonZeroUsize::MIN, ends.len()),
         stage: args.send.stage.as_deref(),
         id_map: None,
         owners: None,
@@ -114,10 +116,11 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
 async fn push(
     run: &Run<'_>,
     args: &PushArgs,
-    targets: Targets<'_>,
+    mut targets: Targets<'_>,
     record: &mut Record,
 ) -> Result<(ImageMetadata, ExitCode), CliError> {
     let (source, image) = read(run, args, &targets).await?;
+    targets.reached = ends::reach(run, targets.access, targets.ends).await;
     let wanted = Selected::only(Selection::of_ids([image.id]));
     let code = copy(run, source, &wanted, targets, record).await?;
     Ok((image, code))

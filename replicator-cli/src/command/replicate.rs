@@ -1,5 +1,6 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,10 +17,10 @@ use super::results::{Output, Record};
 use super::select::{Selected, select};
 use super::snapshot::{self, Making};
 use crate::args::{CopyArgs, OwnerArgs, SelectionArgs, UploadArgs};
-use crate::ends::{self, Access, End, Opening, Source, Taken, Target};
+use crate::ends::{self, Access, End, Opening, Reached, Source, Taken, Target};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::limits::{self, Parallel};
+use crate::limits::{self, MOST_SMALL, Parallel};
 use crate::run::Run;
 use crate::ui::Sink;
 
@@ -35,6 +36,8 @@ pub(super) struct Job<'a> {
     pub(super) snapshots: Option<snapshot::Into<'a>>,
     pub(super) selection: &'a SelectionArgs,
     pub(super) copies: &'a CopyArgs,
+    /// The connections over which an image is read.
+    pub(super) streams: NonZeroUsize,
     /// The options of uploads; a directory needs none.
     pub(super) uploads: Option<&'a UploadArgs>,
 }
@@ -58,26 +61,30 @@ async fn make_copies(
 ) -> Result<ExitCode, CliError> {
     limits::keep_to(job.copies.transfers.bwlimit(), &run.limits, &run.console);
     let uploads = job.uploads;
+    let policy = policy(job)?;
     let parallel = Parallel {
         transfers: job.copies.transfers.transfers,
+        small: MOST_SMALL,
         checkers: job.copies.checkers,
     };
     let is_dry_run = dry_run.is_some();
-    let mut options = run_options(run, parallel, job.targets.len());
+    let mut options = run_options(run, parallel, job.streams, job.targets.len());
     job.copies.limits.set(&mut options);
+    let source = (&job.source_access, &job.source, job.taken);
+    let opened = ends::source_and_reach(run, source, &job.target_access, &job.targets);
+    let (mut source, reached) = opened.await?;
     let targets = Targets {
         verb: job.verb,
         access: &job.target_access,
         ends: &job.targets,
-        policy: policy(job)?,
+        reached,
+        policy,
         options,
         stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
         owners: uploads.map(|uploads| &uploads.owners),
         dry_run,
     };
-    // The source first: if that fails, no directory has been created.
-    let mut source = ends::source(run, &job.source_access, &job.source, job.taken).await?;
     let details = source.details().cloned();
     let selected = select(run, job.selection, &mut source.images, details.as_ref()).await?;
     let Some(into) = &job.snapshots else {
@@ -98,6 +105,8 @@ pub(super) struct Targets<'a> {
     pub(super) verb: &'static str,
     pub(super) access: &'a Access,
     pub(super) ends: &'a [End],
+    /// Their servers, in the same order.
+    pub(super) reached: Vec<Reached>,
     pub(super) policy: TargetPolicy,
     pub(super) options: RunOptions,
     pub(super) stage: Option<&'a Path>,
@@ -211,8 +220,9 @@ impl<'a> Ends<'a> {
             Opening::Read => Use::Compare,
         };
         let mut targets: Vec<Numbered> = Vec::new();
-        for (number, end) in self.to.ends.iter().enumerate() {
-            let target = ends::target(self.run, self.to.access, end, opening, id_map);
+        let reached = std::mem::take(&mut self.to.reached);
+        for (number, (end, reached)) in self.to.ends.iter().zip(reached).enumerate() {
+            let target = ends::target(self.run, self.to.access, end, reached, opening, id_map);
             let mut target = match target.await {
                 Ok(target) => target,
                 Err(error) => {
@@ -325,10 +335,17 @@ fn of_failure(error: &ImageError) -> ExitCode {
     }
 }
 
-pub(super) fn run_options(run: &Run<'_>, parallel: Parallel, targets: usize) -> RunOptions {
-    let parallel = parallel.within_limit(targets, &run.console);
+pub(super) fn run_options(
+    run: &Run<'_>,
+    parallel: Parallel,
+    streams: NonZeroUsize,
+    targets: usize,
+) -> RunOptions {
+    let parallel = parallel.within_limit(streams.get() + targets, &run.console);
     let mut options = RunOptions::default();
+    options.streams = streams;
     options.transfers = parallel.transfers;
+    options.small_transfers = parallel.small;
     options.checkers = parallel.checkers;
     options.retry.retries = run.common.servers.retries;
     options.retry.max_time = run.common.servers.retry_max_time();

@@ -92,15 +92,18 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
     // Nothing is copied.
     let parallel = Parallel {
         transfers: NonZeroUsize::MIN,
+        small: NonZeroUsize::MIN,
         checkers: NonZeroUsize::MIN,
     };
-    let options = run_options(run, parallel, targets.len());
+    let options = run_options(run, parallel, NonZeroUsize::MIN, targets.len());
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: false,
     };
     let typed = source.to_string();
-    let mut source = ends::source(run, &source_access, &source, taken).await?;
+    let source = (&source_access, &source, taken);
+    let opened = ends::source_and_reach(run, source, &target_access, &targets);
+    let (mut source, reached) = opened.await?;
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
     let mut record = Record::begin("status", typed.clone(), &targets);
@@ -110,6 +113,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
             verb: "status",
             access: &target_access,
             ends: &targets,
+            reached,
             policy,
             options: options.clone(),
             stage: None,

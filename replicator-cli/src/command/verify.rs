@@ -99,20 +99,25 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     limits::keep_to(args.transfers.bwlimit(), &run.limits, &run.console);
     let parallel = Parallel {
         transfers: args.transfers.transfers,
-        // No metadata is written.
+        // Those are read as any other, and no metadata is written.
+        small: NonZeroUsize::MIN,
         checkers: NonZeroUsize::MIN,
     };
-    let parallel = parallel.within_limit(1, &run.console);
+    let parallel = parallel.within_limit(2, &run.console);
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
-    let mut source = ends::source(run, &source_access, &source, taken).await?;
+    let source = (&source_access, &source, taken);
+    let opened = ends::source_and_reach(run, source, &target_access, target.as_slice());
+    let (mut source, reached) = opened.await?;
+    let reached = reached.into_iter().next().flatten();
     let source_name = source.images.to_string();
     let (target, target_name, ids, by) = match target {
         Some(target) => {
             let id_map = args.id_map.id_map.as_deref();
-            let target = ends::target(run, &target_access, &target, Opening::Read, id_map).await?;
+            let target = ends::target(run, &target_access, &target, reached, Opening::Read, id_map);
+            let target = target.await?;
             source.is_another_than(&target)?;
             let (name, ids) = (target.name(), target.end.target_ids());
             let by = match (args.read_back, args.probe) {

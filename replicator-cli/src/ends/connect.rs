@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{join_all, try_join};
 use glance_client::cloud::{self, Cloud, CloudOptions, CloudTokens, Details};
 use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{ImageSource, ImageTarget, Side, Stage, TargetEnd};
@@ -194,16 +196,46 @@ impl Target {
     }
 }
 
+/// A server that was connected to ahead; nothing where the end is a directory.
+pub(crate) type Reached = Option<Result<Connected, CliError>>;
+
+/// Connects to the servers of targets, all at once.
+pub(crate) async fn reach(run: &Run<'_>, access: &Access, ends: &[End]) -> Vec<Reached> {
+    join_all(ends.iter().map(|end| async move {
+        match end {
+            End::Archive(_) => None,
+            end => Some(glance(run, access, end).await),
+        }
+    }))
+    .await
+}
+
+/// Opens the source, and connects to the servers of targets meanwhile: no round trip of one waits
+/// for those of another. If the source fails, no target has been opened.
+pub(crate) async fn source_and_reach(
+    run: &Run<'_>,
+    (access, end, taken): (&Access, &End, Taken),
+    target_access: &Access,
+    targets: &[End],
+) -> Result<(Source, Vec<Reached>), CliError> {
+    let reached = reach(run, target_access, targets).map(Ok);
+    try_join(source(run, access, end, taken), reached).await
+}
+
 /// Opens the end that images go to, or that is only looked at.
 pub(crate) async fn target(
     run: &Run<'_>,
     access: &Access,
     end: &End,
+    reached: Reached,
     opening: Opening,
     id_map: Option<&Path>,
 ) -> Result<Target, CliError> {
     let End::Archive(path) = end else {
-        let Connected { client, caller } = glance(run, access, end).await?;
+        let Connected { client, caller } = match reached {
+            Some(reached) => reached?,
+            None => glance(run, access, end).await?,
+        };
         let tells = opening == Opening::DryRun;
         let stores = stores::chosen(run, &client, &access.stores, tells).await?;
         let open = |path| IdMapFile::open(path, client.endpoint().as_str());

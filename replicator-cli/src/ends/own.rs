@@ -101,6 +101,15 @@ impl ImageSource for OwnImages {
         self.images.image_data(id, offset_bytes).await
     }
 
+    async fn image_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        self.images.image_part(id, offset_bytes, len_bytes).await
+    }
+
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
         self.images.has_data(image).await
     }

@@ -1,5 +1,6 @@
 //! The stores of a target: which of them were chosen, and whether it has them.
 
+use futures_util::future::try_join;
 use glance_client::{GlanceClient, Store, StoreChoice};
 
 use crate::args::{CopyTo, StoreArgs};
@@ -17,7 +18,7 @@ pub(super) async fn chosen(
     if !args.is_given() {
         return Ok(StoreChoice::default());
     }
-    let asked = async { Ok((client.stores().await?, client.import_methods().await?)) };
+    let asked = try_join(client.stores(), client.import_methods());
     let asked = run.ctx.until_cancelled(asked).await;
     let asked: Result<_, glance_client::Error> = asked.map_err(|_| run.interrupted())?;
     let end = client.endpoint().to_string();

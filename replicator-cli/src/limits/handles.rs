@@ -16,22 +16,29 @@ const OTHERS: u64 = 24;
 /// take its place.
 const PER_END: u64 = 2;
 
+/// The most small images at a time: a server that is far away is kept busy by as many.
+pub(crate) const MOST_SMALL: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
 /// The numbers of images that are worked on at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parallel {
     pub(crate) transfers: NonZeroUsize,
+    /// Of small images, beside the transfers.
+    pub(crate) small: NonZeroUsize,
     pub(crate) checkers: NonZeroUsize,
 }
 
 impl Parallel {
     /// Returns the numbers that were asked for, or lower ones, with a warning, where there are
     /// not enough handles for them.
-    pub(crate) fn within_limit(self, targets: usize, console: &Console) -> Self {
+    ///
+    /// An image has `connections` at a time: to its source, and one to each target.
+    pub(crate) fn within_limit(self, connections: usize, console: &Console) -> Self {
         let asked = self;
         let Some(handles) = raised_limit() else {
             return asked;
         };
-        let possible = asked.within(handles, targets as u64);
+        let possible = asked.within(handles, connections as u64);
         for (option, asked, possible) in [
             ("transfers", asked.transfers, possible.transfers),
             ("checkers", asked.checkers, possible.checkers),
@@ -48,7 +55,7 @@ impl Parallel {
         possible
     }
 
-    fn within(self, handles: u64, targets: u64) -> Self {
+    fn within(self, handles: u64, connections: u64) -> Self {
         let free = handles.saturating_sub(OTHERS);
         let at_most = |asked: NonZeroUsize, count: u64| {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -56,9 +63,12 @@ impl Parallel {
         };
         let checkers = at_most(self.checkers, free / 4 / PER_END);
         let free = free.saturating_sub(checkers.get() as u64 * PER_END);
-        let transfers = at_most(self.transfers, free / (PER_END * (1 + targets)));
+        let per_image = PER_END * connections;
+        let transfers = at_most(self.transfers, free / per_image);
+        let free = free.saturating_sub(transfers.get() as u64 * per_image);
         Self {
             transfers,
+            small: at_most(self.small, free / per_image),
             checkers,
         }
     }
@@ -85,20 +95,26 @@ mod tests {
     #[test]
     fn no_more_is_begun_than_there_are_handles_for() {
         let number = |number| NonZeroUsize::new(number).unwrap();
-        for (asked, handles, targets, possible) in [
-            ((4, 8), 1024, 1, (4, 8)),
-            ((4, 8), 12, 1, (1, 1)),
-            ((16, 8), 64, 1, (7, 5)),
-            ((1000, 8), 1024, 1, (246, 8)),
-            ((1000, 8), 1024, 4, (98, 8)),
-            ((1000, 1000), 1 << 20, 1, (1000, 1000)),
+        for (asked, handles, connections, possible) in [
+            ((4, 8), 1024, 2, (4, 64, 8)),
+            ((4, 8), 12, 2, (1, 1, 1)),
+            ((4, 8), 128, 2, (4, 18, 8)),
+            ((16, 8), 64, 2, (7, 1, 5)),
+            ((1000, 8), 1024, 2, (246, 1, 8)),
+            ((1000, 8), 1024, 5, (98, 1, 8)),
+            ((1000, 1000), 1 << 20, 2, (1000, 64, 1000)),
         ] {
             let asked = Parallel {
                 transfers: number(asked.0),
+                small: MOST_SMALL,
                 checkers: number(asked.1),
             };
-            let found = asked.within(handles, targets);
-            let found = (found.transfers.get(), found.checkers.get());
+            let found = asked.within(handles, connections);
+            let found = (
+                found.transfers.get(),
+                found.small.get(),
+                found.checkers.get(),
+            );
             assert_eq!(found, possible, "{asked:?} with {handles}");
         }
     }

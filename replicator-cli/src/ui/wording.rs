@@ -142,6 +142,13 @@ impl Wording {
                 attempts + 1,
                 on_a_line(error)
             )),
+            Event::NoParts => Lines::new(
+                Weight::Problem,
+                vec![
+                    "warning: --streams has no effect: the source gives no parts of image data"
+                        .to_owned(),
+                ],
+            ),
             Event::MetadataNotKept { image, diff } => {
                 let text = format!(": the target has not kept {}", not_kept(diff));
                 warning(image, &text)

@@ -186,7 +186,8 @@ fn whoever_is_not_verified_is_warned_of_once_before_the_password_is_sent() {
 #[test]
 fn a_keystone_that_goes_on_failing_ends_the_run() {
     let lab = Lab::new(AUTH);
-    lab.keystone.state().faults.extend([(503, Some(0)); 4]);
+    // Four for each side.
+    lab.keystone.state().faults.extend([(503, Some(0)); 8]);
     let words = ["fails: 503: Keystone's words", "hint: Keystone was asked"];
     assert_error(&lab.livecopy(), 1, &words);
     assert_eq!(lab.one.total_requests() + lab.two.total_requests(), 0);

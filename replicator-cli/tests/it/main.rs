@@ -5,6 +5,7 @@ mod backups;
 mod clouds;
 mod cuts;
 mod disks;
+mod distance;
 mod ends;
 mod exit_codes;
 mod fan_out;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use glance_model::TargetForm;
 
 use super::flow::{Flow, Sent};
 use super::one_image::{Begun, Done, WriteError, Writer};
@@ -53,17 +54,40 @@ pub(crate) async fn begin_all(
     join_all(begun).await
 }
 
+/// Opens the data of an image while its record is made, where that takes the target a request.
+/// What fails is left to whoever writes the image.
+pub(crate) async fn open_early(
+    ctx: &RunContext,
+    run: &RunOptions,
+    source: &Arc<dyn ImageSource>,
+    planned: &PlannedImage,
+    target: &TargetEnd,
+) -> Option<SharedData> {
+    if !matches!(target.nature().form, TargetForm::V2 { .. }) || target.stage().is_some() {
+        return None;
+    }
+    let (options, sent) = (flow_options(run, target), Sent::default());
+    let opened = Flow::open(ctx, source, &planned.wanted, None, &options, &sent);
+    let data = ctx.until_cancelled(opened).await.ok()?.ok()?;
+    Some(SharedData { data, sent })
+}
+
 /// Does what is planned for an image, at each target that it is planned for. The
-/// results come in the order of the members.
+/// results come in the order of the members. The only one may have its data `opened` already.
 pub(crate) async fn write_all(
     ctx: &RunContext,
     run: &RunOptions,
     source: &Arc<dyn ImageSource>,
     members: Vec<Member>,
+    opened: Option<SharedData>,
 ) -> Vec<Result<Done, WriteError>> {
-    let shares = ctx
-        .until_cancelled(shares(ctx, run, source, &members))
-        .await;
+    let shares = async {
+        match opened {
+            Some(opened) => vec![Ok(Some(opened))],
+            None => shares(ctx, run, source, &members).await,
+        }
+    };
+    let shares = ctx.until_cancelled(shares).await;
     let shares = shares.unwrap_or_else(|cancelled| {
         let cancelled = ImageError::Target(cancelled);
         members.iter().map(|_| Err(cancelled.clone())).collect()

@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use glance_model::{ContentProblem, ImageMetadata, Inspector};
 use tokio::time::Instant;
 
+use super::pieces::{self, Opened};
 use crate::content::digest::{Digest, DigestAlgorithm};
 use crate::content::hashing::{Hashing, take_in};
 use crate::content::proof::{hash_lost, is_empty, stated_digest};
@@ -61,6 +62,8 @@ pub(crate) struct FlowOptions<'a> {
     /// Whether to look at the data as the target will, and to end it if the target
     /// would refuse it.
     pub(crate) inspects: bool,
+    /// The number of connections over which a large image is read.
+    pub(crate) streams: usize,
 }
 
 impl<'a> FlowOptions<'a> {
@@ -70,6 +73,7 @@ impl<'a> FlowOptions<'a> {
             retry,
             hashes: true,
             inspects: false,
+            streams: 1,
         }
     }
 }
@@ -81,6 +85,7 @@ pub(crate) struct Flow {
     image: ImageMetadata,
     image_ref: Arc<ImageRef>,
     retry: RetryPolicy,
+    streams: usize,
     sent: Sent,
     /// The digest to be reached.
     stated: Option<Digest>,
@@ -134,7 +139,7 @@ impl Flow {
         if image.size.is_some_and(|size| at_bytes > size) {
             (hashing, at_bytes) = (start(), 0);
         }
-        let mut data = open_at(source, image, at_bytes).await?;
+        let mut data = open_at(ctx, source, image, at_bytes, options.streams).await?;
         let mut inspector = None;
         if options.inspects && data.offset_bytes == 0 {
             let (chunks, begun) = look_ahead(image, data.chunks).await?;
@@ -156,6 +161,7 @@ impl Flow {
             image: image.clone(),
             image_ref: Arc::new(ImageRef::from(image)),
             retry: options.retry.clone(),
+            streams: options.streams,
             sent: sent.clone(),
             stated,
             hashing,
@@ -270,7 +276,8 @@ impl Flow {
             };
             let again = async {
                 tokio::time::sleep(delay).await;
-                open_at(&self.source, &self.image, self.at_bytes).await
+                let (at_bytes, streams) = (self.at_bytes, self.streams);
+                open_at(&self.ctx, &self.source, &self.image, at_bytes, streams).await
             };
             let again = self.ctx.until_cancelled(again).await;
             match again.map_err(ImageError::Source)? {
@@ -358,15 +365,30 @@ impl Flow {
 }
 
 async fn open_at(
+    ctx: &RunContext,
     source: &Arc<dyn ImageSource>,
     image: &ImageMetadata,
     at_bytes: u64,
+    streams: usize,
 ) -> Result<ImageData, ImageError> {
     if at_bytes > 0 && image.size == Some(at_bytes) {
         // Nothing is left to ask for, and a range of nothing is an error.
         return Ok(ImageData::from_bytes(Bytes::new()).with_offset(at_bytes));
     }
-    let data = source.image_data(&image.id, at_bytes).await;
+    let size = image.size.unwrap_or(0);
+    let is_large = pieces::is_worth(size.saturating_sub(at_bytes));
+    let data = if streams > 1 && is_large && !ctx.gives_no_parts() {
+        let opened = pieces::open(source, image.id, at_bytes, size, streams).await;
+        opened.map(|opened| match opened? {
+            Opened::InPieces(data) => Some(data),
+            Opened::Whole(data) => {
+                ctx.found_no_parts();
+                Some(data)
+            }
+        })
+    } else {
+        source.image_data(&image.id, at_bytes).await
+    };
     match data.map_err(ImageError::Source)? {
         Some(data) => Ok(data),
         // A server with nothing to give out says so, whether there should be something or not.

@@ -1,5 +1,6 @@
 //! The order in which records are made, and the time between them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -10,37 +11,59 @@ use tokio::time::Instant;
 /// made in whole seconds, and sort those of one second by their ids.
 const APART: Duration = Duration::from_secs(1);
 
+/// The fewest records that are kept in mind: fewer are not worth a look at which are too old.
+const KEPT: usize = 1000;
+
 /// A value by which consumers choose the newest of several images.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Group {
-    Name(String),
-    Tag(String),
+pub(crate) enum Group<'a> {
+    Name(Cow<'a, str>),
+    Tag(Cow<'a, str>),
+}
+
+impl<'a> Group<'a> {
+    /// The groups of which the newest image may be chosen.
+    pub(crate) fn of(image: &'a ImageMetadata) -> impl Iterator<Item = Self> {
+        let name = image.name.iter().map(|name| Self::Name(name.into()));
+        name.chain(image.tags.iter().map(|tag| Self::Tag(tag.into())))
+    }
+
+    fn owned(self) -> Group<'static> {
+        match self {
+            Self::Name(name) => Group::Name(name.into_owned().into()),
+            Self::Tag(tag) => Group::Tag(tag.into_owned().into()),
+        }
+    }
 }
 
 /// The last record that was made of each name and tag, with the time of its original.
 #[derive(Debug, Default)]
-pub(crate) struct Order(HashMap<Group, (String, Instant)>);
+pub(crate) struct Order {
+    last: HashMap<Group<'static>, (String, Instant)>,
+    /// The number of records from which on those are forgotten that nobody has to wait for.
+    full: usize,
+}
 
 impl Order {
     /// Returns the time before which no record is to be made of an image that was created then at
     /// its source.
     pub(crate) fn not_before(&self, image: &ImageMetadata, created_at: &str) -> Option<Instant> {
-        let last = groups(image).filter_map(|group| self.0.get(&group));
+        let last = Group::of(image).filter_map(|group| self.last.get(&group));
         let earlier = last.filter(|(of_last, _)| of_last != created_at);
         earlier.map(|(_, made)| *made + APART).max()
     }
 
     /// Keeps in mind that the record of an image was made.
     pub(crate) fn made(&mut self, image: &ImageMetadata, created_at: &str, now: Instant) {
-        for group in groups(image) {
-            self.0.insert(group, (created_at.to_owned(), now));
+        for group in Group::of(image) {
+            let last = (created_at.to_owned(), now);
+            self.last.insert(group.owned(), last);
+        }
+        if self.last.len() > self.full {
+            self.last.retain(|_, (_, made)| now < *made + APART);
+            self.full = KEPT.max(2 * self.last.len());
         }
     }
-}
-
-fn groups(image: &ImageMetadata) -> impl Iterator<Item = Group> {
-    let name = image.name.iter().cloned().map(Group::Name);
-    name.chain(image.tags.iter().cloned().map(Group::Tag))
 }
 
 /// Puts kernels and ramdisks before the images that start with them, and leaves the order of all

@@ -1,78 +1,55 @@
-//! The order of the work. Records are made ready one after the other, in the source's
-//! order of creation, a few ahead of the data; of those that are ready, the largest goes
-//! first, as many at a time as there are transfers, each by itself.
+//! The order of the work. Records are made in the source's order of creation, those of one name or
+//! tag one after the other and others side by side. Small images have a lane of their own; of the
+//! others, records are made a few ahead of the data, and of those that are ready, the largest goes
+//! first, as many at a time as there are transfers. Each image goes by itself.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
-use glance_model::{ImageId, ImageMetadata};
-use tokio::task::JoinSet;
+use glance_model::ImageId;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::fan_out::{Member, begin_all, write_all, writer};
+use super::fan_out::{Member, begin_all, open_early, write_all, writer};
 use super::one_image::{Done, Look, WriteError};
-use super::order::{Order, kernels_first};
+use super::progress::{Place, Progress};
+use super::queue::{Copies, Made, Pace, Queue};
+use super::small_lane::SmallLane;
 use super::target::TargetRun;
-use crate::plan::{Action, LeftImage, PlannedImage, TargetId};
-use crate::port::ImageSource;
+use crate::plan::{Action, LeftImage, PlannedImage};
+use crate::port::{IdUse, ImageSource};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
 use crate::run::event::Event;
 use crate::run::options::RunOptions;
 use crate::run::report::Report;
-use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome};
-use crate::run::target_end::TargetEnd;
 
 /// The number of images that have their records made ready ahead of their data. Whoever
 /// ends the run leaves as many records without data, beside those that are being written.
 const AHEAD: usize = 8;
 
-/// A target, as far as its work has come.
-struct Progress {
-    end: Arc<TargetEnd>,
-    report: Report,
-    /// The least number of bytes that is too many for the target.
-    too_many: u64,
-    is_unusable: bool,
-}
-
-/// An image whose data is to be copied, and to which targets.
-struct Copies {
-    bytes: u64,
-    created_at: Option<String>,
-    planned: Vec<(usize, PlannedImage)>,
-}
-
 /// An image whose records are ready.
 struct Ready {
     bytes: u64,
     members: Vec<Member>,
-    /// The image whose record was made just now, and the time of its original.
-    made: Option<(ImageMetadata, String)>,
-}
-
-/// An image at a target.
-struct Place {
-    index: usize,
-    image: Arc<ImageRef>,
-    target_id: Option<ImageId>,
-    bytes: u64,
-    /// The moment at which the work on it began.
-    begun: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
 enum Lane {
     /// Data moves.
     Transfers,
+    /// The data of a small image moves, of this many bytes.
+    Small(u64),
     /// Metadata alone is written, which never waits for the data of others.
     Checkers,
 }
 
 enum Ended {
-    Ready(Box<Ready>),
+    Ready(Ready),
     Written(Lane, Vec<(Place, Result<Done, WriteError>)>),
 }
 
@@ -82,10 +59,10 @@ pub(crate) struct Schedule {
     options: Arc<RunOptions>,
     source: Arc<dyn ImageSource>,
     targets: Vec<Progress>,
-    /// The images that have yet to be made ready, in that order.
-    copies: VecDeque<Copies>,
-    is_preparing: bool,
-    order: Order,
+    queue: Queue,
+    small: SmallLane,
+    /// The number of images that are being made ready.
+    preparing: usize,
     ready: Vec<Ready>,
     /// Whether there was a choice of the image that goes first.
     is_filled: bool,
@@ -97,6 +74,9 @@ pub(crate) struct Schedule {
     /// The bytes of the images whose records were made ready, which are those that are sent.
     begun_bytes: u64,
     running: JoinSet<Ended>,
+    made: (mpsc::UnboundedSender<Made>, mpsc::UnboundedReceiver<Made>),
+    /// The time at which an image may begin that has to wait for it.
+    wake: Option<Instant>,
 }
 
 impl Schedule {
@@ -106,69 +86,67 @@ impl Schedule {
         runs: Vec<TargetRun>,
         options: &RunOptions,
     ) -> Self {
-        let mut schedule = Self {
-            ctx: ctx.clone(),
-            options: Arc::new(options.clone()),
-            source,
-            free_transfers: options.transfers.get(),
-            free_checkers: options.checkers.get(),
-            targets: Vec::new(),
-            copies: VecDeque::new(),
-            is_preparing: false,
-            order: Order::default(),
-            ready: Vec::new(),
-            is_filled: false,
-            updates: VecDeque::new(),
-            left: Vec::new(),
-            begun_bytes: 0,
-            running: JoinSet::new(),
-        };
+        let natures: Vec<_> = runs.iter().map(|run| run.end.nature()).collect();
         let mut copies: BTreeMap<ImageId, Copies> = BTreeMap::new();
-        for (index, TargetRun { end, plan }) in runs.into_iter().enumerate() {
+        let mut updates = VecDeque::new();
+        let mut left = Vec::new();
+        let mut targets = Vec::new();
+        for (index, (run, nature)) in runs.into_iter().zip(&natures).enumerate() {
+            let TargetRun { end, plan } = run;
             for planned in plan.images {
                 if planned.action == Action::Copy {
                     let of_image = copies
                         .entry(planned.wanted.id)
                         .or_insert_with(|| Copies::of(&planned));
-                    of_image.planned.push((index, planned));
+                    of_image.add(index, planned, nature.keeps_records);
                 } else {
-                    schedule.updates.push_back((index, planned));
+                    updates.push_back((index, planned));
                 }
             }
-            let left = plan.left.into_iter().map(|left| (index, left));
-            schedule.left.extend(left);
-            schedule.targets.push(Progress {
-                end: Arc::new(end),
-                report: Report {
-                    results: plan.settled,
-                    unchanged: plan.unchanged,
-                },
-                too_many: u64::MAX,
-                is_unusable: false,
-            });
+            left.extend(plan.left.into_iter().map(|left| (index, left)));
+            let report = Report {
+                results: plan.settled,
+                unchanged: plan.unchanged,
+            };
+            targets.push(Progress::new(end, report));
         }
-        let mut copies: Vec<Copies> = copies.into_values().collect();
-        let mut natures = schedule.targets.iter().map(|target| target.end.nature());
-        if natures.all(|nature| nature.keeps_records) {
-            copies.sort_by_key(|copies| Reverse(copies.bytes));
-        } else {
-            // Consumers that take the newest image of a name go by the time of its record.
-            // Those of one second stay in order of ids.
-            copies.sort_by(|a, b| {
-                (a.created_at.is_none(), &a.created_at)
-                    .cmp(&(b.created_at.is_none(), &b.created_at))
-            });
-            copies = kernels_first(copies, Copies::image);
+        // Whoever ends the run loses as many ids there as there are uploads.
+        let is_at_risk = |target: &Progress| {
+            let uses_up = target.end.nature().ids == IdUse::UsedUpByBrokenUpload;
+            uses_up && target.end.stage().is_none()
+        };
+        let pace = match options.transfers.get() {
+            // One at a time is one at a time, of any size.
+            1 => Pace::InTurn,
+            _ if targets.iter().any(is_at_risk) => Pace::OneLane,
+            _ => Pace::Lanes,
+        };
+        let keep_records = natures.iter().all(|nature| nature.keeps_records);
+        Self {
+            ctx: ctx.clone(),
+            options: Arc::new(options.clone()),
+            source,
+            targets,
+            queue: Queue::new(copies, keep_records, pace),
+            small: SmallLane::new(options.small_transfers.get(), Instant::now()),
+            preparing: 0,
+            ready: Vec::new(),
+            is_filled: false,
+            updates,
+            left,
+            free_transfers: options.transfers.get(),
+            free_checkers: options.checkers.get(),
+            begun_bytes: 0,
+            running: JoinSet::new(),
+            made: mpsc::unbounded_channel(),
+            wake: None,
         }
-        schedule.copies = copies.into();
-        schedule
     }
 
     pub(crate) async fn run(mut self) -> Vec<Report> {
-        let copies: usize = self.copies.iter().map(|copies| copies.planned.len()).sum();
         self.ctx.emit(Event::Planned {
-            images: (copies + self.updates.len()) as u64,
-            total_bytes: self.copies.iter().map(|copies| copies.bytes).sum(),
+            images: (self.queue.images() + self.updates.len()) as u64,
+            total_bytes: self.queue.bytes(),
         });
         self.work().await;
         if !self.ctx.is_cancelled() && !self.left.is_empty() {
@@ -176,17 +154,19 @@ impl Schedule {
             self.work().await;
         }
         for (index, left) in std::mem::take(&mut self.left) {
-            let place = Place::of(index, &left.planned);
-            self.fail(place, left.error().into());
+            if let Some(target) = self.targets.get_mut(index) {
+                target.fail(Place::of(index, &left.planned), left.error().into());
+            }
         }
         let ready = std::mem::take(&mut self.ready).into_iter();
         let ready = ready.flat_map(|ready| ready.members);
         let ready = ready.map(|member| (member.index, member.planned));
-        let copies = std::mem::take(&mut self.copies).into_iter();
-        let copies = copies.flat_map(|copies| copies.planned);
+        let copies = self.queue.drain();
         let left: Vec<_> = ready.chain(copies).chain(self.updates.drain(..)).collect();
         for (index, planned) in left {
-            self.not_done(Place::of(index, &planned));
+            if let Some(target) = self.targets.get_mut(index) {
+                target.not_done(Place::of(index, &planned));
+            }
         }
         let targets = self.targets.into_iter();
         targets.map(|target| target.report).collect()
@@ -195,56 +175,68 @@ impl Schedule {
     async fn work(&mut self) {
         loop {
             self.begin_more();
-            let Some(ended) = self.running.join_next().await else {
+            if self.running.is_empty() && self.wake.is_none() {
                 break;
-            };
-            match ended {
-                Ok(Ended::Ready(mut ready)) => {
-                    self.is_preparing = false;
-                    if let Some((image, created_at)) = ready.made.take() {
-                        self.order.made(&image, &created_at, Instant::now());
-                    }
-                    self.ready.push(*ready);
-                }
-                Ok(Ended::Written(lane, written)) => {
-                    match lane {
-                        Lane::Transfers => self.free_transfers += 1,
-                        Lane::Checkers => self.free_checkers += 1,
-                    }
-                    for (place, result) in written {
-                        self.take(place, result);
-                    }
-                }
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+            let (ctx, wake) = (self.ctx.clone(), self.wake);
+            tokio::select! {
+                Some(ended) = self.running.join_next() => self.end(ended),
+                Some(made) = self.made.1.recv() => self.queue.made(made),
+                Some(_) = async {
+                    // If it is cancelled, nothing is begun.
+                    Some(ctx.until_cancelled(sleep_until(wake?)).await)
+                } => {}
             }
         }
     }
 
+    fn end(&mut self, ended: Result<Ended, JoinError>) {
+        match ended {
+            Ok(Ended::Ready(ready)) => {
+                self.preparing -= 1;
+                self.ready.push(ready);
+            }
+            Ok(Ended::Written(lane, written)) => {
+                match lane {
+                    Lane::Transfers => self.free_transfers += 1,
+                    Lane::Small(bytes) => self.small.end(bytes, Instant::now()),
+                    Lane::Checkers => self.free_checkers += 1,
+                }
+                for (place, result) in written {
+                    self.take(place, result);
+                }
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     fn begin_more(&mut self) {
+        // Each is told before its task ends.
+        while let Ok(made) = self.made.1.try_recv() {
+            self.queue.made(made);
+        }
+        self.wake = None;
         if self.ctx.is_cancelled() || self.is_late() {
             return;
         }
-        let is_all_ready = (self.copies.is_empty() || self.is_spent()) && !self.is_preparing;
-        self.is_filled |= is_all_ready || self.ready.len() >= AHEAD;
-        while self.is_filled
-            && self.free_transfers > 0
-            && let Some(ready) = self.largest_ready()
-        {
-            let members = ready.members.into_iter();
-            let members: Vec<Member> = members
-                .filter_map(|member| self.still_possible(member))
-                .collect();
-            if !members.is_empty() {
-                self.free_transfers -= 1;
-                self.write(Lane::Transfers, members);
+        loop {
+            self.prepare_more();
+            self.is_filled |= self.preparing == 0 || self.ready.len() >= AHEAD;
+            if !self.is_filled || !self.write_ready() {
+                break;
             }
         }
-        while !self.is_preparing
-            && self.ready.len() < AHEAD
-            && !self.is_spent()
-            && let Some(copies) = self.copies.pop_front()
+        while !self.is_spent()
+            && let Some(copies) = {
+                let transfers = self.options.transfers.get() - self.free_transfers;
+                let has_room = |bytes| self.small.has_room(bytes, transfers);
+                self.queue.next_small(has_room, &mut self.wake)
+            }
         {
-            self.prepare(copies);
+            let bytes = copies.bytes;
+            if self.copy(Lane::Small(bytes), copies) {
+                self.small.begin(bytes);
+            }
         }
         while self.free_checkers > 0
             && let Some((index, update)) = self.updates.pop_front()
@@ -268,6 +260,24 @@ impl Schedule {
         most.is_some_and(|most| self.begun_bytes >= most)
     }
 
+    /// Writes images that are ready, as many as there are transfers; returns whether there were any.
+    fn write_ready(&mut self) -> bool {
+        let ready_before = self.ready.len();
+        while self.free_transfers > 0
+            && let Some(ready) = self.largest_ready()
+        {
+            let members = ready.members.into_iter();
+            let members: Vec<Member> = members
+                .filter_map(|member| self.still_possible(member))
+                .collect();
+            if !members.is_empty() {
+                self.free_transfers -= 1;
+                self.write(Lane::Transfers, members);
+            }
+        }
+        self.ready.len() < ready_before
+    }
+
     fn largest_ready(&mut self) -> Option<Ready> {
         let sizes = self.ready.iter().enumerate();
         let largest = sizes.max_by_key(|(index, ready)| (ready.bytes, Reverse(*index)));
@@ -275,49 +285,106 @@ impl Schedule {
         Some(self.ready.remove(index))
     }
 
+    /// Has the records of the next images made that are not small.
+    fn prepare_more(&mut self) {
+        let at_a_time = if self.options.transfers.get() == 1 {
+            1
+        } else {
+            AHEAD
+        };
+        while self.preparing < at_a_time
+            && self.preparing + self.ready.len() < AHEAD
+            && !self.is_spent()
+        {
+            let waiting = self.queue.large() + self.preparing + self.ready.len();
+            let Some(copies) = self.queue.next_large(&mut self.wake) else {
+                break;
+            };
+            // Where all of them can be written at once, none has to be chosen.
+            if waiting <= self.free_transfers {
+                if self.copy(Lane::Transfers, copies) {
+                    self.free_transfers -= 1;
+                }
+            } else {
+                self.prepare(copies);
+            }
+        }
+    }
+
     /// Makes the records of an image ready.
     fn prepare(&mut self, copies: Copies) {
-        let image = copies.image().cloned();
-        let planned = copies.planned.into_iter();
-        let members: Vec<Member> = planned
-            .filter_map(|(index, mut planned)| {
-                let end = &self.targets.get(index)?.end;
-                if end.id_map.is_some() {
-                    // The kernel may have got another id in this run.
-                    planned.wanted.rename_references(&end.target_ids());
-                }
-                self.member(index, planned)
-            })
-            .collect();
+        let (bytes, tell_made) = (copies.bytes, self.tell_made(&copies));
+        let members = self.members(copies);
         if members.is_empty() {
-            return;
+            return tell_made();
         }
-        self.is_preparing = true;
+        self.preparing += 1;
+        let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
+        let waits = self.targets.len() == 1;
+        self.running.spawn(async move {
+            let members = begin_all(&options, &source, members, waits).await;
+            tell_made();
+            Ended::Ready(Ready { bytes, members })
+        });
+    }
+
+    /// Makes the records of an image ready and copies its data, which is opened meanwhile if it is
+    /// large. Returns whether there is a target that can take it.
+    fn copy(&mut self, lane: Lane, copies: Copies) -> bool {
+        let tell_made = self.tell_made(&copies);
+        let members = self.members(copies);
+        if members.is_empty() {
+            tell_made();
+            return false;
+        }
+        let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.source));
+        let options = Arc::clone(&self.options);
+        let waits = self.targets.len() == 1;
+        let places: Vec<Place> = members.iter().map(Place::of_member).collect();
+        let early = match (lane, &members[..]) {
+            (Lane::Transfers, [only]) => Some((only.planned.clone(), Arc::clone(&only.target))),
+            // Of many, one more at a time is as good as one round trip less, and asks for nothing
+            // in vain.
+            _ => None,
+        };
+        self.running.spawn(async move {
+            let opened = async {
+                let (planned, target) = early?;
+                open_early(&ctx, &options, &source, &planned, &target).await
+            };
+            let begun = async {
+                let members = begin_all(&options, &source, members, waits).await;
+                tell_made();
+                members
+            };
+            let (members, opened) = join(begun, opened).await;
+            let results = write_all(&ctx, &options, &source, members, opened).await;
+            Ended::Written(lane, places.into_iter().zip(results).collect())
+        });
+        true
+    }
+
+    /// Returns the way to tell that the records of an image are made, or never will be.
+    fn tell_made(&self, copies: &Copies) -> impl FnOnce() + Send + use<> {
+        let (made, tell) = (copies.made(), self.made.0.clone());
+        move || drop(tell.send(made()))
+    }
+
+    /// An image at those of its targets that can take more.
+    fn members(&mut self, copies: Copies) -> Vec<Member> {
+        let planned = copies.planned.into_iter();
+        let member = |(index, mut planned): (usize, PlannedImage)| {
+            let end = &self.targets.get(index)?.end;
+            if end.id_map.is_some() {
+                // The kernel may have got another id in this run.
+                planned.wanted.rename_references(&end.target_ids());
+            }
+            self.member(index, planned)
+        };
+        let members: Vec<Member> = planned.filter_map(member).collect();
         let bytes = members.iter().map(|member| member.planned.bytes_to_copy());
         self.begun_bytes += bytes.sum::<u64>();
-        let is_new = |member: &Member| {
-            member.planned.found.is_none() && !member.target.nature().keeps_records
-        };
-        let made = copies.created_at.filter(|_| members.iter().any(is_new));
-        let made = image.zip(made);
-        let not_before = made
-            .as_ref()
-            .and_then(|(image, created_at)| self.order.not_before(image, created_at));
-        let ctx = self.ctx.clone();
-        let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
-        let (bytes, waits) = (copies.bytes, self.targets.len() == 1);
-        self.running.spawn(async move {
-            if let Some(not_before) = not_before {
-                // If it is cancelled, nothing is begun.
-                drop(ctx.until_cancelled(sleep_until(not_before)).await);
-            }
-            let members = begin_all(&options, &source, members, waits).await;
-            Ended::Ready(Box::new(Ready {
-                bytes,
-                members,
-                made,
-            }))
-        });
+        members
     }
 
     /// An image at a target, if that can take more.
@@ -333,11 +400,11 @@ impl Schedule {
 
     /// The same image, unless its target can take it no more by now.
     fn still_possible(&mut self, member: Member) -> Option<Member> {
-        let too_many = self.targets.get(member.index)?.too_many;
-        if member.planned.bytes_to_copy() < too_many {
+        let target = self.targets.get_mut(member.index)?;
+        if target.can_take(&member.planned) {
             return Some(member);
         }
-        self.not_done(Place::of(member.index, &member.planned));
+        target.not_done(Place::of(member.index, &member.planned));
         None
     }
 
@@ -347,67 +414,23 @@ impl Schedule {
         let places = members.iter().map(Place::of_member);
         let places: Vec<Place> = places.collect();
         self.running.spawn(async move {
-            let results = write_all(&ctx, &options, &source, members).await;
+            let results = write_all(&ctx, &options, &source, members, None).await;
             Ended::Written(lane, places.into_iter().zip(results).collect())
         });
     }
 
     fn take(&mut self, mut place: Place, result: Result<Done, WriteError>) {
-        match result {
-            Ok(Done::Finished { outcome, target_id }) => {
-                place.target_id = target_id.or(place.target_id);
-                self.finish(place, outcome);
-            }
-            Ok(Done::Left(left)) => self.left.push((place.index, *left)),
-            Err(failed) => {
-                if let Some(target) = self.targets.get_mut(place.index) {
-                    if failed.error.is_of_the_end() {
-                        (target.too_many, target.is_unusable) = (0, true);
-                    } else if failed.error.is_of_room() {
-                        target.too_many = place.bytes.min(target.too_many);
-                    }
-                }
-                self.fail(place, failed);
-            }
-        }
-    }
-
-    fn finish(&mut self, place: Place, outcome: Outcome) {
         let Some(target) = self.targets.get_mut(place.index) else {
             return;
         };
-        let mut result = ImageResult::new(place.image, outcome);
-        result.target_id = place.target_id;
-        result.took = place.begun.map(|begun| begun.elapsed());
-        target.end.ctx.emit(Event::Finished(result.clone()));
-        target.report.results.push(result);
-    }
-
-    /// An image that was broken off has not failed.
-    fn fail(&mut self, place: Place, failed: WriteError) {
-        let is_put_off = matches!(
-            failed.error,
-            ImageError::LeftToAnother { .. } | ImageError::StillSaving
-        );
-        if failed.error.is_cancelled() || (is_put_off && self.ctx.is_cancelled()) {
-            return self.not_done(place);
+        match result {
+            Ok(Done::Finished { outcome, target_id }) => {
+                place.target_id = target_id.or(place.target_id);
+                target.finish(place, outcome);
+            }
+            Ok(Done::Left(left)) => self.left.push((place.index, *left)),
+            Err(failed) => target.fail(place, failed),
         }
-        let outcome = Outcome::Failed {
-            error: Arc::new(failed.error),
-            left_behind: failed.left_behind,
-        };
-        self.finish(place, outcome);
-    }
-
-    fn not_done(&mut self, place: Place) {
-        let target = self.targets.get(place.index);
-        let why = match target {
-            _ if self.ctx.is_cancelled() => NotDone::Cancelled,
-            Some(target) if target.is_unusable => NotDone::TargetUnusable,
-            Some(target) if place.bytes >= target.too_many => NotDone::NoRoom,
-            _ => NotDone::LimitReached,
-        };
-        self.finish(place, Outcome::NotDone(why));
     }
 
     /// Looks at what was left to other runs: what is there by now is right, and what
@@ -428,54 +451,19 @@ impl Schedule {
         });
         let looks: Vec<_> = stream::iter(looks).buffer_unordered(AHEAD).collect().await;
         for (place, look) in looks.into_iter().flatten() {
+            let Some(target) = self.targets.get_mut(place.index) else {
+                continue;
+            };
             match look {
-                Ok(Look::There(outcome)) => self.finish(place, outcome),
+                Ok(Look::There(outcome)) => target.finish(place, outcome),
                 Ok(Look::Free(planned)) => {
                     let mut copies = Copies::of(&planned);
-                    copies.planned.push((place.index, *planned));
-                    self.copies.push_back(copies);
+                    copies.add(place.index, *planned, target.end.nature().keeps_records);
+                    self.queue.push(copies);
                 }
-                Err(_) if self.ctx.is_cancelled() => self.not_done(place),
-                Err(error) => self.fail(place, error.into()),
+                Err(_) if self.ctx.is_cancelled() => target.not_done(place),
+                Err(error) => target.fail(place, error.into()),
             }
-        }
-    }
-}
-
-impl Copies {
-    /// The image, as the first of the targets is to have it.
-    fn image(&self) -> Option<&ImageMetadata> {
-        self.planned.first().map(|(_, planned)| &planned.wanted)
-    }
-
-    fn of(planned: &PlannedImage) -> Self {
-        Self {
-            bytes: planned.bytes_to_copy(),
-            created_at: planned.created_at.clone(),
-            planned: Vec::new(),
-        }
-    }
-}
-
-impl Place {
-    fn of(index: usize, planned: &PlannedImage) -> Self {
-        Self {
-            index,
-            image: planned.image_ref(),
-            target_id: match &planned.target_id {
-                TargetId::Other(id) => Some(*id),
-                TargetId::Same | TargetId::New(_) => None,
-            },
-            bytes: planned.bytes_to_copy(),
-            begun: None,
-        }
-    }
-
-    /// The place of an image on which the work begins now.
-    fn of_member(member: &Member) -> Self {
-        Self {
-            begun: Some(Instant::now()),
-            ..Self::of(member.index, &member.planned)
         }
     }
 }

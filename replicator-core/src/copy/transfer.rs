@@ -413,5 +413,6 @@ pub(crate) fn flow_options<'a>(run: &'a RunOptions, target: &TargetEnd) -> FlowO
         retry: &run.retry,
         hashes: policy.verify.hashes(),
         inspects: policy.format_check == FormatCheck::Auto && target.nature().inspects_data,
+        streams: run.streams.get(),
     }
 }

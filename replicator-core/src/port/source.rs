@@ -56,6 +56,21 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError>;
 
+    /// Opens a part of the data of an image: `len_bytes` bytes from `offset_bytes` on. A source that
+    /// cannot give a part alone gives more, as [`image_data`](Self::image_data) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`image_data`](Self::image_data).
+    async fn image_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        _len_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        self.image_data(id, offset_bytes).await
+    }
+
     /// Returns whether there is data for an image that is listed as active, at the price of a
     /// small request: servers list images whose data is gone as any other.
     ///

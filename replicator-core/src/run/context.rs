@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ pub struct RunContext {
     events: Arc<dyn EventSink>,
     cancellation: CancellationToken,
     begun: Instant,
+    /// Whether the source was seen to give no parts of images.
+    gives_no_parts: Arc<AtomicBool>,
 }
 
 impl RunContext {
@@ -27,6 +30,7 @@ impl RunContext {
             events,
             cancellation: CancellationToken::new(),
             begun: Instant::now(),
+            gives_no_parts: Arc::default(),
         }
     }
 
@@ -60,6 +64,17 @@ impl RunContext {
     #[must_use]
     pub fn run_time(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    pub(crate) fn gives_no_parts(&self) -> bool {
+        self.gives_no_parts.load(Ordering::Relaxed)
+    }
+
+    /// Keeps in mind that the source gives no parts of images, and tells it once.
+    pub(crate) fn found_no_parts(&self) {
+        if !self.gives_no_parts.swap(true, Ordering::Relaxed) {
+            self.emit(Event::NoParts);
+        }
     }
 
     /// Reports an event.

@@ -66,6 +66,9 @@ pub enum Event {
         /// Its id at the target.
         target_id: ImageId,
     },
+    /// The source gives no parts of image data, so that each image is read over one connection,
+    /// whatever [`RunOptions::streams`](crate::RunOptions::streams) is.
+    NoParts,
     /// The target took the metadata, but did not keep all of it.
     MetadataNotKept {
         /// The image.

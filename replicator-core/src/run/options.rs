@@ -12,11 +12,18 @@ use super::retry::RetryPolicy;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// The number of images that are written at a time with their data.
+    /// The number of images that are written at a time with their data, but for small ones.
     pub transfers: NonZeroUsize,
+    /// The most small images (below 1 MiB) that are written at a time beside those. It begins with 8,
+    /// and grows while more images a second come of it. If there is one transfer alone, or a target
+    /// at which a broken upload uses up an id, the transfers are for images of any size.
+    pub small_transfers: NonZeroUsize,
     /// The number of images that are written at a time of which there is only metadata
     /// to be written.
     pub checkers: NonZeroUsize,
+    /// The number of connections over which the data of a large image is read at once, from a source
+    /// that gives parts of it. Each image takes up to 32 MiB then.
+    pub streams: NonZeroUsize,
     /// The retries of operations that failed in a way that may pass.
     pub retry: RetryPolicy,
     /// Whether the token of the source is known to be a reader's, who sees records and gets no data.
@@ -35,7 +42,9 @@ impl Default for RunOptions {
     fn default() -> Self {
         Self {
             transfers: const { NonZeroUsize::new(4).unwrap() },
+            small_transfers: const { NonZeroUsize::new(64).unwrap() },
             checkers: const { NonZeroUsize::new(8).unwrap() },
+            streams: NonZeroUsize::MIN,
             retry: RetryPolicy::default(),
             reads_records_only: false,
             now: None,

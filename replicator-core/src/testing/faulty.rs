@@ -104,13 +104,46 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
+        self.read(id, offset_bytes, None).await
+    }
+
+    async fn image_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
+        self.read(id, offset_bytes, Some(len_bytes)).await
+    }
+
+    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
+        self.inner.members()
+    }
+
+    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
+        gives_last_byte(self, image).await
+    }
+}
+
+impl<P: ImageSource> Faulty<P> {
+    /// Reads an image, or a part of it, as the faults have it.
+    async fn read(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: Option<u64>,
+    ) -> Result<Option<ImageData>, PortError> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         let faults = self.with(|faults| faults.clone());
         if faults.unreadable.as_ref() == Some(id) {
             return Err(transient(Operation::ReadData(*id)));
         }
         let from = if faults.no_range { 0 } else { offset_bytes };
-        let Some(mut data) = self.inner.image_data(id, from).await? else {
+        let data = match len_bytes.filter(|_| !faults.no_range) {
+            Some(len) => self.inner.image_part(id, from, len).await,
+            None => self.inner.image_data(id, from).await,
+        };
+        let Some(mut data) = data? else {
             return Ok(None);
         };
         let mut at = from;
@@ -148,14 +181,6 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
                 .boxed();
         }
         Ok(Some(data))
-    }
-
-    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
-        self.inner.members()
-    }
-
-    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
-        gives_last_byte(self, image).await
     }
 }
 

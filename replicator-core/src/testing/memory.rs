@@ -124,13 +124,23 @@ impl ImageSource for MemoryImages {
         id: &ImageId,
         offset_bytes: u64,
     ) -> Result<Option<ImageData>, PortError> {
+        self.image_part(id, offset_bytes, u64::MAX).await
+    }
+
+    async fn image_part(
+        &self,
+        id: &ImageId,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Option<ImageData>, PortError> {
         let images = self.lock();
         let Some((_, data)) = images.get(id) else {
             return Err(PortError::NotFound { id: *id });
         };
         let from = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
         Ok(data.clone().map(|data| {
-            let rest = data.slice(from.min(data.len())..);
+            let mut rest = data.slice(from.min(data.len())..);
+            rest.truncate(usize::try_from(len_bytes).unwrap_or(usize::MAX));
             let chunks: Vec<_> = rest.chunks(4096).map(|c| Ok(rest.slice_ref(c))).collect();
             ImageData::new(Some(rest.len() as u64), stream::iter(chunks)).with_offset(offset_bytes)
         }))

@@ -11,6 +11,7 @@ mod planning;
 mod proofs;
 mod staging;
 mod status;
+mod streams;
 mod transfers;
 mod updates;
 mod verifying;

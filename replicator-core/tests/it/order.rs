@@ -109,29 +109,80 @@ impl ImageTarget for Creations {
     }
 }
 
-#[tokio::test]
-async fn records_are_made_in_the_order_in_which_the_source_has_created_them() {
-    for transfers in [1, 4, 64] {
-        let images = MemoryImages::default();
-        for n in 0..30_u8 {
-            let data = Bytes::from(vec![n; 1000 * usize::from(n % 5)]);
-            let mut image = active_image(&data);
-            // Two of each second, and one of which nothing is known.
-            let second = 10 + n / 2;
-            image.created_at = (n > 0).then(|| format!("2026-01-01T00:00:{second}Z"));
-            images.insert(image, Some(data));
+/// Images of a second each in the source, and one of which nothing is known. Those of one remainder
+/// share a name or a tag, if there are such.
+fn created(groups: u8, by_tag: bool) -> MemoryImages {
+    let images = MemoryImages::default();
+    for n in 0..30_u8 {
+        let len = if n % 3 == 0 { 1 << 20 } else { 1000 };
+        let data = Bytes::from(vec![n; len + usize::from(n % 5)]);
+        let mut image = active_image(&data);
+        // Two of each second, and one of which nothing is known.
+        let second = 10 + n / 2;
+        image.created_at = (n > 0).then(|| format!("2026-01-01T00:00:{second}Z"));
+        let group = format!("group {}", n % groups);
+        match by_tag {
+            true => drop(image.tags.insert(group)),
+            false => image.name = Some(group),
         }
-        let mut wanted = images.all();
-        wanted.sort_by_key(|image| (image.created_at.is_none(), image.created_at.clone()));
-        let wanted: Vec<ImageId> = wanted.into_iter().map(|image| image.id).collect();
-        let mut options = quick();
-        options.run.transfers = transfers.try_into().unwrap();
-        let target = Arc::new(Creations(MemoryImages::default(), Mutex::default()));
-        let (ctx, source) = (RunContext::silent(), Arc::new(images.clone()));
-        let report = options.replicate(&ctx, source, target.clone()).await;
-        assert_eq!(report.unwrap().copied(), 30);
-        assert_eq!(*target.1.lock().unwrap(), wanted, "{transfers}");
+        images.insert(image, Some(data));
     }
+    images
+}
+
+/// Copies images, and returns the ids of the records in the order in which they were made, beside
+/// that in which the source has made them.
+async fn made(images: &MemoryImages, transfers: usize) -> [Vec<ImageId>; 2] {
+    let mut wanted = images.all();
+    wanted.sort_by_key(|image| (image.created_at.is_none(), image.created_at.clone()));
+    let mut options = quick();
+    options.run.transfers = transfers.try_into().unwrap();
+    let target = Arc::new(Creations(MemoryImages::default(), Mutex::default()));
+    let (ctx, source) = (RunContext::silent(), Arc::new(images.clone()));
+    let report = options.replicate(&ctx, source, target.clone()).await;
+    assert_eq!(report.unwrap().copied(), 30);
+    let found = target.1.lock().unwrap().clone();
+    [found, wanted.into_iter().map(|image| image.id).collect()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_one_name_or_tag_are_made_in_the_order_in_which_the_source_has_created_them() {
+    for (transfers, groups, by_tag) in [(1, 30, false), (4, 1, false), (64, 1, true), (4, 3, true)]
+    {
+        let images = created(groups, by_tag);
+        let [found, wanted] = made(&images, transfers).await;
+        let group_of = |id: &ImageId| {
+            let image = images
+                .all()
+                .into_iter()
+                .find(|image| image.id == *id)
+                .unwrap();
+            image.name.or(image.tags.into_iter().next()).unwrap()
+        };
+        // One at a time is in order, of whatever name.
+        let places = if transfers == 1 { 1 } else { groups };
+        for place in 0..places {
+            let group = format!("group {place}");
+            let is_of = |id: &&ImageId| transfers == 1 || group_of(id) == group;
+            let of_group = |ids: &[ImageId]| ids.iter().filter(is_of).copied().collect::<Vec<_>>();
+            assert_eq!(of_group(&found), of_group(&wanted), "{transfers} {group}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_share_no_name_and_no_tag_are_made_side_by_side() {
+    let begun = tokio::time::Instant::now();
+    made(&created(1, false), 4).await;
+    assert!(begun.elapsed() >= Duration::from_secs(14), "a second apart");
+    let begun = tokio::time::Instant::now();
+    made(&created(30, false), 4).await;
+    // Each takes the target up to 6 ms.
+    assert!(
+        begun.elapsed() < Duration::from_millis(60),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]

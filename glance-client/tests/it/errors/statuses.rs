@@ -197,7 +197,8 @@ async fn pages_and_errors_are_read_up_to_a_limit() {
         repeated: Bytes::from(vec![b' '; 65536]),
     };
     glance.fault(
-        FaultOn::kind(RequestKind::Listing).times(10),
+        // Of each of two queries.
+        FaultOn::kind(RequestKind::Listing).times(20),
         endless("200 OK"),
     );
     let error = listing_error(&client).await;
