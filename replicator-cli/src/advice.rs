@@ -48,6 +48,13 @@ impl Advised for CliError {
                     newest.unwrap_or_default()
                 )));
             }
+            Self::NoSuchJob { near, .. } => {
+                let near = near.join(", ");
+                return Some(Cow::Owned(format!("there are the jobs {near}")));
+            }
+            Self::JobLock { .. } => Some(
+                "`locks: DIR` in the file of jobs names a directory that the user of the job can write to",
+            ),
             Self::EmptySnapshot { .. } => Some(
                 "can the token still see the images? If there are none by now, make snapshots in another \
                  directory",

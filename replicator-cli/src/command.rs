@@ -6,6 +6,7 @@ mod compare;
 mod completion;
 mod dry_run;
 mod dump;
+mod jobs;
 mod list;
 mod livecopy;
 mod load;
@@ -26,6 +27,7 @@ mod standing;
 mod status;
 mod verify;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use self::check::CheckArgs;
 use self::compare::CompareArgs;
 use self::completion::{CompleteArgs, CompletionArgs, ManArgs};
 use self::dump::DumpArgs;
+use self::jobs::JobsArgs;
 use self::list::ListArgs;
 use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
@@ -47,11 +50,12 @@ use self::size::SizeArgs;
 use self::status::StatusArgs;
 use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
-use crate::args::config_file::Invocation;
+use crate::args::config_file::{self, Invocation};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Console, log};
+use crate::signals;
+use crate::ui::{Console, log, with_cause};
 
 /// The longest wait at the end for what is still under way: a name that is being looked up cannot
 /// be broken off.
@@ -76,7 +80,6 @@ const MOST_BLOCKING_THREADS: usize = 128;
     name = "glance-replicator",
     version,
     subcommand_required = true,
-    arg_required_else_help = true,
     args_override_self = true,
     subcommand_value_name = "COMMAND",
     max_term_width = 100,
@@ -109,6 +112,7 @@ enum Command {
     Archive(ArchiveArgs),
     Metadefs(MetadefsArgs),
     Report(ReportsArgs),
+    Run(JobsArgs),
     Completion(CompletionArgs),
     #[command(hide = true)]
     Complete(CompleteArgs),
@@ -132,6 +136,7 @@ impl Command {
             Self::Archive(args) => archive::run(run, args),
             Self::Metadefs(args) => metadefs::run(run, args).await,
             Self::Report(args) => report::run(run, args),
+            Self::Run(args) => jobs::run(run, args, understand).await,
             Self::Completion(args) => completion::completion(args),
             Self::Complete(args) => completion::complete(run, args),
             Self::Man(args) => completion::man(args),
@@ -154,6 +159,8 @@ impl Command {
             | Self::Size(_)
             | Self::Archive(_)
             | Self::Report(_)
+            // A job says it itself.
+            | Self::Run(_)
             | Self::Completion(_)
             | Self::Complete(_)
             | Self::Man(_) => true,
@@ -168,6 +175,19 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// Reads the command line of a job; the error is the first line of what is wrong.
+fn understand(line: Vec<OsString>) -> Result<(), String> {
+    let error = match config_file::parse::<Cli>(line.into_iter()) {
+        Ok(_) => return Ok(()),
+        Err(CliError::Usage(error)) => error,
+        Err(CliError::Setting { source }) => *source,
+        Err(error) => return Err(with_cause(&error)),
+    };
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    Err(first.strip_prefix("error: ").unwrap_or(first).to_owned())
 }
 
 /// Runs a command to its end.
@@ -193,6 +213,9 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
         }
         runtime.block_on(async {
             let run = Run::begin(common, &console, command.is_writing())?;
+            if !matches!(command, Command::Run(_)) {
+                signals::tell_state(&console)?;
+            }
             command.run(&run).await
         })
     });

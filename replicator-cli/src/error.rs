@@ -20,6 +20,9 @@ pub(crate) enum CliError {
     /// The command line was not understood, or asks for help.
     #[error(transparent)]
     Usage(#[from] clap::Error),
+    /// There is no argument at all: somebody has a first look.
+    #[error("{FIRST_RUN}")]
+    FirstRun,
     /// The help that was asked for.
     #[error("help was asked for")]
     Help(String),
@@ -50,6 +53,21 @@ pub(crate) enum CliError {
     EmptySnapshot { path: PathBuf },
     #[error("--keep options are for --snapshot, which makes the snapshots that they keep")]
     KeepWithoutSnapshot,
+    #[error("the file of jobs {} cannot be used: {problem}", path.display())]
+    JobsFile { path: PathBuf, problem: String },
+    #[error("job {job}: {problem}")]
+    Job { job: String, problem: String },
+    #[error("there is no job {name:?} in the file")]
+    NoSuchJob { name: String, near: Vec<String> },
+    #[error("job {job} runs already: {holder}")]
+    JobRuns { job: String, holder: String },
+    #[error("cannot lock {}", path.display())]
+    JobLock { path: PathBuf, source: io::Error },
+    #[error("job {job} cannot be run")]
+    JobProcess { job: String, source: io::Error },
+    /// What a job has run at its end.
+    #[error("job {job}: {problem}")]
+    Hook { job: String, problem: String },
     #[error("{} is a directory, not a server", path.display())]
     NoServer { path: PathBuf },
     #[error(transparent)]
@@ -175,12 +193,16 @@ impl CliError {
         match self {
             Self::Usage(error) if error.exit_code() == 0 => ExitCode::Done,
             Self::Help(_) => ExitCode::Done,
-            Self::Usage(_)
+            Self::FirstRun
+            | Self::Usage(_)
             | Self::Setting { .. }
             | Self::End { .. }
             | Self::NoServer { .. }
             | Self::Snapshots { .. }
             | Self::KeepWithoutSnapshot
+            | Self::JobsFile { .. }
+            | Self::Job { .. }
+            | Self::NoSuchJob { .. }
             | Self::Archive(ArchiveError::NoSnapshots { .. })
             | Self::Filter(_)
             | Self::Selection(_)
@@ -221,6 +243,12 @@ impl CliError {
         }
     }
 }
+
+/// The lines that lead on.
+const FIRST_RUN: &str = "\
+glance-replicator copies OpenStack images between clouds and directories, and proves each copy.
+  glance-replicator check cloud:NAME   shows what a cloud of clouds.yaml is, and who you are there
+  glance-replicator help               has all commands, with examples";
 
 fn columns(near: &[&str], count: usize, has_properties: bool) -> String {
     let near_ones = near.join(", ");

@@ -1,5 +1,6 @@
-//! Ctrl-C and SIGTERM cancel the run; the second one ends it at once.
+//! Ctrl-C and SIGTERM cancel the run; the second one ends it at once. SIGUSR1 asks for its state.
 
+use std::io;
 use std::process;
 use std::sync::{Arc, OnceLock};
 
@@ -22,10 +23,6 @@ pub(crate) fn watch(
     console: &Arc<Console>,
     is_writing: bool,
 ) -> Result<FirstSignal, CliError> {
-    let failed = |source| {
-        let what = "watch out for signals";
-        CliError::System { what, source }
-    };
     let mut interrupts = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(failed)?;
     let (ctx, console) = (ctx.clone(), Arc::clone(console));
@@ -47,4 +44,21 @@ pub(crate) fn watch(
         }
     });
     Ok(first)
+}
+
+/// Has the state of the run told whenever SIGUSR1 asks for it.
+pub(crate) fn tell_state(console: &Arc<Console>) -> Result<(), CliError> {
+    let mut asked = signal(SignalKind::user_defined1()).map_err(failed)?;
+    let console = Arc::clone(console);
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            console.state();
+        }
+    });
+    Ok(())
+}
+
+fn failed(source: io::Error) -> CliError {
+    let what = "watch out for signals";
+    CliError::System { what, source }
 }

@@ -41,6 +41,7 @@ fn validate_manifests() -> Outcome {
         let mut command = Command::new(&validator);
         command.args(["--strict", "-k", version]);
         command.args([
+            "deploy/kubernetes/cronjob.yaml",
             "deploy/kubernetes/livecopy.yaml",
             "deploy/kubernetes/merge.yaml",
         ]);

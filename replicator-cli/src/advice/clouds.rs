@@ -15,11 +15,35 @@ const MOST_NEAR: usize = 3;
 pub(super) const PROXY: &str =
     "is the proxy right, and running? NO_PROXY lists the hosts that are reached without one";
 
+/// A clouds.yaml, as far as all clouds have it.
+const MINIMAL: &str = "\
+clouds:
+  NAME:
+    region_name: REGION
+    auth:
+      auth_url: https://KEYSTONE:5000/v3
+      username: USER
+      password: PASSWORD
+      project_name: PROJECT
+      user_domain_name: Default
+      project_domain_name: Default";
+
 /// Returns what the user can do about a cloud that cannot be used.
 pub(super) fn hint_of_cloud(error: &AuthError) -> Option<String> {
     Some(match error {
         AuthError::UnknownCloud { cloud, .. } if Path::new(cloud).is_dir() => {
             format!("there is a directory of that name: write dir:{cloud}")
+        }
+        AuthError::UnknownCloud {
+            cloud,
+            known,
+            files,
+        } if known.is_empty() && !files.iter().any(|file| file.exists()) => {
+            let minimal = MINIMAL.replace("NAME", cloud);
+            format!(
+                "write one at any of these places, or name it in OS_CLIENT_CONFIG_FILE. It has at the \
+                 least:\n{minimal}"
+            )
         }
         AuthError::UnknownCloud { known, .. } if known.is_empty() => {
             "clouds are described in clouds.yaml, which OS_CLIENT_CONFIG_FILE can name".to_owned()
@@ -240,9 +264,17 @@ mod tests {
                 AuthError::UnknownCloud {
                     cloud: cloud(),
                     known: Vec::new(),
-                    files: Vec::new(),
+                    files: vec!["/".into()],
                 },
                 "clouds are described",
+            ),
+            (
+                AuthError::UnknownCloud {
+                    cloud: cloud(),
+                    known: Vec::new(),
+                    files: vec!["/nonexistent/clouds.yaml".into()],
+                },
+                "write one at any of these places",
             ),
             (
                 AuthError::UnknownProfile {

@@ -42,6 +42,9 @@ pub(crate) fn parse<C: Parser>(
     line: impl Iterator<Item = OsString>,
 ) -> Result<Invocation<C>, CliError> {
     let line: Vec<OsString> = line.collect();
+    if line.len() < 2 {
+        return Err(CliError::FirstRun);
+    }
     let mut grammar = self::grammar::<C>();
     if let Some(words) = grammar::asks_for_help(&grammar, &line) {
         let page = help::on(&grammar, &words);
@@ -218,7 +221,8 @@ fn options(grammar: &Command) -> BTreeSet<String> {
     options
 }
 
-fn variable(option: &str) -> String {
+/// Returns the variable that sets an option.
+pub(crate) fn variable(option: &str) -> String {
     let name = option.replace('-', "_").to_ascii_uppercase();
     format!("{PREFIX}{name}")
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    archive, check, compare, dry_run, list, metadefs, push, results, size, standing, verify,
+    archive, check, compare, dry_run, jobs, list, metadefs, push, results, size, standing, verify,
 };
 use crate::ui::Row;
 use crate::ui::document::schema_id;
@@ -64,8 +64,23 @@ fn holds_columns<R: Row>(schema: &Value) {
     assert_eq!(columns, fields, "{}", R::SCHEMA);
 }
 
+/// The schema of the file of jobs, which is read and not written.
+fn of_jobs() -> (String, String) {
+    let settings = SchemaSettings::draft2020_12();
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<jobs::file::JobsFile>();
+    let mut schema = Schema::to_value(schema);
+    schema["$id"] = json!("urn:glance-replicator:jobs:1");
+    schema["title"] = json!("glance-replicator/jobs/1");
+    let text = serde_json::to_string_pretty(&schema).unwrap();
+    ("jobs-1.json".to_owned(), format!("{text}\n"))
+}
+
 fn all() -> Vec<(String, String)> {
     vec![
+        of_jobs(),
+        schema::<jobs::Checked, Nothing>(),
         schema::<check::Facts, Nothing>(),
         schema::<list::Listed, list::Rest>(),
         schema::<compare::DifferenceRow, compare::Rest>(),

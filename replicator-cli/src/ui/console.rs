@@ -22,6 +22,7 @@ pub(crate) fn failure(error: &CliError) {
     // If nobody reads it, nothing can be done.
     match error {
         CliError::Usage(error) => drop(error.print()),
+        CliError::FirstRun => error.to_string().lines().for_each(show),
         CliError::Help(page) => drop(io::stdout().write_all(page.as_bytes())),
         // As other tools do, which the signal ends.
         CliError::NoReader => {}
@@ -49,6 +50,8 @@ enum Message {
     Event(Option<Arc<str>>, Event),
     Lines(Lines),
     Log(String),
+    /// Somebody wants to know how far it is.
+    State,
     /// The end, and whether all went well.
     Finish(bool),
 }
@@ -118,6 +121,11 @@ impl Console {
             messages: self.messages.clone(),
             name: name.into(),
         })
+    }
+
+    /// Tells how far the run is, also one that is quiet.
+    pub(crate) fn state(&self) {
+        self.send(Message::State);
     }
 
     /// Takes the lines of a log that goes to stderr.
@@ -224,6 +232,11 @@ fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wordi
                     write_counts(&mut stderr, &progress, look, &mut wording);
                 }
                 write_lines(&mut stderr, &progress, look, &lines);
+            }
+            Ok(Message::State) => {
+                let lines = Lines::new(Weight::Problem, progress.state());
+                lines.log();
+                progress.above(|| stderr.write_at_once(&lines));
             }
             Ok(Message::Log(line)) => progress.above(|| stderr.write_line(line)),
             Err(RecvTimeoutError::Timeout) => {}

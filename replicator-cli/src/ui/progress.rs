@@ -211,8 +211,7 @@ impl Progress {
             let seconds = (now - self.started).as_secs();
             return vec![format!("{}, {}", self.listing(listed), time(seconds))];
         }
-        let mut running: Vec<&Transfer> = self.running.values().collect();
-        running.sort_unstable_by_key(|transfer| transfer.number);
+        let running = self.in_order();
         let hidden = running.len().saturating_sub(most);
         let rows = running.into_iter().take(most).map(|transfer| {
             let amounts = Amounts {
@@ -285,6 +284,31 @@ impl Progress {
             text += &format!(", {} left", time(left));
         }
         text
+    }
+
+    /// Returns how far the run is, and each image that is under way.
+    pub(super) fn state(&self) -> Vec<String> {
+        if self.listed.is_none() && self.images == 0 {
+            return vec!["state: nothing is listed yet".to_owned()];
+        }
+        let mut lines = vec![format!("state: {}", self.text(self.started.elapsed()))];
+        let running = self.in_order();
+        let hidden = running.len().saturating_sub(MOST_BARS);
+        lines.extend(running.into_iter().take(MOST_BARS).map(|transfer| {
+            let (bytes, total) = (amount(transfer.bytes), amount(transfer.total_bytes));
+            format!("under way: {}, {bytes} of {total}", transfer.name)
+        }));
+        if hidden > 0 {
+            lines.push(format!("under way: {hidden} more"));
+        }
+        lines
+    }
+
+    /// The images that are under way, in the order in which they were begun.
+    fn in_order(&self) -> Vec<&Transfer> {
+        let mut running: Vec<&Transfer> = self.running.values().collect();
+        running.sort_unstable_by_key(|transfer| transfer.number);
+        running
     }
 
     /// Shows nothing any more.
@@ -403,6 +427,10 @@ mod tests {
         );
         progress.take(&transferred(&image, 5000));
         assert_eq!(progress.bytes(), 1024, "data that is read again");
+        let state = progress.state();
+        assert!(state[0].starts_with("state: 0 of 2 images, 1.0 KiB of 4.0 KiB"));
+        let id = "6d55dd55-053a-4765-b7bc-b30df0ea3861";
+        assert_eq!(state[1..], [format!("under way: {id}, 1.0 KiB of 1.0 KiB")]);
         let copied = Outcome::Copied {
             total_bytes: 1024,
             proof: Proof::Verified,

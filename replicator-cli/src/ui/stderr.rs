@@ -117,6 +117,13 @@ impl Stderr {
         }
     }
 
+    /// Writes lines that somebody waits for, whatever else is kept.
+    pub(super) fn write_at_once(&self, lines: &Lines) {
+        for line in self.style.render(lines, &now()) {
+            show(&line);
+        }
+    }
+
     /// Writes a line that is complete as it is.
     pub(super) fn write_line(&mut self, line: String) {
         match &mut self.kept {

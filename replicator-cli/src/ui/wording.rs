@@ -281,7 +281,9 @@ pub(super) fn told(head: &str, error: &dyn Error, hint: Option<&str>) -> Lines {
 fn lines(head: &str, (what, why): (String, Option<String>), hint: Option<&str>) -> Lines {
     let mut lines = vec![format!("{head}{what}")];
     lines.extend(why.map(|why| format!("caused by: {why}")));
-    lines.extend(hint.map(|hint| format!("hint: {hint}")));
+    // What is to be copied stands on lines of its own.
+    let hint = hint.map(|hint| format!("hint: {hint}"));
+    lines.extend(hint.iter().flat_map(|hint| hint.lines()).map(str::to_owned));
     Lines::new(Weight::Problem, lines)
 }
 

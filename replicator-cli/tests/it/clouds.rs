@@ -29,6 +29,35 @@ fn what_names_no_cloud_is_a_usage_error() {
 }
 
 #[test]
+fn without_a_clouds_yaml_it_is_said_where_one_would_be_and_what_is_in_it() {
+    let lab = Lab::new(AUTH);
+    fs::remove_file(lab.home.path().join("clouds.yaml")).unwrap();
+    let home = [("HOME", lab.home.path().to_str().unwrap())];
+    let ran = lab.run_with(&["check", "cloud:c"], &home);
+    let user = format!("{}/.config/openstack/clouds.yaml", home[0].1);
+    let places = [
+        "there is no cloud \"c\" in",
+        &user,
+        "/etc/openstack/clouds.yaml",
+    ];
+    assert_error(&ran, 2, &places);
+    let (_, minimal) = ran.stderr.split_once("at the least:\n").unwrap();
+    let clouds = minimal
+        .replace(
+            "https://KEYSTONE:5000/v3",
+            &format!("{}/identity/v3", lab.keystone.url),
+        )
+        .replace("REGION", "One")
+        .replace("USER", "alice")
+        .replace("PASSWORD", "right")
+        .replace("PROJECT", "alpha");
+    fs::create_dir_all(lab.home.path().join(".config/openstack")).unwrap();
+    fs::write(user, clouds).unwrap();
+    let ran = lab.run_with(&["check", "cloud:c"], &home);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
 fn files_that_make_no_sense_are_usage_errors_without_their_secrets() {
     let lab = Lab::new(AUTH);
     for (file, text, words) in [

@@ -14,6 +14,7 @@ mod formats;
 mod help;
 mod hostile;
 mod ids;
+mod jobs;
 mod killed;
 mod kit;
 mod limits;
