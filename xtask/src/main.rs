@@ -15,6 +15,7 @@ mod fuzz;
 mod lab;
 mod layers;
 mod live;
+mod page;
 mod setup;
 mod shell;
 mod tidy;
@@ -64,6 +65,8 @@ enum Task {
     },
     /// Check the direction of dependencies, between the crates and between the files of each
     Layers,
+    /// Open the page of `status --html` in Chromium, which is installed where it is missing
+    Page,
     /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz
     Setup,
     /// Run the live suites against the lab, which is started where it is down
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),
         Task::Live => live::run(),
+        Task::Page => page::check(),
         Task::Setup => setup::everything(),
         Task::Tidy => tidy::check(),
     };

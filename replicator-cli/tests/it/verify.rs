@@ -298,6 +298,38 @@ fn an_image_whose_record_is_right_and_whose_data_is_gone_is_found_without_readin
 }
 
 #[test]
+fn a_byte_of_each_image_is_read_and_another_part_of_them_each_day() {
+    let (source, target) = (glance(&[(ONE, 1), (TWO, 2)]), glance(&[(TWO, 2)]));
+    let ends = [source.host_port(), target.host_port()];
+    let ran = run(&["verify", "--probe", ends[0]]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let summary = "verify: 2 same digest on record and data that can be read, 0 unverifiable";
+    assert!(ran.stderr.contains(summary), "{ran:?}");
+    assert_eq!(source.count(RequestKind::Download), 2);
+    // The server names the store of an image, and its data is not there.
+    let download = FaultOn::kind(RequestKind::Download).image(TWO);
+    target.fault(download, FaultAction::status(204));
+    let only_two = ["--image", TWO, ends[0], ends[1]];
+    let ran = run(&[&["verify"], &only_two[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(&[&["verify", "--probe"], &only_two[..]].concat());
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(6), &*format!("{TWO}: failed\n"))
+    );
+    let ran = run(&["verify", "--sample", "100%", ends[0], ends[1]]);
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(6), &*format!("{ONE}: missing\n"))
+    );
+    assert!(ran.stderr.contains(" (of 1 days)"), "{ran:?}");
+    // A part so small that neither has its turn.
+    let ran = run(&["verify", "--sample", "0.0000001%", ends[0], ends[1]]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""));
+    assert_eq!(run(&["verify", "--sample", "0%", ends[0]]).code, Some(2));
+}
+
+#[test]
 fn a_dump_that_reads_back_repairs_what_is_damaged_in_the_archive() {
     let directory = tempfile::tempdir().unwrap();
     let (source, target) = (glance(&[(ONE, 1), (TWO, 2)]), glance(&[]));

@@ -86,7 +86,7 @@ function cell(row, column, number) {
     const star = row[NEWEST] ? make("span", { class: "star" }, "newest") : null;
     return make("th", { scope: "row", role: "rowheader" }, name, star, make("span", { class: "id" }, row[ID]));
   }
-  const attributes = { role: "cell", "data-label": column.label, class: column.isNumber ? "number" : null };
+  const attributes = { role: "cell", "data-label": column.label, class: column.isNumber ? "number" : "at" };
   if (column.target === undefined) {
     const text = column.key === "size" ? size(row[SIZE]) : day(column.of(row));
     return make("td", attributes, make("span", {}, text));
