@@ -294,6 +294,29 @@ impl GlanceClient {
         self.0.dialect.add_member(&self.0.http, id, project).await
     }
 
+    /// Takes an image from a project that is a member of it. One that is none is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if the image is not shared, or not the caller's.
+    pub async fn remove_member(&self, id: &ImageId, project: &str) -> Result<(), Error> {
+        let Session { http, dialect, .. } = &*self.0;
+        match dialect.remove_member(http, id, project).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Deletes an image for good: no server ever gives its id back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if it is protected, or not the caller's; [`ErrorKind::Conflict`] if
+    /// it is in use; [`ErrorKind::NotFound`] if it is gone.
+    pub async fn delete(&self, id: &ImageId) -> Result<(), Error> {
+        self.0.dialect.delete(&self.0.http, id).await
+    }
+
     /// Sets the status of a member, which the member may do, and an administrator. Through v1
     /// there is none, and nothing is done.
     ///

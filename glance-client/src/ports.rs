@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
-    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MetadataDiff,
-    Selection, TargetForm, Visibility,
+    Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MembersChange,
+    MetadataDiff, Selection, TargetForm, Visibility,
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
@@ -65,6 +65,13 @@ impl ImageSource for GlanceEnd {
 
     fn leaves_out(&self, wanted: &Selection) -> bool {
         self.0.leaves_out(wanted)
+    }
+
+    /// v1 shows administrators those that were deleted.
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        let found = self.find_image(id).await?;
+        let is_gone = |status| matches!(status, ImageStatus::Deleted | ImageStatus::PendingDelete);
+        Ok(found.is_some_and(|found| !is_gone(found.status)))
     }
 
     async fn image_data(
@@ -234,14 +241,16 @@ impl ImageTarget for GlanceEnd {
             updated = self.0.update(&current.id, &diff).await.map_err(failed)?;
             updated.members.clone_from(&current.members);
         }
-        if let Some((wanted, found)) = members {
-            let found = found.unwrap_or_default();
-            updated.members = self
-                .write_members(&current.id, &wanted, &found)
-                .await
-                .map_err(failed)?;
+        if let Some(change) = members {
+            let written = self.write_members(&current.id, change).await;
+            updated.members = written.map_err(failed)?;
         }
         Ok(updated)
+    }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        let deleted = self.0.delete(&image.id).await;
+        deleted.map_err(|error| port_error(error, Operation::DeleteImage(image.id)))
     }
 }
 
@@ -255,15 +264,18 @@ impl GlanceEnd {
         self.0.session().dialect.makes_records_first()
     }
 
-    /// Adds the members that are lacking, and sets their statuses as far as the caller may.
-    /// Returns those that the image has then.
+    /// Adds the members that are lacking, sets their statuses as far as the caller may, and removes
+    /// those that are too many. Returns those that the image has then.
     async fn write_members(
         &self,
         id: &ImageId,
-        wanted: &Members,
-        found: &Members,
+        change: MembersChange,
     ) -> Result<Option<Members>, Error> {
-        for (project, status) in wanted {
+        let found = change.found.unwrap_or_default();
+        for project in &change.surplus {
+            self.0.remove_member(id, project).await?;
+        }
+        for (project, status) in &change.wanted {
             match found.get(project) {
                 Some(found) if status.agrees_with(*found) => continue,
                 Some(_) => {}
@@ -487,6 +499,7 @@ fn operation_id(operation: &Operation) -> Option<&ImageId> {
         | Operation::WriteData(id)
         | Operation::ReadMembers(id)
         | Operation::UpdateMetadata(id)
+        | Operation::DeleteImage(id)
         | Operation::CopyToStores(id) => Some(id),
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::origin::is_mark;
 use crate::property::Names;
 use crate::{ImageMetadata, Visibility};
 
@@ -47,6 +48,12 @@ pub enum SetPropertyError {
         /// The name.
         name: String,
     },
+    /// The name is that of a mark, which says who has made an image, or since when it is retired.
+    #[error("{name} is a mark that a run sets by itself: --origin names the origin")]
+    Mark {
+        /// The name.
+        name: String,
+    },
 }
 
 impl Adapt {
@@ -62,6 +69,9 @@ impl Adapt {
             .ok_or_else(|| SetPropertyError::Form { text: text.into() })?;
         if (Names::V2 { hidden: true }).is_reserved(name) || name == "is_public" {
             return Err(SetPropertyError::Reserved { name: name.into() });
+        }
+        if is_mark(name) {
+            return Err(SetPropertyError::Mark { name: name.into() });
         }
         self.properties.insert(name.into(), value.into());
         Ok(())

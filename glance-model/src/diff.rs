@@ -1,9 +1,14 @@
 //! The difference between an image and its copy.
 
+mod surplus;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Not as _;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use self::surplus::MembersChange;
 
 use crate::member::{are_among, joined};
 use crate::record::property_text;
@@ -105,6 +110,14 @@ pub struct Change {
         deserialize_with = "said"
     )]
     pub target: Option<FieldValue>,
+    /// Whether the target is to have exactly that: the tags and members that it alone has go.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_exact: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    flag.not()
 }
 
 /// Reads a value that is there: null is one, and not nothing.
@@ -114,15 +127,17 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldValue>
 
 impl Change {
     /// The value that the target is to have. Tags and members are joined: those that only
-    /// the target has stay, as its additional properties do.
+    /// the target has stay, as its additional properties do, unless it is to be exact.
     #[must_use]
     pub fn wanted(&self) -> FieldValue {
         match (&self.source, &self.target) {
-            (FieldValue::Tags(source), Some(FieldValue::Tags(target))) => {
+            (FieldValue::Tags(source), Some(FieldValue::Tags(target))) if !self.is_exact => {
                 FieldValue::Tags(source | target)
             }
             (FieldValue::Members(source), Some(FieldValue::Members(target))) => {
-                FieldValue::Members(joined(source, target))
+                let mut members = joined(source, target);
+                members.retain(|project, _| !self.is_exact || source.contains_key(project));
+                FieldValue::Members(members)
             }
             (source, _) => source.clone(),
         }
@@ -258,6 +273,7 @@ impl MetadataDiff {
             field,
             source,
             target,
+            is_exact: false,
         });
     }
 
@@ -354,27 +370,6 @@ impl MetadataDiff {
         self
     }
 
-    /// Takes the change of the members out of it: the ids and statuses that are wanted, and
-    /// those that are there, as far as it is known.
-    pub fn take_members(&mut self) -> Option<(Members, Option<Members>)> {
-        let mut changes = self.changes.iter();
-        let place = changes.position(|change| change.field == Field::Members)?;
-        match self.changes.remove(place) {
-            Change {
-                source: FieldValue::Members(wanted),
-                target,
-                ..
-            } => {
-                let found = match target {
-                    Some(FieldValue::Members(found)) => Some(found),
-                    _ => None,
-                };
-                Some((wanted, found))
-            }
-            _ => None,
-        }
-    }
-
     /// Returns whether size or checksum differ: of two active images, that they
     /// are not the same image.
     #[must_use]
@@ -403,7 +398,10 @@ impl MetadataDiff {
                 (Field::Property(name), FieldValue::Null) => {
                     metadata.other.remove(name);
                     metadata.properties.remove(name);
-                    metadata.null_properties.insert(name.clone());
+                    metadata.null_properties.remove(name);
+                    if !change.is_exact {
+                        metadata.null_properties.insert(name.clone());
+                    }
                 }
                 (Field::Base(property), value) => {
                     let value = match &value {

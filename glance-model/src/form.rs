@@ -84,6 +84,12 @@ impl TargetForm {
         }
     }
 
+    /// Returns whether images can be hidden.
+    #[must_use]
+    pub fn can_hide(self) -> bool {
+        matches!(self, Self::Whole | Self::V2 { hidden: true })
+    }
+
     /// Returns whether an image that has its data can be changed from one status to the other.
     /// An archive says what it is told. A server with v2 is asked to deactivate images, and
     /// never to activate those that somebody has deactivated there; v1 does neither.

@@ -10,11 +10,13 @@ mod member;
 mod metadata;
 mod metadefs;
 mod omit;
+mod origin;
 mod pattern;
 mod project;
 mod property;
 mod record;
 mod references;
+mod retirement;
 mod selection;
 mod status;
 pub mod v1;
@@ -23,7 +25,7 @@ mod view;
 
 pub use adapt::{Adapt, SetPropertyError};
 pub use content::{ContentProblem, DataFormat, Inspector, wrapping};
-pub use diff::{Change, Field, FieldValue, MetadataDiff};
+pub use diff::{Change, Field, FieldValue, MembersChange, MetadataDiff};
 pub use form::TargetForm;
 pub use id::{ImageId, ParseImageIdError};
 pub use identity::{
@@ -33,10 +35,12 @@ pub use member::{MemberStatus, Members};
 pub use metadata::{ImageMetadata, NoData, WrongType};
 pub use metadefs::{BadNamespace, Namespace, NamespaceChange, Part};
 pub use omit::{Omit, OmitError};
+pub use origin::{Origin, OriginError};
 pub use pattern::{Pattern, PatternError};
 pub use project::{ProjectName, Projects};
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{BadRecord, RecordError, read_record, valid_unicode};
+pub use retirement::{Fate, MaxDelete, MaxDeleteError, Retirement};
 pub use selection::{
     ExpressionError, Key, Sample, SampleError, Selection, Shard, ShardError, Surroundings, Test,
 };

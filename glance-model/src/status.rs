@@ -73,6 +73,13 @@ impl ImageStatus {
         matches!(self, Self::Saving | Self::Uploading | Self::Importing)
     }
 
+    /// Returns whether nobody is at work on the image, as far as the word is known: it waits for
+    /// its data, or has it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Queued | Self::Active | Self::Deactivated)
+    }
+
     /// Returns whether the id is used up: no data can ever be put under it again.
     #[must_use]
     pub fn is_burnt(&self) -> bool {

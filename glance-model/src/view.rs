@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Adapt, Identity, ImageId, ImageMetadata, MemberStatus, MetadataDiff, NoProject, Omit,
+    Adapt, Identity, ImageId, ImageMetadata, MemberStatus, MetadataDiff, NoProject, Omit, Origin,
     TargetForm, Visibility,
 };
 
@@ -26,6 +26,10 @@ pub struct View {
     /// The ids at the target of the images that go by another one there, which properties of
     /// other images may name.
     pub ids: BTreeMap<ImageId, ImageId>,
+    /// The origin that images are marked with which are made at the target.
+    pub origin: Option<Origin>,
+    /// Whether additional properties, tags and members that only the target has are a difference.
+    pub mirrors: bool,
 }
 
 /// The metadata that a target is to have of an image.
@@ -61,15 +65,19 @@ impl View {
             form,
             adapt: Adapt::default(),
             ids: BTreeMap::new(),
+            origin: None,
+            mirrors: false,
         }
     }
 
-    /// Returns what the target is to say of an image of the source.
+    /// Returns what the target is to say of an image of the source. Marks of the source are those
+    /// of another place, and are not taken over.
     ///
     /// # Errors
     ///
     /// [`NoProject`] if its owner, or a member, has no counterpart at the target.
-    pub fn wanted(&self, source: ImageMetadata) -> Result<Wanted, NoProject> {
+    pub fn wanted(&self, mut source: ImageMetadata) -> Result<Wanted, NoProject> {
+        source.remove_marks();
         let mut image = self.omit.apply(self.adapt.apply(source));
         image.rename_references(&self.ids);
         let members = self.identity.apply(&mut image)?;
@@ -93,6 +101,12 @@ impl View {
         })
     }
 
+    /// Marks an image that the target is to have with its origin, if it is about to be made. One of
+    /// which there is something already (`found`) keeps the mark that it has, or stays without.
+    pub fn mark(&self, wanted: &mut ImageMetadata, found: Option<&ImageMetadata>) {
+        wanted.mark(self.origin.as_ref(), found);
+    }
+
     /// Returns what the target says, in its form. Nothing is omitted here: what only the
     /// target has does not matter, and a record keeps it.
     #[must_use]
@@ -100,10 +114,15 @@ impl View {
         self.form.of(target)
     }
 
-    /// Returns the wanted fields that the target lacks or has differently.
+    /// Returns the wanted fields that the target lacks or has differently, and, for a mirror, what
+    /// it alone has. An image that is retired there and wanted is so no more.
     #[must_use]
     pub fn diff(&self, wanted: &ImageMetadata, found: &ImageMetadata) -> MetadataDiff {
-        MetadataDiff::between(wanted, found, &self.omit)
+        let mut diff = MetadataDiff::between(wanted, found, &self.omit);
+        if self.mirrors {
+            diff = diff.with_surplus(wanted, found, &self.omit);
+        }
+        diff.with_marks(wanted, found)
     }
 
     /// Returns the changes of a diff that can be made once the target has a record, and the
@@ -189,5 +208,111 @@ mod tests {
         let omit = Omit::default().with_field("members");
         let view = View::new(omit, TargetForm::Whole);
         assert_eq!(view.wanted(source).unwrap().image.members, None);
+    }
+
+    fn names(diff: &MetadataDiff) -> Vec<String> {
+        let changes = diff.changes().iter();
+        changes.map(|change| change.field.to_string()).collect()
+    }
+
+    #[test]
+    fn a_mirror_loses_what_only_the_target_has_and_nothing_else() {
+        let mut view = View::new(Omit::default(), TargetForm::V2 { hidden: true });
+        let mut source = image();
+        source.visibility = Some(Visibility::Shared);
+        source.members = Some([("beta".to_owned(), MemberStatus::Unsaid)].into());
+        source.tags.insert("gold".into());
+        source.properties.insert("os_type".into(), "linux".into());
+        let mut target = source.clone();
+        let has = [
+            ("beta", MemberStatus::Accepted),
+            ("gamma", MemberStatus::Pending),
+        ];
+        target.members = Some(has.map(|(id, status)| (id.to_owned(), status)).into());
+        target.tags.insert("old".into());
+        target.properties.insert("empty".into(), String::new());
+        target.properties.insert("gone".into(), "x".into());
+        target
+            .properties
+            .insert("replicator_origin".into(), "prod".into());
+        let (wanted, found) = (view.wanted(source).unwrap().image, view.found(target));
+        assert!(view.diff(&wanted, &found).is_empty());
+        view.mirrors = true;
+        let diff = view.diff(&wanted, &found);
+        assert_eq!(names(&diff), ["tags", "members", "gone"]);
+        let mirrored = diff.apply_to(found.clone());
+        assert!(view.diff(&wanted, &mirrored).is_empty());
+        let members = mirrored.members.clone().unwrap();
+        assert_eq!(
+            members.into_iter().collect::<Vec<_>>(),
+            [has[0]].map(|(id, status)| (id.to_owned(), status))
+        );
+        assert_eq!(mirrored.origin(), Some("prod"));
+        let taken = diff.clone().take_members().unwrap();
+        assert_eq!(taken.surplus.into_iter().collect::<Vec<_>>(), ["gamma"]);
+        let json = serde_json::to_string(&diff).unwrap();
+        assert_eq!(serde_json::from_str::<MetadataDiff>(&json).unwrap(), diff);
+        // What is omitted stays, and members that are not known are not none.
+        view.omit = Omit::parse("tags").unwrap().with_patterns(["g*"]).unwrap();
+        let mut unknown = wanted.clone();
+        unknown.members = None;
+        assert!(view.diff(&unknown, &found).is_empty());
+        view.omit = Omit::parse("tags members properties").unwrap();
+        assert!(view.diff(&wanted, &found).is_empty());
+    }
+
+    #[test]
+    fn marks_stay_where_they_are() {
+        let mut view = View::new(Omit::default(), TargetForm::Whole);
+        view.origin = Some("prod".parse().unwrap());
+        let mut source = image();
+        for (name, value) in [
+            ("replicator_origin", "other"),
+            ("replicator_retired_at", "2026-01-01T00:00:00Z"),
+        ] {
+            source.properties.insert(name.into(), value.into());
+        }
+        let copy = |found: Option<&ImageMetadata>| {
+            let mut wanted = view.wanted(source.clone()).unwrap().image;
+            view.mark(&mut wanted, found);
+            assert_eq!(wanted.retired_at(), None);
+            wanted.origin().map(str::to_owned)
+        };
+        assert_eq!(copy(None).as_deref(), Some("prod"));
+        assert_eq!(copy(Some(&image())), None, "somebody else has made it");
+        assert_eq!(copy(Some(&source)).as_deref(), Some("other"));
+        // It is never set afterwards.
+        let mut wanted = view.wanted(source.clone()).unwrap().image;
+        view.mark(&mut wanted, None);
+        assert!(view.diff(&wanted, &image()).is_empty());
+    }
+
+    #[test]
+    fn an_image_that_is_wanted_again_is_retired_no_more() {
+        for (hides, was_hidden, fields) in [
+            (true, None, vec!["replicator_retired_at", "os_hidden"]),
+            (true, Some(true), vec!["replicator_retired_at"]),
+            (false, None, vec!["replicator_retired_at"]),
+        ] {
+            let form = TargetForm::V2 { hidden: hides };
+            // Whatever is omitted: it was us who hid it.
+            let view = View::new(Omit::parse("os_hidden properties").unwrap(), form);
+            let mut source = image();
+            source.hidden = was_hidden;
+            let mut retired = image();
+            retired.hidden = Some(true);
+            let since = "2026-01-01T00:00:00Z".to_owned();
+            retired
+                .properties
+                .insert("replicator_retired_at".into(), since);
+            let mut wanted = view.wanted(source).unwrap().image;
+            wanted.hidden = wanted.hidden.or(was_hidden.filter(|_| hides));
+            let found = view.found(retired);
+            let diff = view.diff(&wanted, &found);
+            assert_eq!(names(&diff), fields);
+            let now = diff.apply_to(found);
+            assert_eq!(now.retired_at(), None);
+            assert!(view.diff(&wanted, &now).is_empty());
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use glance_client::ErrorKind;
 use glance_model::ContentProblem;
-use replicator_core::{IdProblem, ImageError, ListingError, PortError, Wrong};
+use replicator_core::{IdProblem, ImageError, ListingError, NotDone, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
 use self::clouds::{hint_of_cloud, hint_of_connection};
@@ -69,6 +69,24 @@ impl Advised for CliError {
             }
             Self::Connect { source, .. } => adapter(source),
             Self::Archive(error) => hint_of_archive(error),
+            Self::DeleteOfSome => Some(
+                "leave them out; or, with --yes, only selected images are retired and deleted, and \
+                 of these those that the source does not have any more",
+            ),
+            Self::HeldBack { why, .. } => match why {
+                NotDone::TooManyGone { images, .. } => {
+                    return Some(Cow::Owned(format!(
+                        "look at them with --dry-run; if they are to go, --max-delete {images} lets \
+                         them"
+                    )));
+                }
+                NotDone::NotConfirmed => Some("without a terminal, --delete takes --yes"),
+                NotDone::SourceEmpty => Some(
+                    "is it the right source, and does the token see its images? What is to be \
+                     deleted all the same is deleted at the target itself",
+                ),
+                _ => None,
+            },
             Self::NoSyslog => {
                 Some("start a syslog, or use --logfile; in a container it has to be mounted")
             }

@@ -14,6 +14,7 @@ mod metadefs;
 mod metrics;
 mod owners;
 mod push;
+mod removal;
 mod replicate;
 mod report;
 mod results;

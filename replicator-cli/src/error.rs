@@ -9,7 +9,7 @@ use glance_model::{
     ContentProblem, ExpressionError, OmitError, ParseImageIdError, ProjectMapError,
     SetPropertyError,
 };
-use replicator_core::{FailureKind, ImageError, ListingError, PortError};
+use replicator_core::{FailureKind, ImageError, ListingError, NotDone, PortError};
 use replicator_fs::ArchiveError;
 
 use crate::exit_code::{ExitCode, Signal};
@@ -123,6 +123,13 @@ pub(crate) enum CliError {
         option: &'static str,
         source: InvalidToken,
     },
+    #[error("--delete and options that select images look at a part of what is there")]
+    DeleteOfSome,
+    #[error("--delete and --snapshot do not go together: a snapshot has what the source has")]
+    DeleteInSnapshot,
+    /// Images were not retired or deleted, for the sake of safety.
+    #[error("{}: {}", not_removed(*.images), why_not_done(*.why))]
+    HeldBack { images: u64, why: NotDone },
     #[error("{name} is named as a target twice")]
     SameTarget { name: String },
     #[error("source and target are the same: {name}")]
@@ -212,6 +219,8 @@ impl CliError {
             | Self::SetAndOmitted { .. }
             | Self::NoIdMap
             | Self::Merge { .. }
+            | Self::DeleteOfSome
+            | Self::DeleteInSnapshot
             | Self::Owners { .. }
             | Self::ProjectMap { .. }
             | Self::ProjectMapFile { .. }
@@ -227,7 +236,9 @@ impl CliError {
             },
             Self::Interrupted(signal) => ExitCode::Interrupted(*signal),
             Self::NoReader => ExitCode::NoReader,
-            Self::RefusedFile { .. } | Self::EmptySnapshot { .. } => ExitCode::Refused,
+            Self::RefusedFile { .. } | Self::EmptySnapshot { .. } | Self::HeldBack { .. } => {
+                ExitCode::Refused
+            }
             Self::WrongFile { .. } => ExitCode::WrongContent,
             Self::Connect { source, .. } | Self::Definitions(source)
                 if is_denial(source.kind()) =>
@@ -249,6 +260,34 @@ const FIRST_RUN: &str = "\
 glance-replicator copies OpenStack images between clouds and directories, and proves each copy.
   glance-replicator check cloud:NAME   shows what a cloud of clouds.yaml is, and who you are there
   glance-replicator help               has all commands, with examples";
+
+fn not_removed(images: u64) -> String {
+    match images {
+        1 => "1 image is not retired or deleted".to_owned(),
+        images => format!("{images} images are not retired or deleted"),
+    }
+}
+
+/// Returns the reason why an image was not worked on.
+pub(crate) fn why_not_done(why: NotDone) -> String {
+    let why = match why {
+        NotDone::Cancelled => "the run was interrupted",
+        NotDone::NoRoom => "the target has no room for an image of this size",
+        NotDone::LimitReached => "the run has lasted as long, or moved as much, as it may",
+        NotDone::SourceEmpty => "the source lists no image at all",
+        NotDone::SameEnd => {
+            "all images that both ends have are of the same second there, as if source and target \
+             were one"
+        }
+        NotDone::TooManyGone { images, most } => {
+            return format!("{images} of this origin would be, and at most {most} may be in a run");
+        }
+        NotDone::NotConfirmed => "nobody has said yes to it",
+        NotDone::AfterFailures => "something else of the run has failed",
+        _ => "the target takes nothing any more",
+    };
+    why.to_owned()
+}
 
 fn columns(near: &[&str], count: usize, has_properties: bool) -> String {
     let near_ones = near.join(", ");

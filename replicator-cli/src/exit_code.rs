@@ -48,7 +48,8 @@ const TABLE: [Row; 11] = [
     (
         "7",
         "held back",
-        "a safety limit of this program refused it: data that --format-check did not let pass",
+        "a safety limit of this program refused it: data that --format-check did not let pass, or \
+         images that --delete may not touch",
     ),
     (
         "8",
@@ -113,7 +114,7 @@ pub(crate) enum ExitCode {
     Differences,
     /// At least one image does not have the content that it should have.
     WrongContent,
-    /// At least one image was held back here, since its data looks wrong or unsafe.
+    /// At least one image was held back here: its data looks wrong or unsafe, or its deletion does.
     Refused,
     /// The run has lasted as long, or moved as much, as it may; the next run goes on.
     LimitReached,

@@ -83,7 +83,7 @@ pub fn compare<'a>(
     Comparison {
         ctx,
         source,
-        pairs: with_members_of_target(pairs, ctx, target, &view.omit),
+        pairs: with_members_of_target(pairs, ctx, target, &view),
         view,
         counter,
         wanted: wanted.clone(),

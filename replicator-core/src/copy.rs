@@ -2,11 +2,13 @@
 
 mod fan_out;
 pub(crate) mod flow;
+mod leaving;
 mod one_image;
 mod order;
 mod pieces;
 mod progress;
 mod queue;
+mod removal;
 pub(crate) mod schedule;
 mod small_lane;
 pub(crate) mod staging;

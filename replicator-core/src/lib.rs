@@ -39,7 +39,9 @@ pub use run::error::{ErrorKind, ImageError, WrittenError};
 pub use run::event::{Event, EventSink, LeftOut, MembersLeftOut, NoEvents};
 pub use run::id_problem::{IdProblem, saving_limit};
 pub use run::member::Member;
-pub use run::options::{DataPolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify};
+pub use run::options::{
+    DataPolicy, DeletePolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify,
+};
 pub use run::report::Report;
 pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason};
 pub use run::retry::RetryPolicy;

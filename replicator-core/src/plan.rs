@@ -3,6 +3,7 @@
 pub(crate) mod decide;
 pub(crate) mod decisions;
 pub(crate) mod planner;
+pub(crate) mod removal;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::list::selected::SelectedCount;
 use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
-use crate::run::result::{ImageRef, ImageResult};
+use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome};
 
 /// The work that is to be done, image by image. Memory grows with the work
 /// only. Written down, as JSON for example, it has a version, and errors are texts.
@@ -132,6 +133,19 @@ pub enum Action {
     UpdateMetadata(MetadataDiff),
     /// Copy the data that is there to those of the target's stores that lack it, if any does.
     CopyToStores,
+    /// Hide it, and mark it with the time: the first step of its deletion. Done when all else is,
+    /// and only if nothing has failed.
+    Retire(MetadataDiff),
+    /// Delete it for good: it has been retired for long enough. Done at the very end.
+    Delete,
+}
+
+impl Action {
+    /// Returns whether it takes an image away from the target.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        matches!(self, Self::Retire(_) | Self::Delete)
+    }
 }
 
 /// The reason of the work.
@@ -149,6 +163,10 @@ pub enum Reason {
     Unread,
     /// All of it is there, and some stores of the target may lack it.
     Stores,
+    /// The source does not have it any more.
+    GoneAtSource,
+    /// The source does not have it any more, and the time for which it was to be retired is over.
+    GraceOver,
 }
 
 impl LeftImage {
@@ -168,6 +186,37 @@ impl Plan {
     pub fn total_bytes(&self) -> u64 {
         self.images.iter().map(PlannedImage::bytes_to_copy).sum()
     }
+
+    /// The images that are to be retired or deleted.
+    pub fn removals(&self) -> impl Iterator<Item = &PlannedImage> {
+        let images = self.images.iter();
+        images.filter(|planned| planned.action.removes())
+    }
+
+    /// Lets no image be retired or deleted, for a reason that is the result of each.
+    pub fn hold_back(&mut self, why: NotDone) {
+        let removals = self
+            .images
+            .extract_if(.., |planned| planned.action.removes());
+        let results = removals.map(|planned| {
+            let mut result = ImageResult::new(planned.image_ref(), Outcome::NotDone(why));
+            result.target_id = planned.other_id();
+            result
+        });
+        self.settled.extend(results);
+    }
+
+    /// The reason why images were not retired or deleted for the sake of safety, and their number.
+    #[must_use]
+    pub fn held_back(&self) -> Option<(NotDone, u64)> {
+        let outcomes = self.settled.iter().map(|result| &result.outcome);
+        let mut held = outcomes.filter_map(|outcome| match outcome {
+            Outcome::NotDone(why) if why.is_refusal() => Some(*why),
+            _ => None,
+        });
+        let why = held.next()?;
+        Some((why, 1 + held.count() as u64))
+    }
 }
 
 impl PlannedImage {
@@ -181,6 +230,14 @@ impl PlannedImage {
         self.action == Action::Copy && self.wanted.status == ImageStatus::Deactivated
     }
 
+    /// Its id at the target, if that is known to be another one.
+    pub(crate) fn other_id(&self) -> Option<ImageId> {
+        match &self.target_id {
+            TargetId::Other(id) => Some(*id),
+            TargetId::Same | TargetId::New(_) => None,
+        }
+    }
+
     /// The bytes of image data that are to be copied for it.
     #[must_use]
     pub fn bytes_to_copy(&self) -> u64 {
@@ -189,7 +246,9 @@ impl PlannedImage {
             Action::Check
             | Action::CreateRecord
             | Action::UpdateMetadata(_)
-            | Action::CopyToStores => 0,
+            | Action::CopyToStores
+            | Action::Retire(_)
+            | Action::Delete => 0,
         }
     }
 }

@@ -306,7 +306,8 @@ impl Walk<'_> {
         options: &RunOptions,
     ) -> Result<(), ListingError> {
         let target_ids = target.target_ids();
-        let mut decisions = Decisions::new(source, listing, self.wanted, target, options);
+        let mut decisions =
+            Decisions::new(source, listing, (self.wanted, self.wanted), target, options);
         let mut without_id = 0;
         while let Some(decided) = decisions.next().await? {
             match decided {

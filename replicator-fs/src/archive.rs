@@ -20,7 +20,6 @@ use crate::access;
 use crate::directory::{Contents, Directory, Shown};
 use crate::folder::{Folder, For};
 use crate::hardening;
-use crate::metadata_file;
 use crate::partial_file::PartialFile;
 use crate::transfer::{self, Writer, finish};
 
@@ -137,6 +136,37 @@ impl ImageArchive {
         Ok(unfinished)
     }
 
+    /// Lists images, those that are retired as well or not.
+    fn listing(&self, wanted: &Selection, with_retired: bool) -> ImageStream {
+        let (archive, wanted) = (self.clone(), wanted.clone());
+        stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
+            let (archive, wanted) = (archive.clone(), wanted.clone());
+            async move {
+                let work = move |directory: &Arc<Directory>| {
+                    let mut ids = match ids {
+                        Some(ids) => ids,
+                        None => {
+                            let mut ids = directory.scan()?.images;
+                            if with_retired {
+                                ids.extend(directory.retired_ids()?);
+                                ids.sort_unstable();
+                                ids.dedup();
+                            }
+                            ids.retain(|id| wanted.matches_id(id));
+                            ids.into_iter()
+                        }
+                    };
+                    Ok((directory.batch(&mut ids, with_retired), ids))
+                };
+                let (batch, ids) = archive.run(&Operation::ListImages, work).await?;
+                let batch = (!batch.is_empty()).then(|| stream::iter(batch));
+                Ok(batch.map(|batch| (batch, Some(ids))))
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+
     /// Works on files on a thread that may block.
     async fn run<T: Send + 'static>(
         &self,
@@ -162,28 +192,16 @@ impl fmt::Display for ImageArchive {
 #[async_trait]
 impl ImageSource for ImageArchive {
     fn images(&self, wanted: &Selection) -> ImageStream {
-        let (archive, wanted) = (self.clone(), wanted.clone());
-        stream::try_unfold(None, move |ids: Option<vec::IntoIter<ImageId>>| {
-            let (archive, wanted) = (archive.clone(), wanted.clone());
-            async move {
-                let work = move |directory: &Arc<Directory>| {
-                    let mut ids = match ids {
-                        Some(ids) => ids,
-                        None => {
-                            let mut ids = directory.scan()?.images;
-                            ids.retain(|id| wanted.matches_id(id));
-                            ids.into_iter()
-                        }
-                    };
-                    Ok((directory.batch(&mut ids), ids))
-                };
-                let (batch, ids) = archive.run(&Operation::ListImages, work).await?;
-                let batch = (!batch.is_empty()).then(|| stream::iter(batch));
-                Ok(batch.map(|batch| (batch, Some(ids))))
-            }
-        })
-        .try_flatten()
-        .boxed()
+        self.listing(wanted, false)
+    }
+
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        let (operation, id) = (Operation::FindImage(*id), *id);
+        let found = self.run(&operation, move |directory| {
+            let path = directory.layout().metadata(&id);
+            directory.folder().len_of(&path)
+        });
+        Ok(found.await?.is_some())
     }
 
     async fn image_data(
@@ -216,12 +234,22 @@ impl ImageTarget for ImageArchive {
         Nature::archive()
     }
 
+    /// Those that are retired are listed, too.
+    fn taken_ids(&self, wanted: &Selection) -> ImageStream {
+        self.listing(wanted, true)
+    }
+
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
         let operation = Operation::FindImage(*id);
         let wanted = *id;
-        let found = self.run(&operation, move |directory| Ok(directory.shown(&wanted)));
+        let found = self.run(&operation, move |directory| {
+            Ok(match directory.shown(&wanted) {
+                Ok(None) => directory.retired_image(&wanted),
+                shown => shown.map(|shown| shown.map(|shown| shown.image)),
+            })
+        });
         match found.await? {
-            Ok(found) => Ok(found.map(|found| found.image)),
+            Ok(found) => Ok(found),
             Err(error) => Err(error.damages(*id)),
         }
     }
@@ -252,6 +280,7 @@ impl ImageTarget for ImageArchive {
         let data_path = self.0.layout().data(&id);
         let offset_bytes = data.offset_bytes;
         let is_replaced = existing.is_some_and(ImageMetadata::has_data);
+        let was_retired = existing.is_some_and(|image| image.retired_at().is_some());
         let turn = self.0.turn(&id).await;
         let opened = self
             .run(&operation, move |directory| {
@@ -321,6 +350,9 @@ impl ImageTarget for ImageArchive {
             let _published = partial.publish(&data_path)?;
             let written = directory.write(&whole)?;
             directory.clear_up(&whole.id);
+            if was_retired {
+                directory.forget_retired(&whole.id)?;
+            }
             Ok(written)
         })
         .await
@@ -364,15 +396,26 @@ impl ImageTarget for ImageArchive {
         let updated = self
             .run(&operation, move |directory| {
                 let _turn = turn;
-                // Not what was listed, whose status may be another than the file's.
-                let path = directory.layout().metadata(&id);
-                let Some(metadata) = metadata_file::read(directory.folder(), &path, &id)? else {
-                    return Ok(None);
-                };
-                directory.write(&diff.apply_to(metadata)).map(Some)
+                directory.update(&id, &diff)
             })
             .await?;
         updated.ok_or_else(|| PortError::NotFound { id: current.id })
+    }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        let id = image.id;
+        let operation = Operation::DeleteImage(id);
+        let turn = self.0.turn(&id).await;
+        let deleted = self
+            .run(&operation, move |directory| {
+                let _turn = turn;
+                directory.delete_retired(&id)
+            })
+            .await?;
+        match deleted {
+            true => Ok(()),
+            false => Err(PortError::NotFound { id }),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::locked_file::{self, Locked};
 use crate::metadata_file;
 
 mod atomic;
+mod retired;
 
 /// The number of metadata files that are read at a time while listing.
 const BATCH: usize = 100;
@@ -343,12 +344,17 @@ impl Directory {
     pub(crate) fn batch(
         &self,
         ids: &mut vec::IntoIter<ImageId>,
+        with_retired: bool,
     ) -> Vec<Result<ImageMetadata, PortError>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(id) = ids.next()
         {
             batch.extend(match self.shown(&id) {
+                Ok(None) if with_retired => match self.retired_image(&id) {
+                    Ok(retired) => retired.map(Ok),
+                    Err(error) => Some(Err(error.damages(id))),
+                },
                 // It was there a moment ago.
                 Ok(None) => None,
                 Ok(Some(Shown {

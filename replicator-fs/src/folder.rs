@@ -57,6 +57,30 @@ impl Folder {
         })
     }
 
+    /// Opens a directory in it, or returns `None` if it is missing and not to be made. A link is an
+    /// error.
+    pub(crate) fn below(&self, path: &Path, is_made: bool) -> Result<Option<Self>, ArchiveError> {
+        let failed = |error: Errno| self.failed(path, error.into());
+        if is_made {
+            match rustix::fs::mkdirat(&self.handle, name(path), Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.handle, name(path), flags, Mode::empty()) {
+            Ok(handle) => Ok(Some(Self {
+                handle,
+                path: path.to_owned(),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(ArchiveError::NotADirectory {
+                path: path.to_owned(),
+            }),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Opens a directory of our own in a directory where others may write, and makes it if it is
     /// missing.
     ///
@@ -187,6 +211,19 @@ impl Folder {
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), ArchiveError> {
         rustix::fs::renameat(&self.handle, name(from), &self.handle, name(to))
             .map_err(|error| self.failed(to, error.into()))
+    }
+
+    /// Moves a file into another directory of the same disk; one that is missing is no error.
+    pub(crate) fn hand_over(
+        &self,
+        from: &Path,
+        other: &Self,
+        to: &Path,
+    ) -> Result<(), ArchiveError> {
+        match rustix::fs::renameat(&self.handle, name(from), &other.handle, name(to)) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(other.failed(to, error.into())),
+        }
     }
 
     /// Removes a file; one that is missing is no error.

@@ -149,6 +149,11 @@ impl Layout {
         self.directory.join(format!("{id}{DATA_SUFFIX}"))
     }
 
+    /// The directory of the images that are retired. Its files have the same names.
+    pub(crate) fn retired(&self) -> PathBuf {
+        self.directory.join(".retired")
+    }
+
     /// The metadata that is about to take its place.
     pub(crate) fn new_metadata(&self, id: &ImageId) -> PathBuf {
         self.directory.join(format!(".{id}{TEMPORARY_SUFFIX}"))

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use glance_model::{
     ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm,
 };
+use http::Method;
 
 use super::page::Page;
 use crate::http::{Answer, Http, Request};
@@ -129,11 +130,22 @@ pub(crate) trait Dialect: Send + Sync {
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, Error>;
 
+    /// Deletes an image, whose id is used up then.
+    async fn delete(&self, http: &Http, id: &ImageId) -> Result<(), Error> {
+        let Request { path, .. } = self.show(id);
+        let deleted = http.send(&Request::new(Method::DELETE, path)).await;
+        deleted.map(drop)
+    }
+
     /// Lists the members of an image that is for members.
     async fn members(&self, http: &Http, id: &ImageId) -> Result<Members, Error>;
 
     /// Makes a project a member of an image. One that is a member stays what it is.
     async fn add_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error>;
+
+    /// Takes an image from a member. That of one that is none fails with
+    /// [`ErrorKind::NotFound`].
+    async fn remove_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error>;
 
     /// Sets the status of a member, where the version has such.
     async fn set_member_status(

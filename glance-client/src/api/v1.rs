@@ -195,6 +195,12 @@ impl Dialect for V1 {
         http.send(&request).await.map(drop)
     }
 
+    async fn remove_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error> {
+        let path = format!("{}/members/{}", path(id), encoded(project));
+        let removed = http.send(&Request::new(Method::DELETE, path)).await;
+        removed.map(drop)
+    }
+
     async fn set_member_status(
         &self,
         _: &Http,

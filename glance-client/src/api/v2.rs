@@ -222,6 +222,12 @@ impl Dialect for V2 {
         }
     }
 
+    async fn remove_member(&self, http: &Http, id: &ImageId, project: &str) -> Result<(), Error> {
+        let path = format!("{}/{}", members(id), encoded(project));
+        let removed = http.send(&Request::new(Method::DELETE, path)).await;
+        removed.map(drop)
+    }
+
     async fn set_member_status(
         &self,
         http: &Http,

@@ -82,6 +82,11 @@ impl SelectionArgs {
         self.image.iter().cloned().collect()
     }
 
+    /// Returns whether images are asked for other than by tests.
+    pub(crate) fn names_images(&self) -> bool {
+        !self.image.is_empty() || self.images_from.is_some() || self.newest.is_some()
+    }
+
     /// Returns the tests as a selection; `project` is the one that `owner=mine` means.
     pub(crate) fn tests(&self, project: Option<String>) -> Result<Selection, ExpressionError> {
         let surroundings = now().of_project(project);

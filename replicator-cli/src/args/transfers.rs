@@ -9,6 +9,7 @@ use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
 use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
+use super::mirror::{DeleteArgs, MirrorArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
 use super::run_limits::RunLimitArgs;
@@ -92,6 +93,12 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) state: StateArgs,
+
+    #[command(flatten)]
+    pub(crate) mirror: MirrorArgs,
+
+    #[command(flatten)]
+    pub(crate) delete: DeleteArgs,
 
     /// Proof of a copy: full, target, read-back or none
     #[arg(long, value_name = "HOW", default_value = "full")]

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::owners::{Owners, Use, leaves_members_pending};
 use super::select::select;
 use crate::args::{
-    AllowEmpty, IdMapArgs, MetaOnly, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs, StateArgs,
-    TargetArgs, heading,
+    AllowEmpty, IdMapArgs, MetaOnly, MirrorArgs, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs,
+    StateArgs, TargetArgs, heading,
 };
 use crate::ends::{self, Access, Ends, Opening, Taken};
 use crate::error::CliError;
@@ -57,6 +57,8 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
+    mirror: MirrorArgs,
+    #[command(flatten)]
     id_map: IdMapArgs,
     #[command(flatten)]
     owners: OwnerArgs,
@@ -94,6 +96,7 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
     let mut owners = Owners::new(run, Some(&args.owners))?;
     let mut view = View::new(omit, target.end.images.nature().form);
     view.adapt = adapt;
+    view.mirrors = args.mirror.mirror_metadata;
     view.identity = owners.at(&source, &target, Use::Compare).await?;
     view.leaves_members_pending = leaves_members_pending(&target);
     let mut comparison = compare(

@@ -87,6 +87,10 @@ enum Work {
     UpdateMetadata,
     /// It is copied to those of the target's stores that lack it, if any does.
     CopyToStores,
+    /// It is hidden, since the source does not have it any more.
+    Retire,
+    /// It is deleted, since it has been retired for long enough.
+    Delete,
     /// It is left to another run, which is writing it.
     Leave,
     /// It is left alone.
@@ -133,13 +137,15 @@ impl Planned {
                 Action::CreateRecord => Work::CreateRecord,
                 Action::UpdateMetadata(_) => Work::UpdateMetadata,
                 Action::CopyToStores => Work::CopyToStores,
+                Action::Retire(_) => Work::Retire,
+                Action::Delete => Work::Delete,
                 _ => Work::Copy,
             },
             reason: word(&planned.reason),
             target_id,
             new_id,
             changes: match &planned.action {
-                Action::UpdateMetadata(diff) => Change::all(diff),
+                Action::UpdateMetadata(diff) | Action::Retire(diff) => Change::all(diff),
                 _ => Vec::new(),
             },
             ..Self::without_work(target, &ImageRef::from(&planned.wanted))
@@ -206,6 +212,8 @@ impl Row for Planned {
             Work::CreateRecord => "write metadata",
             Work::UpdateMetadata => "update",
             Work::CopyToStores => "copy to stores",
+            Work::Retire => "retire",
+            Work::Delete => "delete",
             // It is told on stderr.
             Work::Leave | Work::Skip | Work::Fail => return,
         };
@@ -241,7 +249,7 @@ impl Row for Planned {
     }
 }
 
-/// The totals of a plan.
+/// The totals of a plan. Older documents lack some of them.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Totals {
@@ -252,6 +260,10 @@ struct Totals {
     bytes: u64,
     create_record: usize,
     update_metadata: usize,
+    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    retire: usize,
+    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    delete: usize,
     /// The number of images that need nothing, those that would be read included.
     unchanged: u64,
     skip: usize,
@@ -283,6 +295,8 @@ impl Totals {
             bytes: plan.total_bytes(),
             create_record: count(|action| matches!(action, Action::CreateRecord)),
             update_metadata: count(|action| matches!(action, Action::UpdateMetadata(_))),
+            retire: count(|action| matches!(action, Action::Retire(_))),
+            delete: count(|action| matches!(action, Action::Delete)),
             unchanged: plan.unchanged
                 + count(|action| matches!(action, Action::Check | Action::CopyToStores)) as u64,
             skip: settled(|outcome| matches!(outcome, Outcome::Skipped(_))),
@@ -305,6 +319,8 @@ impl Totals {
                 self.update_metadata,
                 format!("update {}", self.update_metadata),
             ),
+            (self.retire, format!("retire {}", self.retire)),
+            (self.delete, format!("delete {}", self.delete)),
         ];
         let work = work.into_iter().filter(|(count, _)| *count > 0);
         let work: Vec<String> = work.map(|(_, words)| words).collect();

@@ -16,8 +16,8 @@ use crate::run::Run;
 /// Copy the images of one server to others
 ///
 /// Images that a target lacks are created, under their own ids; metadata
-/// that differs is updated. Nothing is deleted. What several targets lack is
-/// read from the source once.
+/// that differs is updated. Nothing is deleted without --delete. What several
+/// targets lack is read from the source once.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "glance-replicator livecopy [OPTIONS] <SOURCE> <TARGET>...")]
 #[command(after_help = "  \

@@ -85,6 +85,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         stage: args.send.stage.as_deref(),
         id_map: None,
         owners: None,
+        yes: false,
         dry_run: None,
     };
     args.limits.set(&mut targets.options);

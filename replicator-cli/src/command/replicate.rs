@@ -13,6 +13,7 @@ use replicator_core::{
 
 use super::dry_run::{self, Planned};
 use super::owners::{self, Owners, Use, leaves_members_pending};
+use super::removal;
 use super::results::{Output, Record};
 use super::select::{Selected, select};
 use super::snapshot::{self, Making};
@@ -61,7 +62,7 @@ async fn make_copies(
 ) -> Result<ExitCode, CliError> {
     limits::keep_to(job.copies.transfers.bwlimit(), &run.limits, &run.console);
     let uploads = job.uploads;
-    let policy = policy(job)?;
+    let policy = policy(run, job)?;
     let parallel = Parallel {
         transfers: job.copies.transfers.transfers,
         small: MOST_SMALL,
@@ -83,6 +84,7 @@ async fn make_copies(
         stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
         owners: uploads.map(|uploads| &uploads.owners),
+        yes: job.copies.delete.yes,
         dry_run,
     };
     let details = source.details().cloned();
@@ -113,6 +115,8 @@ pub(super) struct Targets<'a> {
     pub(super) id_map: Option<&'a Path>,
     /// The owners at servers; without them, images have those that they have at the source.
     pub(super) owners: Option<&'a OwnerArgs>,
+    /// Whether images may leave the targets without a question.
+    pub(super) yes: bool,
     /// Takes what would be done, in place of doing it.
     pub(super) dry_run: Option<Sink<Planned>>,
 }
@@ -137,7 +141,7 @@ pub(super) async fn copy(
     let targets = ends.open(&source, opening).await?;
     let source = source.images;
     let started = Instant::now();
-    let planned = ends.plan(&*source, &selected.selection, targets).await?;
+    let mut planned = ends.plan(&*source, &selected.selection, targets).await?;
     let count = planned.first().map(|(_, plan)| plan.selected);
     if let Some(count) = count {
         let code = selected.tell(run, &*source, count).await?;
@@ -152,6 +156,7 @@ pub(super) async fn copy(
         let plans: Vec<_> = plans.collect();
         for (target, plan) in &plans {
             owners::warn_of_unknown(run, target, plan);
+            removal::tell(run, target, plan);
         }
         dry_run::print(run, sink, verb, source.to_string(), &plans)?;
         summary
@@ -159,6 +164,9 @@ pub(super) async fn copy(
             .for_each(|summary| run.console.summary(summary));
         let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
         return Ok(ends.exit_code(settled));
+    }
+    for ((_, target), plan) in &mut planned {
+        removal::settle(run, &target.name(), plan, ends.to.yes, ends.code).await?;
     }
     let (targets, runs): (Vec<_>, Vec<_>) = planned
         .into_iter()
@@ -306,10 +314,16 @@ impl<'a> Ends<'a> {
         let mut is_all_done = true;
         for result in results {
             code = code.and(result.error().map_or(ExitCode::Done, of_failure));
-            if let Outcome::NotDone(NotDone::LimitReached) = result.outcome {
-                code = code.and(ExitCode::LimitReached);
+            match result.outcome {
+                Outcome::NotDone(why) if why.is_refusal() => code = code.and(ExitCode::Refused),
+                Outcome::NotDone(why) => {
+                    is_all_done = false;
+                    if why == NotDone::LimitReached {
+                        code = code.and(ExitCode::LimitReached);
+                    }
+                }
+                _ => {}
             }
-            is_all_done &= !matches!(result.outcome, Outcome::NotDone(_));
         }
         match self.run.signal() {
             Some(signal) if !is_all_done => ExitCode::Interrupted(signal),
@@ -353,11 +367,17 @@ pub(super) fn run_options(
     options
 }
 
-fn policy(job: &Job<'_>) -> Result<TargetPolicy, CliError> {
+fn policy(run: &Run<'_>, job: &Job<'_>) -> Result<TargetPolicy, CliError> {
     let copies = job.copies;
     let mut policy = TargetPolicy::default();
     policy.omit = copies.omit.filter()?;
     policy.adapt = copies.state.adapt(&policy.omit)?;
+    policy.mirrors = copies.mirror.mirror_metadata;
+    policy.origin = copies.delete.origin(&policy.omit)?;
+    policy.delete = removal::policy(run, &copies.delete, job.selection)?;
+    if policy.delete.is_some() && job.snapshots.is_some() {
+        return Err(CliError::DeleteInSnapshot);
+    }
     policy.verify = copies.verify;
     if copies.metaonly.metaonly {
         policy.data = DataPolicy::MetadataOnly;

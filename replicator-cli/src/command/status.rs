@@ -119,6 +119,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
             stage: None,
             id_map: args.id_map.id_map.as_deref(),
             owners: Some(&args.owners),
+            yes: false,
             dry_run: None,
         },
         &mut record,

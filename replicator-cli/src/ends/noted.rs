@@ -67,6 +67,10 @@ impl ImageSource for NotedImages {
         self.images.members()
     }
 
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        self.images.has_image(id).await
+    }
+
     async fn image_data(
         &self,
         id: &ImageId,

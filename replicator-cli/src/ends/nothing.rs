@@ -65,6 +65,10 @@ impl ImageTarget for Nothing {
     ) -> Result<ImageMetadata, PortError> {
         Err(not_there(&current.id))
     }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        Err(not_there(&image.id))
+    }
 }
 
 fn not_there(id: &ImageId) -> PortError {

@@ -93,6 +93,11 @@ impl ImageSource for OwnImages {
         self.images.members()
     }
 
+    /// One of another project is there, too.
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        self.images.has_image(id).await
+    }
+
     async fn image_data(
         &self,
         id: &ImageId,

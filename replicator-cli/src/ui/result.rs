@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
-use replicator_core::{ImageResult, NotDone, Outcome};
+use replicator_core::{ImageResult, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::wording::{on_a_line, why_skipped};
 use super::words;
+use crate::error::why_not_done;
 
 /// Returns the word for an outcome.
 pub(crate) fn outcome_word(outcome: &Outcome) -> String {
@@ -29,14 +30,7 @@ pub(crate) fn reason(result: &ImageResult) -> Option<String> {
     match &result.outcome {
         Outcome::Skipped(reason) => Some(why_skipped(&result.image, reason)),
         Outcome::Failed { error, .. } => Some(on_a_line(error)),
-        Outcome::NotDone(why) => Some(match why {
-            NotDone::Cancelled => "the run was interrupted".to_owned(),
-            NotDone::NoRoom => "the target has no room for an image of this size".to_owned(),
-            NotDone::LimitReached => {
-                "the run has lasted as long, or moved as much, as it may".to_owned()
-            }
-            _ => "the target takes nothing any more".to_owned(),
-        }),
+        Outcome::NotDone(why) => Some(why_not_done(*why)),
         _ => None,
     }
 }
@@ -61,7 +55,7 @@ pub(crate) fn word(variant: &impl Serialize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use glance_model::ImageStatus;
-    use replicator_core::SkipReason;
+    use replicator_core::{NotDone, SkipReason};
 
     use super::*;
 

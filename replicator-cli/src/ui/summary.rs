@@ -44,7 +44,13 @@ fn counts(report: &Report, elapsed: Duration) -> String {
     count(report.unverified(), "not verified (no digest to compare)");
     count(report.already_there(), "already there");
     count(report.updated(), "updated");
-    let work = report.copied() + report.records_created() + report.updated();
+    count(report.retired(), "retired");
+    count(report.deleted(), "deleted");
+    let work = report.copied()
+        + report.records_created()
+        + report.updated()
+        + report.retired()
+        + report.deleted();
     count(report.unchanged(), "unchanged");
     count(report.skipped(), &format!("skipped ({})", skipped(report)));
     let failed = report.failures().count() as u64;
@@ -107,6 +113,10 @@ fn in_short(reason: &SkipReason) -> String {
         SkipReason::BeingWritten { .. } => "written by another run".to_owned(),
         SkipReason::Id(_) | SkipReason::IdTaken => "id not usable".to_owned(),
         SkipReason::NoProject(_) => "no project at the target".to_owned(),
+        SkipReason::Protected => "protected".to_owned(),
+        SkipReason::Retired { .. } => "retired".to_owned(),
+        SkipReason::Changed => "changed meanwhile".to_owned(),
+        SkipReason::AtSource => "at the source after all".to_owned(),
         _ => "needing nothing".to_owned(),
     }
 }

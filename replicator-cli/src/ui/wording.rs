@@ -197,6 +197,11 @@ impl Wording {
                 named(image)
             ),
             Outcome::CopiedToStores => format!("Copied to more stores: {}", named(image)),
+            Outcome::Retired => format!(
+                "Retired: {}: the source does not have it any more",
+                named(image)
+            ),
+            Outcome::Deleted => format!("Deleted: {}", named(image)),
             Outcome::RecordCreated => format!("Storing: {}, metadata only", named(image)),
             Outcome::MetadataUpdated(diff) => {
                 let fields = diff.changes().iter().map(|change| change.field.to_string());
@@ -329,6 +334,18 @@ pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {
             "only metadata was asked for, and the target does not have it".to_owned()
         }
         SkipReason::NoProject(problem) => problem.to_string(),
+        SkipReason::Protected => {
+            "the source does not have it any more, and it is protected at the target".to_owned()
+        }
+        SkipReason::Retired { until } => {
+            format!("it is retired, and deleted by a run after {until}")
+        }
+        SkipReason::Changed => {
+            "it was to be retired or deleted, and has changed since it was listed".to_owned()
+        }
+        SkipReason::AtSource => {
+            "it was to be retired or deleted, and the source has it after all".to_owned()
+        }
         SkipReason::NoData => "there is no data for it".to_owned(),
         SkipReason::Withheld => {
             "it is deactivated at the source, which gives its data to administrators at most"

@@ -130,6 +130,7 @@ fn done(operation: &Operation) -> String {
         Operation::WriteData(_) => "write its data",
         Operation::UpdateMetadata(_) => "update its metadata",
         Operation::RemoveImage(_) => "remove it",
+        Operation::DeleteImage(_) => "delete it",
         Operation::AssignId(_) => "keep another id for it",
         Operation::CopyToStores(_) => "copy it to more stores",
         operation => return operation.to_string(),

@@ -25,6 +25,7 @@ mod member;
 mod memory;
 mod messages;
 mod metadefs;
+mod mirror;
 mod odd_images;
 mod odd_records;
 mod outages;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, NoData};
 
+use super::removal::Removal;
 use super::staging;
 use super::transfer::{Record, SharedData, Transfer};
 use super::update::Update;
@@ -114,6 +115,8 @@ impl Writer<'_> {
     ) -> Result<Begun, ImageError> {
         let mut copy = wanted.clone();
         copy.id = self.assign_id(wanted, problem).await?;
+        // Whatever has the id that it cannot have: the copy is made here and now.
+        self.target.view().mark(&mut copy, None);
         let record = self.transfer(wanted, &copy).ready(None, waits).await?;
         Ok(Begun {
             copy,
@@ -147,6 +150,14 @@ impl Writer<'_> {
                         false => Outcome::Unchanged,
                     },
                 ))
+            }
+            Action::Retire(_) | Action::Delete => {
+                let removal = Removal {
+                    run: self.run,
+                    source: self.source,
+                    target: self.target,
+                };
+                Ok(finished(removal.remove(&planned).await?))
             }
             Action::CreateRecord => match self.target.images.create_record(wanted).await {
                 Ok(()) => Ok(finished(Outcome::RecordCreated)),

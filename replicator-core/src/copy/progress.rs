@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::fan_out::Member;
 use super::one_image::WriteError;
-use crate::plan::{PlannedImage, TargetId};
+use crate::plan::PlannedImage;
 use crate::run::error::ImageError;
 use crate::run::event::Event;
 use crate::run::report::Report;
@@ -96,10 +96,7 @@ impl Place {
         Self {
             index,
             image: planned.image_ref(),
-            target_id: match &planned.target_id {
-                TargetId::Other(id) => Some(*id),
-                TargetId::Same | TargetId::New(_) => None,
-            },
+            target_id: planned.other_id(),
             bytes: planned.bytes_to_copy(),
             begun: None,
         }
@@ -107,9 +104,12 @@ impl Place {
 
     /// The place of an image on which the work begins now.
     pub(crate) fn of_member(member: &Member) -> Self {
-        Self {
-            begun: Some(Instant::now()),
-            ..Self::of(member.index, &member.planned)
-        }
+        Self::of(member.index, &member.planned).begun()
+    }
+
+    /// The same, if the work on it begins now.
+    pub(crate) fn begun(self) -> Self {
+        let begun = Some(Instant::now());
+        Self { begun, ..self }
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::fan_out::{Member, begin_all, open_early, write_all, writer};
+use super::leaving::leave;
 use super::one_image::{Done, Look, WriteError};
 use super::progress::{Place, Progress};
 use super::queue::{Copies, Made, Pace, Queue};
@@ -67,6 +68,8 @@ pub(crate) struct Schedule {
     /// Whether there was a choice of the image that goes first.
     is_filled: bool,
     updates: VecDeque<(usize, PlannedImage)>,
+    /// The images that leave their targets when all else is done.
+    removals: Vec<(usize, PlannedImage)>,
     /// The images that are looked at again when all else is done.
     left: Vec<(usize, LeftImage)>,
     free_transfers: usize,
@@ -89,6 +92,7 @@ impl Schedule {
         let natures: Vec<_> = runs.iter().map(|run| run.end.nature()).collect();
         let mut copies: BTreeMap<ImageId, Copies> = BTreeMap::new();
         let mut updates = VecDeque::new();
+        let mut removals = Vec::new();
         let mut left = Vec::new();
         let mut targets = Vec::new();
         for (index, (run, nature)) in runs.into_iter().zip(&natures).enumerate() {
@@ -99,6 +103,8 @@ impl Schedule {
                         .entry(planned.wanted.id)
                         .or_insert_with(|| Copies::of(&planned));
                     of_image.add(index, planned, nature.keeps_records);
+                } else if planned.action.removes() {
+                    removals.push((index, planned));
                 } else {
                     updates.push_back((index, planned));
                 }
@@ -133,6 +139,7 @@ impl Schedule {
             ready: Vec::new(),
             is_filled: false,
             updates,
+            removals,
             left,
             free_transfers: options.transfers.get(),
             free_checkers: options.checkers.get(),
@@ -145,7 +152,7 @@ impl Schedule {
 
     pub(crate) async fn run(mut self) -> Vec<Report> {
         self.ctx.emit(Event::Planned {
-            images: (self.queue.images() + self.updates.len()) as u64,
+            images: (self.queue.images() + self.updates.len() + self.removals.len()) as u64,
             total_bytes: self.queue.bytes(),
         });
         self.work().await;
@@ -168,6 +175,8 @@ impl Schedule {
                 target.not_done(Place::of(index, &planned));
             }
         }
+        let removals = std::mem::take(&mut self.removals);
+        leave(&self.options, &self.source, &mut self.targets, removals).await;
         let targets = self.targets.into_iter();
         targets.map(|target| target.report).collect()
     }

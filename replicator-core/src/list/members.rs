@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, FuturesOrdered, StreamExt as _};
-use glance_model::{ImageMetadata, Omit, Visibility};
+use glance_model::{ImageMetadata, Omit, View, Visibility};
 use tokio::task::JoinHandle;
 
 use super::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
@@ -142,13 +142,14 @@ fn completed<T: Send + Unpin + 'static>(
 }
 
 /// Goes through pairs, and adds the members at the target to the images that have some at the
-/// source.
+/// source, or, for a mirror, to all that are shared.
 pub(crate) fn with_members_of_target(
     pairs: Pairs,
     ctx: &RunContext,
     target: &(impl ImageSource + ?Sized),
-    omit: &Omit,
+    view: &View,
 ) -> BoxStream<'static, Result<Pair, ListingError>> {
+    let mirrors = view.mirrors;
     let of_pairs = ctx.clone();
     // It is large, and would be moved for each pair.
     let pairs = stream::try_unfold(Box::new(pairs), move |mut pairs| {
@@ -158,12 +159,14 @@ pub(crate) fn with_members_of_target(
             Ok(next.map(|pair| (pair, pairs)))
         }
     });
-    let Some(reader) = reader(target, omit) else {
+    let Some(reader) = reader(target, &view.omit) else {
         return pairs.boxed();
     };
     let ctx = ctx.clone();
     completed(pairs.boxed(), move |pair| match pair {
-        Ok(Pair::Both(listed, found)) if has_members(&listed) && is_for_members(&found) => {
+        Ok(Pair::Both(listed, found))
+            if is_for_members(&found) && has_members(&listed, mirrors) =>
+        {
             let (ctx, reader) = (ctx.clone(), Arc::clone(&reader));
             Next::Wait(async move { both(&ctx, &reader, listed, found).await }.boxed())
         }
@@ -171,9 +174,10 @@ pub(crate) fn with_members_of_target(
     })
 }
 
-fn has_members(listed: &Listed) -> bool {
+/// Returns whether an image has members, or, for a mirror, is known to have none.
+fn has_members(listed: &Listed, mirrors: bool) -> bool {
     let members = listed.image.members.as_ref();
-    members.is_some_and(|members| !members.is_empty())
+    members.is_some_and(|members| mirrors || !members.is_empty())
 }
 
 async fn both(

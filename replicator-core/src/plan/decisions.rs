@@ -7,6 +7,7 @@ use futures_util::stream::BoxStream;
 use glance_model::{ImageId, ImageMetadata, Lost, NoData, NoProject, Selection, Wanted};
 
 use super::decide::{Decider, Decision};
+use super::removal::Removals;
 use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
 use crate::list::selected::{Counter, at_target, only, selected};
@@ -73,28 +74,31 @@ pub(crate) struct Decisions<'a> {
     target: &'a TargetEnd,
     decider: Decider<'a>,
     reads_records_only: bool,
+    pub(crate) removals: Removals<'a>,
     pairs: BoxStream<'static, Result<Pair, ListingError>>,
 }
 
 impl<'a> Decisions<'a> {
-    /// Begins with the images of a source, which are listed already, and those of a target.
+    /// Begins with the images of a source, which are listed already, and those of a target. Of the
+    /// wanted images, those are looked at which are listed.
     pub(crate) fn new(
         source: &'a dyn ImageSource,
         listing: ImageStream,
-        wanted: &Selection,
+        (wanted, listed): (&'a Selection, &Selection),
         target: &'a TargetEnd,
         options: &RunOptions,
     ) -> Self {
         let target_ids = target.target_ids();
-        let at_target = at_target(wanted, &target_ids);
+        let at_target = at_target(listed, &target_ids);
         let taken = only(target.images.taken_ids(&at_target), &at_target);
         let mut view = target.view();
         view.ids.clone_from(&target_ids);
         let pairs = Pairs::new(listing, taken, target_ids);
-        let (images, omit) = (&*target.images, &target.policy.omit);
+        let pairs = with_members_of_target(pairs, &target.ctx, &*target.images, &view);
         Self {
             source,
             target,
+            removals: Removals::new(source, target, wanted, listed, options),
             decider: Decider {
                 target,
                 nature: target.nature(),
@@ -102,14 +106,18 @@ impl<'a> Decisions<'a> {
                 now: options.now,
             },
             reads_records_only: options.reads_records_only,
-            pairs: with_members_of_target(pairs, &target.ctx, images, omit),
+            pairs,
         }
     }
 
     /// The next image that either end has.
     pub(crate) async fn next(&mut self) -> Result<Option<Decided>, ListingError> {
-        let Some(pair) = self.pairs.try_next().await? else {
-            return Ok(None);
+        let pair = loop {
+            match self.pairs.try_next().await? {
+                Some(pair) if !self.removals.takes(&pair) => {}
+                Some(pair) => break pair,
+                None => return Ok(None),
+            }
         };
         let decided = match pair {
             Pair::Missing(listed) => self.decide(*listed, None).await,
@@ -131,6 +139,18 @@ impl<'a> Decisions<'a> {
         Ok(Some(Decided::Image(Box::new(decided))))
     }
 
+    /// Decides about an image that the target alone has, and returns why it stays if it would leave
+    /// otherwise.
+    pub(crate) async fn of_alone(
+        &mut self,
+        found: Option<Box<ImageMetadata>>,
+    ) -> Result<Option<ImageResult>, ListingError> {
+        match found {
+            Some(found) => self.removals.alone(*found, &self.decider.view).await,
+            None => Ok(None),
+        }
+    }
+
     async fn decide(&self, listed: Listed, found: Option<ImageMetadata>) -> DecidedImage {
         let Listed { image, target_id } = listed;
         let mut decided = DecidedImage {
@@ -146,7 +166,7 @@ impl<'a> Decisions<'a> {
             lost: Lost::default(),
         };
         let Wanted {
-            image: wanted,
+            image: mut wanted,
             left_out,
             lost,
             ..
@@ -161,6 +181,7 @@ impl<'a> Decisions<'a> {
         decided.unknown = self.decider.view.identity.unknown(&wanted);
         (decided.not_held, decided.lost) = (left_out, lost);
         let found = found.map(|found| self.decider.view.found(found));
+        self.decider.view.mark(&mut wanted, found.as_ref());
         let mut decision = self.decider.decide(wanted, found);
         if let Decision::Do(planned) = &mut decision
             && planned.copies_deactivated()

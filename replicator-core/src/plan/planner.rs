@@ -5,9 +5,11 @@ use glance_model::Selection;
 
 use super::decide::Decision;
 use super::decisions::{Decided, DecidedImage, Decisions, listings};
+use super::removal::listed;
 use super::{LeftImage, Plan, TargetId};
 use crate::list::pairs::ListingError;
-use crate::port::{ImageSource, ImageStream};
+use crate::list::selected::Counter;
+use crate::port::ImageSource;
 use crate::run::event::{Event, LeftOut};
 use crate::run::options::RunOptions;
 use crate::run::result::ImageResult;
@@ -24,26 +26,21 @@ pub async fn plan(
     targets: &[TargetEnd],
     options: &RunOptions,
 ) -> Vec<Result<Plan, ListingError>> {
-    let (listings, counter) = listings(source, wanted, targets);
-    let plans = listings
-        .into_iter()
-        .zip(targets)
-        .map(|(listing, target)| plan_from(source, listing, wanted, target, options));
-    let mut plans = join_all(plans).await;
-    for plan in plans.iter_mut().flatten() {
-        plan.selected = counter.count();
-    }
-    plans
+    let listed = listed(wanted, targets, options);
+    let (listings, counter) = listings(source, &listed, targets);
+    let plans = listings.into_iter().zip(targets).map(|(listing, target)| {
+        let selections = (wanted, &listed);
+        let decisions = Decisions::new(source, listing, selections, target, options);
+        plan_from(decisions, target, &counter)
+    });
+    join_all(plans).await
 }
 
 async fn plan_from(
-    source: &dyn ImageSource,
-    listing: ImageStream,
-    wanted: &Selection,
+    mut decisions: Decisions<'_>,
     target: &TargetEnd,
-    options: &RunOptions,
+    counter: &Counter,
 ) -> Result<Plan, ListingError> {
-    let mut decisions = Decisions::new(source, listing, wanted, target, options);
     let mut planner = Planner {
         target,
         plan: Plan::default(),
@@ -52,9 +49,14 @@ async fn plan_from(
         match decided {
             Decided::Image(image) => planner.add(*image),
             Decided::Damaged(damaged) => planner.settle(damaged.into()),
-            Decided::Alone(..) => {}
+            Decided::Alone(_, found) => {
+                let result = decisions.of_alone(found).await?;
+                result.into_iter().for_each(|result| planner.settle(result));
+            }
         }
     }
+    planner.plan.selected = counter.count();
+    decisions.removals.finish(&mut planner.plan).await?;
     Ok(planner.plan)
 }
 

@@ -175,6 +175,7 @@ pub enum Operation {
     WriteData(ImageId),
     UpdateMetadata(ImageId),
     RemoveImage(ImageId),
+    DeleteImage(ImageId),
     AssignId(ImageId),
     CopyToStores(ImageId),
 }
@@ -189,6 +190,7 @@ impl fmt::Display for Operation {
             Self::CreateImage(id) => write!(f, "create image {id}"),
             Self::WriteData(id) => write!(f, "write the data of image {id}"),
             Self::RemoveImage(id) => write!(f, "remove image {id}"),
+            Self::DeleteImage(id) => write!(f, "delete image {id}"),
             Self::CopyToStores(id) => write!(f, "copy image {id} to more stores"),
             Self::AssignId(id) => write!(f, "keep another id for image {id}"),
             Self::UpdateMetadata(id) => write!(f, "update the metadata of image {id}"),

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, Members, Selection};
 
 use super::{ImageData, PortError};
@@ -39,6 +39,22 @@ pub trait ImageSource: fmt::Debug + fmt::Display + Send + Sync {
     /// shared takes a request.
     fn members(&self) -> Option<Arc<dyn ReadMembers>> {
         None
+    }
+
+    /// Returns whether there is an image of that id, in whatever state. It is asked before a copy
+    /// of it is removed, since a listing may have missed it.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the source cannot say.
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        let mut images = self.images(&Selection::of_ids([*id]));
+        while let Some(image) = images.try_next().await? {
+            if image.id == *id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Opens the data of image `id` at a byte, or returns `None` if the source

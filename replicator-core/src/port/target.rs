@@ -87,7 +87,8 @@ pub trait ImageTarget: ImageSource {
     async fn create_record(&self, wanted: &ImageMetadata) -> Result<(), PortError>;
 
     /// Makes the changes of a diff that the target lets be made, and returns what the target says
-    /// of the image then.
+    /// of the image then. An image that becomes a retired one is hidden; an archive puts its files
+    /// aside, and back when it is so no more.
     ///
     /// # Errors
     ///
@@ -97,6 +98,14 @@ pub trait ImageTarget: ImageSource {
         current: &ImageMetadata,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError>;
+
+    /// Deletes an image that is retired, for good. Glance never gives its id back. An archive
+    /// deletes no other one than those that it has put aside.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::NotFound`] if the image is gone.
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError>;
 
     /// Copies the data of an image that is proven to those of the target's stores that are to have
     /// it and lack it, and returns whether any did. A target whose

@@ -30,6 +30,11 @@ impl Member {
         }
     }
 
+    /// Returns whether an image is one of the project, and may be written.
+    pub(crate) fn owns(&self, image: &ImageMetadata) -> bool {
+        !self.is_reader && image.owner.as_ref() == Some(&self.project)
+    }
+
     /// Returns the refusal that a server has for an image that is to be written there, and is there
     /// as `found`. Another owner is nothing that v1 refuses: it makes the image one of the token's
     /// own project.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use glance_model::{Adapt, Identity, Omit};
+use glance_model::{Adapt, Identity, MaxDelete, Omit, Origin};
 
 use super::member::Member;
 use super::retry::RetryPolicy;
@@ -77,6 +77,22 @@ pub struct TargetPolicy {
     /// The project of the token, if that is known to be no administrator's: what the target would
     /// refuse it is not tried.
     pub member: Option<Member>,
+    /// Whether additional properties, tags and members that only the target has are removed.
+    pub mirrors: bool,
+    /// The origin that images are marked with which are made at the target.
+    pub origin: Option<Origin>,
+    /// Whether images of the origin that the source does not have any more leave the target; they
+    /// stay without it.
+    pub delete: Option<DeletePolicy>,
+}
+
+/// The policy by which images leave a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletePolicy {
+    /// The time for which an image is retired before it is deleted.
+    pub grace: Duration,
+    /// The most images that a run retires, and the most that it deletes.
+    pub max: MaxDelete,
 }
 
 /// Whether image data is copied.

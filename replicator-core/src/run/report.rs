@@ -64,6 +64,18 @@ impl Report {
         })
     }
 
+    /// The number of images that were retired.
+    #[must_use]
+    pub fn retired(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::Retired))
+    }
+
+    /// The number of images that were deleted.
+    #[must_use]
+    pub fn deleted(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::Deleted))
+    }
+
     /// The number of images that need nothing, those that were read included.
     #[must_use]
     pub fn unchanged(&self) -> u64 {
@@ -98,6 +110,16 @@ impl Report {
     pub fn not_at_the_target(&self) -> impl Iterator<Item = (&ImageResult, &ImageError)> {
         let errors = self.results.iter().map(|result| (result, result.error()));
         errors.filter_map(|(result, error)| Some((result, error?)))
+    }
+
+    /// Returns whether anything has failed, or was not done.
+    pub(crate) fn has_failures(&self) -> bool {
+        let failed = |outcome: &Outcome| match outcome {
+            Outcome::Failed { .. } => true,
+            Outcome::NotDone(why) => !why.is_refusal(),
+            _ => false,
+        };
+        self.count(failed) > 0
     }
 
     fn count(&self, is_it: impl Fn(&Outcome) -> bool) -> u64 {

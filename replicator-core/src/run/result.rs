@@ -79,6 +79,11 @@ pub enum Outcome {
     MetadataUpdated(MetadataDiff),
     /// It was there, and has been copied to more stores of the target.
     CopiedToStores,
+    /// Its source does not have it any more: it was hidden, marked with the time, and is deleted
+    /// by a later run.
+    Retired,
+    /// It was retired for long enough, and has been deleted.
+    Deleted,
     /// Its data was read, and it needs nothing.
     Unchanged,
     /// It was left alone.
@@ -108,6 +113,33 @@ pub enum NotDone {
     TargetUnusable,
     /// The run has lasted as long, or moved as much, as it may.
     LimitReached,
+    /// It was to be retired or deleted, and the source lists no image at all.
+    SourceEmpty,
+    /// It was to be retired or deleted, and all images that both ends have are the same there, down
+    /// to their times and marks, as those of one server are that is named twice.
+    SameEnd,
+    /// It was to be retired or deleted, and too many others were as well.
+    TooManyGone {
+        /// The number of those that were to be retired, or deleted, whichever are more.
+        images: u64,
+        /// The most that there may be.
+        most: u64,
+    },
+    /// It was to be retired or deleted, and nobody has said yes to it.
+    NotConfirmed,
+    /// It was to be retired or deleted, and something else of the run has failed.
+    AfterFailures,
+}
+
+impl NotDone {
+    /// Returns whether an image was not retired or deleted for the sake of safety alone.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::SourceEmpty | Self::SameEnd | Self::TooManyGone { .. } | Self::NotConfirmed
+        )
+    }
 }
 
 /// The reason why an image was left alone.
@@ -143,6 +175,17 @@ pub enum SkipReason {
     /// Its id is taken at the target, by an image that was deleted or that the
     /// caller does not see.
     IdTaken,
+    /// Its source does not have it any more, and it is protected at the target.
+    Protected,
+    /// It is retired, and deleted at that time at the earliest.
+    Retired {
+        /// The time, in RFC 3339.
+        until: String,
+    },
+    /// It was to be retired or deleted, and is not what it was when it was listed.
+    Changed,
+    /// It was to be retired or deleted, and its source has it after all.
+    AtSource,
 }
 
 impl ImageResult {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryFutureExt as _;
-use glance_model::{ImageMetadata, Lost, View};
+use glance_model::{ImageMetadata, Lost, Retirement, View};
 
 use super::context::RunContext;
 use super::error::ImageError;
@@ -72,7 +72,15 @@ impl TargetEnd {
         view.adapt = policy.adapt.clone();
         view.identity = policy.identity.clone();
         view.leaves_members_pending = policy.leaves_members_pending;
+        view.mirrors = policy.mirrors;
+        view.origin.clone_from(&policy.origin);
         view
+    }
+
+    /// Returns the rules by which images leave the target, if any does in a run.
+    pub(crate) fn retirement(&self, run: &RunOptions) -> Option<Retirement> {
+        let (origin, delete) = (self.policy.origin.clone()?, self.policy.delete?);
+        Some(Retirement::new(origin, delete.grace, run.now?))
     }
 
     /// Tells of members of an image that is written who do not become what they are at the

@@ -11,11 +11,13 @@
     reason = "these are tests: a broken contract is to panic"
 )]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MetadataDiff, Omit, Selection,
-    TargetForm, Visibility,
+    Fate, ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MetadataDiff, Omit,
+    Retirement, Selection, TargetForm, View, Visibility,
 };
 
 use super::{active_image, random_id};
@@ -33,6 +35,7 @@ pub async fn target(target: &dyn ImageTarget) {
     updated_metadata_is_equal(target).await;
     members_are_added_by_an_update_and_read_back(target).await;
     deactivated_image_keeps_its_data(target).await;
+    retired_image_comes_back_or_is_deleted(target).await;
     broken_data_leaves_no_image(target).await;
     dropped_write_leaves_no_image(target).await;
 }
@@ -45,7 +48,14 @@ fn some_data() -> Bytes {
 }
 
 async fn write(target: &dyn ImageTarget, data: &Bytes) -> ImageMetadata {
-    let image = target.nature().form.of(active_image(data));
+    write_image(target, target.nature().form.of(active_image(data)), data).await
+}
+
+async fn write_image(
+    target: &dyn ImageTarget,
+    image: ImageMetadata,
+    data: &Bytes,
+) -> ImageMetadata {
     let chunks: Vec<_> = data.chunks(10_000).map(|c| Ok(data.slice_ref(c))).collect();
     let stream = ImageData::new(Some(data.len() as u64), stream::iter(chunks));
     let written = target.write_image(&image, None, stream).await.unwrap();
@@ -256,6 +266,49 @@ pub async fn deactivated_image_keeps_its_data(target: &dyn ImageTarget) {
     assert_eq!(found.status, ImageStatus::Deactivated);
     assert_eq!((found.has_data(), found.min_ram), (true, Some(77)));
     assert_eq!(read(target, &image.id, 0).await, (0, data));
+}
+
+/// An image that is retired is hidden, as far as the target can hide it, and comes back as it was;
+/// or it is deleted, and gone then.
+pub async fn retired_image_comes_back_or_is_deleted(target: &dyn ImageTarget) {
+    let form = target.nature().form;
+    let mut view = View::new(Omit::default(), form);
+    view.origin = Some("contract".parse().unwrap());
+    let now = Duration::from_secs(1_800_000_000);
+    let rules = Retirement::new("contract".parse().unwrap(), Duration::ZERO, now);
+    let data = some_data();
+    let mut image = form.of(active_image(&data));
+    view.mark(&mut image, None);
+    let image = write_image(target, image, &data).await;
+    for is_wanted_again in [true, false] {
+        let found = form.of(target.find_image(&image.id).await.unwrap().unwrap());
+        assert_eq!(rules.fate(&found, form), Fate::Retire);
+        let changes = rules.changes(&found, form);
+        target.update_metadata(&found, &changes).await.unwrap();
+        let all = target.taken_ids(&Selection::of_ids([image.id]));
+        let all: Vec<ImageMetadata> = all.try_collect().await.unwrap();
+        let retired = all.into_iter().find(|listed| listed.id == image.id);
+        let retired = form.of(retired.unwrap());
+        assert_eq!(retired.hidden == Some(true), form.can_hide());
+        assert_eq!(rules.fate(&retired, form), Fate::Delete);
+        if is_wanted_again {
+            let back = view.diff(&image, &retired);
+            target.update_metadata(&retired, &back).await.unwrap();
+            let found = form.of(target.find_image(&image.id).await.unwrap().unwrap());
+            assert_eq!(
+                (found.retired_at(), found.status.clone()),
+                (None, ImageStatus::Active)
+            );
+            assert!(view.diff(&image, &found).is_empty());
+            assert_eq!(read(target, &image.id, 0).await, (0, data.clone()));
+        } else {
+            target.delete_image(&retired).await.unwrap();
+        }
+    }
+    let found = target.find_image(&image.id).await.unwrap();
+    assert!(found.is_none_or(|found| found.status.is_burnt()));
+    let again = target.delete_image(&image).await.unwrap_err();
+    assert!(matches!(again, PortError::NotFound { .. }), "{again:?}");
 }
 
 /// Data that breaks off never becomes an image, and its error is handed back as it is.

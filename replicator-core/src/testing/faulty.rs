@@ -120,6 +120,10 @@ impl<P: ImageSource> ImageSource for Faulty<P> {
         self.inner.members()
     }
 
+    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
+        self.inner.has_image(id).await
+    }
+
     async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
         gives_last_byte(self, image).await
     }
@@ -243,6 +247,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
 
     async fn create_record(&self, metadata: &ImageMetadata) -> Result<(), PortError> {
         self.inner.create_record(metadata).await
+    }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        self.inner.delete_image(image).await
     }
 
     async fn update_metadata(

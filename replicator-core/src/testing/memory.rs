@@ -252,12 +252,21 @@ impl ImageTarget for MemoryImages {
         };
         // What is asleep comes back with what is added.
         let mut members = image.members.clone();
-        if let Some((wanted, _)) = diff.clone().take_members() {
-            members.get_or_insert_default().extend(wanted);
+        if let Some(change) = diff.clone().take_members() {
+            let members = members.get_or_insert_default();
+            members.extend(change.wanted);
+            members.retain(|project, _| !change.surplus.contains(project));
         }
         *image = diff.clone().updatable(self.form).0.apply_to(image.clone());
         image.members = members;
         Ok(image.clone())
+    }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        match self.lock().remove(&image.id) {
+            Some(_) => Ok(()),
+            None => Err(PortError::NotFound { id: image.id }),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ mock! {
         pub fn write(&self, image: ImageMetadata) -> ImageMetadata;
         /// The update of an image.
         pub fn update(&self, current: ImageMetadata, diff: MetadataDiff) -> ImageMetadata;
+        /// The deletion of an image.
+        pub fn delete(&self, image: ImageMetadata);
         /// The creation of a record.
         pub fn create(&self, image: ImageMetadata);
     }
@@ -62,6 +64,11 @@ impl ImageTarget for MockEnd {
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, PortError> {
         Ok(self.update(current.clone(), diff.clone()))
+    }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        self.delete(image.clone());
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod memory_contract;
 mod order;
 mod planning;
 mod proofs;
+mod removals;
 mod staging;
 mod status;
 mod streams;

@@ -107,6 +107,10 @@ impl ImageTarget for Creations {
     ) -> Result<ImageMetadata, PortError> {
         self.0.update_metadata(current, diff).await
     }
+
+    async fn delete_image(&self, image: &ImageMetadata) -> Result<(), PortError> {
+        self.0.delete_image(image).await
+    }
 }
 
 /// Images of a second each in the source, and one of which nothing is known. Those of one remainder
