@@ -200,7 +200,7 @@ impl Status {
 
 /// Finds out the state of the wanted images of a source at each of several targets, and what the
 /// targets alone have. The source is listed once; nothing is changed, and no data is read. Memory
-/// grows with the number of images, by some hundred bytes each.
+/// grows with the number of images, by about a KiB each at three targets.
 ///
 /// It is what [`plan`](crate::plan) would decide, in other words. A target that cannot be listed
 /// does not stop the others.

@@ -82,6 +82,7 @@ fn what_a_listing_says_is_escaped_wherever_it_is_shown() {
             &["check", from],
             &["compare", from, to],
             &["compare", to, from],
+            &["status", from, to],
             &["verify", from, to],
             &["livecopy", "--dry-run", from, new],
             &["livecopy", from, to],
