@@ -13,7 +13,7 @@ use futures_util::pin_mut;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect;
 
-pub(crate) use self::answer::Answer;
+pub(crate) use self::answer::{ANSWER_BYTES, Answer, PAGE_BYTES};
 pub(crate) use self::request::Request;
 pub use self::upload::Upload;
 use crate::error::BoxError;

@@ -10,9 +10,14 @@ use serde::de::DeserializeOwned;
 use crate::error::BoxError;
 use crate::{Error, ErrorKind};
 
-/// The most bytes of a body that is held in memory; a longer page of a listing is asked for again
-/// by halves.
-const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// The most bytes that an answer takes in memory, decoded.
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// The most bytes that a page of several images takes in memory, decoded: some are held at a time.
+/// One that takes more is asked for again by halves.
+pub(crate) const PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// The bytes that a field takes in memory beside its text, at most. It has four quotation marks in
+/// a body.
+const FIELD_BYTES: usize = 150;
 /// The most bytes that are read of the body of an error; the rest is ignored.
 const ERROR_BYTES: usize = 16 * 1024;
 /// A body of more bytes is decoded on a blocking thread, off the thread that drives the requests.
@@ -95,21 +100,23 @@ impl Answer {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.decoded(|body| {
+        self.decoded(ANSWER_BYTES, |body| {
             serde_json::from_slice(body).or_else(|_| serde_json::from_str(&valid_unicode(body)))
         })
         .await
     }
 
-    /// Reads a body and decodes it.
+    /// Reads a body and decodes it, unless that would take more than `most_bytes` of memory.
     pub(crate) async fn decoded<T: Send + 'static>(
         mut self,
+        most_bytes: usize,
         decode: impl FnOnce(&[u8]) -> Result<T, serde_json::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let mut body = BytesMut::new();
+        let (mut body, mut quotes) = (BytesMut::new(), 0);
         while let Some(chunk) = self.chunk().await? {
-            if body.len() + chunk.len() > ANSWER_BYTES {
-                let what = format!("it is longer than {} MiB", ANSWER_BYTES >> 20);
+            quotes += chunk.iter().filter(|byte| **byte == b'"').count();
+            if body.len() + chunk.len() + quotes / 4 * FIELD_BYTES > most_bytes {
+                let what = format!("it takes more than {} MiB", most_bytes >> 20);
                 return Err(self.error(ErrorKind::TooLong, what));
             }
             body.extend_from_slice(&chunk);

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::order::Order;
 use crate::api::{Listed, Next, Page, encoded};
+use crate::http::{ANSWER_BYTES, PAGE_BYTES};
 use crate::session::Session;
 use crate::{Error, ErrorKind};
 
@@ -296,7 +297,13 @@ async fn fetch(
         let request = session.dialect.list(page_limit, filter, marker);
         let answer = session.http.send(&request).await?;
         let dialect = Arc::clone(&session.dialect);
-        match answer.decoded(move |body| dialect.page(body)).await {
+        let most_bytes = if page_limit > 1 {
+            PAGE_BYTES
+        } else {
+            ANSWER_BYTES
+        };
+        let page = answer.decoded(most_bytes, move |body| dialect.page(body));
+        match page.await {
             Err(error) if error.kind() == ErrorKind::TooLong && page_limit > 1 => page_limit /= 2,
             page => {
                 let mut page = page?;

@@ -136,3 +136,21 @@ fn glance() -> EmbeddedGlance {
     }
     glance
 }
+
+/// Each of the short fields takes ten times as much in memory as in a page.
+#[test]
+fn a_page_that_is_costly_to_decode_is_asked_for_in_parts_and_takes_little_memory() {
+    const FIELDS: u32 = 10_000;
+    let source = EmbeddedGlance::builder().page_size(1000);
+    let source = source.start_blocking().unwrap();
+    for number in 0..48 {
+        let image = ImageSpec::new(&id(number)).visibility("private");
+        let image = (0..FIELDS).fold(image, |image, field| image.property(&field.to_string(), ""));
+        source.add_image(image.data(ImageContent::zeros(1)));
+    }
+    let (ran, peak) = watch(&["size", source.host_port()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("across 48 images"), "{ran:?}");
+    eprintln!("at most {peak} KiB");
+    assert!((1..LIMIT_KIB).contains(&peak), "{peak} KiB");
+}
