@@ -243,7 +243,7 @@ impl Facts {
     }
 
     fn versions(&mut self, version: ApiVersion, survey: &Survey) {
-        let offered = survey.versions.join(", ");
+        let offered = ranges(&survey.versions);
         self.api = Some(version.to_string());
         self.apis.clone_from(&survey.versions);
         self.line("API", format!("{version} is spoken; offered: {offered}"));
@@ -388,9 +388,27 @@ impl Facts {
     }
 }
 
+/// Names versions, of one number those in between left out.
+fn ranges(versions: &[String]) -> String {
+    let number = |version: &&String| version.split('.').next().map(str::to_owned);
+    let groups = versions.chunk_by(|a, b| number(&a) == number(&b));
+    let groups = groups.map(|group| match group {
+        [first, _, .., last] => format!("{first} to {last}"),
+        few => few.join(", "),
+    });
+    groups.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_versions_the_first_and_the_last_are_named() {
+        let versions = ["v1.0", "v1.1", "v2.0", "v2.1", "v2.17"].map(str::to_owned);
+        assert_eq!(ranges(&versions), "v1.0, v1.1, v2.0 to v2.17");
+        assert_eq!(ranges(&[]), "");
+    }
 
     fn shown(facts: &Facts) -> String {
         let mut text = Text::default();

@@ -13,6 +13,10 @@ use super::row::Column;
 
 /// Stands between the cells of a row; in a cell, it would be escaped.
 const BETWEEN: char = '\u{1f}';
+/// The width in which a cell can be read, if it is wrapped.
+const READABLE: usize = 12;
+/// The fewest columns of a table that is cut.
+const LEAST_COLUMNS: usize = 2;
 
 /// Renders the cells of a row.
 pub(super) fn row(columns: &[Column], fields: &Map<String, Value>) -> Box<str> {
@@ -54,20 +58,46 @@ impl Rows {
         self.rows.push(row);
     }
 
-    /// Returns the lines, in which cells are wrapped if a terminal is too narrow.
+    /// Returns the lines. On a terminal that is too narrow, columns on the right are left out, and told
+    /// in the last line; then cells are wrapped. If not even the first two have room, it wraps the lines.
     pub(super) fn lines(&self) -> Box<dyn Iterator<Item = String> + '_> {
-        match terminal_width() {
-            Some(width) if usize::from(width) < self.width() => Box::new(self.wrapped(width)),
-            _ => Box::new(self.plain()),
+        let width = terminal_width().map_or(usize::MAX, usize::from);
+        if self.width(&self.widths) <= width {
+            return Box::new(self.plain());
         }
+        let shown = self.with_room(width);
+        if shown < LEAST_COLUMNS.min(self.columns.len()) {
+            return Box::new(self.plain());
+        }
+        let left_out = self.columns.iter().skip(shown).map(|column| column.name);
+        let left_out = left_out.collect::<Vec<_>>().join(", ");
+        let told = format!("no room for {left_out}: --column chooses");
+        let told = (!left_out.is_empty()).then_some(told);
+        Box::new(self.wrapped(width, shown).chain(told))
     }
 
-    /// Returns the width of a table in which no cell is wrapped.
-    fn width(&self) -> usize {
-        let cells: usize = self.widths.iter().sum();
+    /// Returns the number of columns, from the left, that have room to be read.
+    fn with_room(&self, width: usize) -> usize {
+        let least = self.columns.iter().zip(&self.widths);
+        let least = least.map(|(column, widest)| match column.name {
+            "id" => *widest,
+            name => (*widest).min(READABLE.max(name.len())),
+        });
+        let least: Vec<usize> = least.collect();
+        let have_room = |count: &usize| {
+            least
+                .get(..*count)
+                .is_some_and(|least| self.width(least) <= width)
+        };
+        (1..=least.len()).take_while(have_room).last().unwrap_or(0)
+    }
+
+    /// Returns the width of a table with columns of these widths.
+    fn width(&self, columns: &[usize]) -> usize {
+        let cells: usize = columns.iter().sum();
         match self.is_ruled {
-            true => cells + 3 * self.widths.len() + 1,
-            false => cells + 2 * self.widths.len().saturating_sub(1),
+            true => cells + 3 * columns.len() + 1,
+            false => cells + 2 * columns.len().saturating_sub(1),
         }
     }
 
@@ -104,16 +134,20 @@ impl Rows {
         }
     }
 
-    fn wrapped(&self, width: u16) -> impl Iterator<Item = String> {
+    /// Returns the lines of some columns, from the left, whose cells are wrapped.
+    fn wrapped(&self, width: usize, shown: usize) -> impl Iterator<Item = String> {
         let mut table = Table::new();
         table.load_style(match self.is_ruled {
             true => ASCII_FULL_CONDENSED,
             false => NOTHING,
         });
-        table.set_header(self.columns.iter().map(|column| Cell::new(column.name)));
+        let columns = self.columns.iter().take(shown);
+        table.set_header(columns.clone().map(|column| Cell::new(column.name)));
         table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(width);
-        for (column, rows) in self.columns.iter().zip(table.column_iter_mut()) {
+        // What is between the columns stands behind the last one, too.
+        let behind = if self.is_ruled { 0 } else { 2 };
+        table.set_width(u16::try_from(width + behind).unwrap_or(u16::MAX));
+        for (column, rows) in columns.zip(table.column_iter_mut()) {
             if column.is_bytes {
                 rows.set_cell_alignment(CellAlignment::Right);
             }
@@ -126,7 +160,7 @@ impl Rows {
             }
         }
         for row in &self.rows {
-            table.add_row(row.split(BETWEEN));
+            table.add_row(row.split(BETWEEN).take(shown));
         }
         let lines: Vec<String> = table
             .lines()
@@ -184,8 +218,39 @@ mod tests {
                 rows.push(row(&columns, fields.as_object().unwrap()));
             }
             let (plain, arranged): (Vec<_>, Vec<_>) =
-                (rows.plain().collect(), rows.wrapped(200).collect());
+                (rows.plain().collect(), rows.wrapped(200, 3).collect());
             assert_eq!(plain, arranged);
+        }
+    }
+
+    #[test]
+    fn columns_that_have_no_room_are_left_out_from_the_right() {
+        let columns = [
+            column("id"),
+            column("name"),
+            column("status"),
+            column("visibility"),
+        ];
+        let mut rows = Rows::new(&columns, false);
+        let fields = json!({
+            "id": "1".repeat(36), "name": "a long name of an image", "status": "active",
+            "visibility": "shared",
+        });
+        rows.push(row(&columns, fields.as_object().unwrap()));
+        for (width, shown) in [
+            (40, 1),
+            (49, 1),
+            (50, 2),
+            (58, 3),
+            (69, 3),
+            (70, 4),
+            (90, 4),
+        ] {
+            assert_eq!(rows.with_room(width), shown, "{width}");
+            let lines: Vec<String> = rows.wrapped(width, shown).collect();
+            let fits = |line: &String| measure_text_width(line) <= width;
+            assert!(lines.iter().all(fits), "{width}: {lines:#?}");
+            assert!(lines[1].starts_with(&"1".repeat(36)), "{width}: {lines:#?}");
         }
     }
 }
