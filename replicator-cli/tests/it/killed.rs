@@ -225,6 +225,96 @@ fn dump_that_is_killed_a_hundred_times_leaves_every_image_whole_and_no_stray_fil
     });
 }
 
+/// Snapshots, of which there is one of another time: of an image that is gone by now, and without
+/// the largest ones.
+struct Snapshots<'a> {
+    source: &'a EmbeddedGlance,
+    directory: TempDir,
+}
+
+const GONE: u64 = 9;
+
+impl<'a> Snapshots<'a> {
+    fn new(source: &'a EmbeddedGlance, before: &EmbeddedGlance) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let words = ["dump", "--snapshot", before.host_port()];
+        let ran = run(&[&words[..], &[directory.path().to_str().unwrap()]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        Self { source, directory }
+    }
+
+    /// The images of each snapshot that is called as a whole one.
+    fn whole(&self) -> Vec<BTreeSet<String>> {
+        let names = fs::read_dir(self.directory.path()).unwrap();
+        let paths = names.map(|name| name.unwrap().path());
+        let whole = paths.filter(|path| {
+            !path
+                .file_name()
+                .unwrap()
+                .as_encoded_bytes()
+                .starts_with(b".")
+        });
+        whole.map(|path| images_of(&path)).collect()
+    }
+}
+
+/// The ids of the images in an archive, which all have to be right.
+fn images_of(path: &Path) -> BTreeSet<String> {
+    let files = fs::read_dir(path).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let (data, ids): (Vec<String>, Vec<String>) = names.partition(|name| name.ends_with(".img"));
+    assert_eq!(data.len(), ids.len(), "{data:?}, {ids:?}");
+    for id in &ids {
+        let data = fs::read(path.join(format!("{id}.img"))).unwrap();
+        let expected = match *id == self::id(GONE) {
+            true => content(GONE),
+            false => content_of(id),
+        };
+        assert!(data == expected.to_vec().unwrap(), "{id} in {path:?}");
+    }
+    ids.into_iter().collect()
+}
+
+fn ids(numbers: impl Iterator<Item = u64>) -> BTreeSet<String> {
+    numbers.map(id).collect()
+}
+
+impl Target for Snapshots<'_> {
+    fn args(&self) -> Vec<String> {
+        let directory = self.directory.path().to_str().unwrap();
+        let options = ["dump", "--snapshot", "--keep-last", "1"];
+        args(&[&options[..], &[self.source.host_port(), directory]].concat())
+    }
+
+    fn check_at_once(&self) {
+        let whole = self.whole();
+        assert!(!whole.is_empty(), "the last good one is gone");
+        let (old, new) = (ids((1..=4).chain([GONE])), ids(1..=IMAGES));
+        for images in whole {
+            assert!(images == old || images == new, "{images:?} is not whole");
+        }
+    }
+
+    fn is_done_after(&self, ran: &Ran) -> bool {
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(self.whole(), [ids(1..=IMAGES)], "{ran:?}");
+        let names = fs::read_dir(self.directory.path()).unwrap();
+        assert_eq!(names.count(), 2, "the snapshot, and the lock: {ran:?}");
+        true
+    }
+}
+
+#[test]
+fn snapshots_of_runs_that_are_killed_are_whole_or_have_no_name() {
+    let source = filled(EmbeddedGlance::builder().throttle(BYTES_PER_SECOND));
+    let before = EmbeddedGlance::builder().start_blocking().unwrap();
+    for number in (1..=4).chain([GONE]) {
+        let image = ImageSpec::new(&id(number)).data(content(number));
+        before.add_image(image);
+    }
+    kill_and_finish(30, || Snapshots::new(&source, &before));
+}
+
 /// A Glance with v1 alone, where an upload that breaks off uses up the id.
 struct V1<'a> {
     source: &'a EmbeddedGlance,
