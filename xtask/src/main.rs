@@ -10,6 +10,8 @@ mod bench;
 mod ci;
 mod demo;
 mod deploy;
+#[cfg(target_os = "linux")]
+mod dist;
 mod embedded;
 mod fuzz;
 mod lab;
@@ -43,6 +45,13 @@ enum Task {
     Demo,
     /// Run the examples of deploy/: on a Slurm of two nodes, with GNU parallel, past kubernetes-validate
     Deploy,
+    /// Build the packages of a release below target/dist, and try each of them: docs/packages.md
+    #[cfg(target_os = "linux")]
+    Dist {
+        /// Pack the program of a debug build, to try the packing: not static, and not for anybody
+        #[arg(long)]
+        quick: bool,
+    },
     /// Fuzz what reads headers, records, files and ends (cargo-fuzz; stable Rust)
     ///
     /// Runs each target with its seeds and the corpus of earlier runs, and then with
@@ -83,6 +92,8 @@ fn main() -> ExitCode {
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),
         Task::Deploy => deploy::run_examples(),
+        #[cfg(target_os = "linux")]
+        Task::Dist { quick } => dist::build_release(quick),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),

@@ -1,6 +1,9 @@
 //! Installs what the tasks take and a machine with Rust may lack: parts of Rust itself, Debian
 //! packages, cargo-fuzz.
 
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
 use std::process::Command;
 
 use crate::shell::{Outcome, cargo, has_cargo, root, run};
@@ -13,6 +16,13 @@ const NEEDED: [&str; 12] = [
 ];
 
 const CARGO_FUZZ: &str = "0.13.2";
+/// What a release is made with, and the versions.
+const RELEASE_TOOLS: [(&str, &str); 4] = [
+    ("cargo-auditable", "0.7.7"),
+    ("cargo-cyclonedx", "0.5.9"),
+    ("cargo-deb", "3.8.0"),
+    ("cargo-generate-rpm", "0.21.1"),
+];
 /// Not the user's own directory: what a task installs for itself goes below `target`.
 const TOOLS: &str = "target/tools";
 
@@ -32,18 +42,46 @@ pub(crate) fn components() -> Outcome {
     added.map_err(|error| format!("clippy and rustfmt are needed, and not there: {error}").into())
 }
 
-/// Installs cargo-fuzz for this checkout; where it is, cargo does nothing.
+/// Installs cargo-fuzz for this checkout.
 pub(crate) fn install_cargo_fuzz() -> Outcome {
-    // It only calls cargo: a build for debugging is done sooner, and as fast.
-    let arguments = ["install", "-q", "cargo-fuzz", "--version", CARGO_FUZZ];
+    install_tool("cargo-fuzz", CARGO_FUZZ)
+}
+
+/// Installs what packages are made with, for this checkout.
+pub(crate) fn install_release_tools() -> Outcome {
+    RELEASE_TOOLS
+        .iter()
+        .try_for_each(|(name, version)| install_tool(name, version))
+}
+
+/// Where it is installed, cargo does nothing.
+fn install_tool(name: &str, version: &str) -> Outcome {
+    // Each only calls others, or packs a few files: a build for debugging is done sooner.
+    let arguments = ["install", "-q", name, "--version", version];
     run(cargo(&arguments).args(["--locked", "--debug", "--root", TOOLS]))
 }
 
-/// Returns a command of the cargo-fuzz of this checkout, at the root of the workspace.
+/// Returns a command of the cargo-fuzz of this checkout.
 pub(crate) fn cargo_fuzz() -> Command {
-    let mut command = Command::new(root().join(TOOLS).join("bin/cargo-fuzz"));
-    command.arg("fuzz").current_dir(root());
+    let mut command = tool("cargo-fuzz");
+    command.arg("fuzz");
     command
+}
+
+/// Returns a command of a tool of this checkout, at the root of the workspace.
+pub(crate) fn tool(name: &str) -> Command {
+    let mut command = Command::new(root().join(TOOLS).join("bin").join(name));
+    command.current_dir(root());
+    command
+}
+
+/// Returns the search path with the tools of this checkout before others, for `cargo NAME`.
+pub(crate) fn path_with_tools() -> Result<OsString, Box<dyn Error>> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let tools = root().join(TOOLS).join("bin");
+    Ok(env::join_paths(
+        [tools].into_iter().chain(env::split_paths(&path)),
+    )?)
 }
 
 /// Installs what `xtask/packages` knows by these names.
