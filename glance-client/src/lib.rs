@@ -13,6 +13,8 @@ mod config;
 mod download;
 mod endpoint;
 mod error;
+#[cfg(feature = "replicator")]
+mod failure;
 mod http;
 mod limit;
 mod metadefs;

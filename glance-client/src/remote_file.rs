@@ -9,8 +9,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use replicator_core::{ImageData, ImageFile, Operation, PortError};
 use reqwest::Url;
 
+use crate::failure::port_error;
 use crate::http::{Answer, Http, Request};
-use crate::ports::port_error;
 use crate::{ClientConfig, Download, Endpoint, EndpointProblem, Error, ErrorKind, InvalidEndpoint};
 
 /// The most redirects that are followed for one answer.
