@@ -19,6 +19,7 @@ mod v2;
 pub use self::dialect::ApiVersion;
 pub(crate) use self::dialect::{Dialect, UsedIds};
 pub(crate) use self::page::{Listed, Next, Page, encoded};
+pub(crate) use self::v2::PATCH_TYPE;
 
 #[derive(Deserialize)]
 pub(crate) struct Versions {
@@ -96,7 +97,7 @@ async fn v2_by_schema(http: &Http) -> V2 {
         os_hidden: Option<serde::de::IgnoredAny>,
     }
     let schema = async {
-        let answer = http.send(&Request::get("/v2/schemas/image")).await.ok()?;
+        let answer = http.send(&Request::get(v2::SCHEMA)).await.ok()?;
         answer.json::<Schema>().await.ok()
     };
     let has_hidden = schema

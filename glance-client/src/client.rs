@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use glance_model::{
-    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Selection, TargetForm,
+    ImageId, ImageMetadata, MemberStatus, Members, MetadataDiff, Requirements, Selection,
+    TargetForm,
 };
 use http::Method;
 
@@ -344,6 +345,12 @@ impl GlanceClient {
         let path = format!("/v2/images/{id}/actions/deactivate");
         let request = Request::new(Method::POST, path);
         self.0.http.send(&request).await.map(drop)
+    }
+
+    /// Asks for what the server requires of the metadata of images, and refuses in it: through v2,
+    /// for its schema of images. What it does not answer is not known.
+    pub async fn requirements(&self) -> Requirements {
+        self.0.requirements().await
     }
 
     /// Asks for the stores that the server has names for, through v2; `None` if

@@ -24,6 +24,7 @@ mod ports;
 mod proxy;
 #[cfg(feature = "replicator")]
 mod remote_file;
+mod requirements;
 mod session;
 mod stores;
 mod survey;

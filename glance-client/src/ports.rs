@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use glance_model::{
     Field, FieldValue, ImageId, ImageMetadata, ImageStatus, MemberStatus, Members, MembersChange,
-    MetadataDiff, Selection, TargetForm, Visibility,
+    MetadataDiff, Requirements, Selection, TargetForm, Visibility,
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
@@ -131,6 +131,10 @@ impl ImageTarget for GlanceEnd {
         let mut nature = Nature::glance(self.0.form());
         nature.copies_to_stores = !self.1.copies.is_empty();
         nature
+    }
+
+    async fn requirements(&self) -> Requirements {
+        self.0.requirements().await
     }
 
     fn taken_ids(&self, wanted: &Selection) -> ImageStream {

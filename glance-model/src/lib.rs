@@ -16,6 +16,7 @@ mod project;
 mod property;
 mod record;
 mod references;
+mod requirements;
 mod retirement;
 mod selection;
 mod status;
@@ -40,6 +41,7 @@ pub use pattern::{Pattern, PatternError};
 pub use project::{ProjectName, Projects};
 pub use property::{BaseProperty, Scalar, Visibility};
 pub use record::{BadRecord, RecordError, read_record, valid_unicode};
+pub use requirements::{Excess, MetadataProblem, Requirements, is_additional};
 pub use retirement::{Fate, MaxDelete, MaxDeleteError, Retirement};
 pub use selection::{
     ExpressionError, Key, Sample, SampleError, Selection, Shard, ShardError, Surroundings, Test,

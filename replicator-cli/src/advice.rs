@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 
 use glance_client::ErrorKind;
-use glance_model::ContentProblem;
+use glance_model::{ContentProblem, MetadataProblem, is_additional};
 use replicator_core::{IdProblem, ImageError, ListingError, NotDone, PortError, Wrong};
 use replicator_fs::ArchiveError;
 
@@ -118,6 +118,7 @@ impl Advised for ImageError {
                 return error.hint();
             }
             Self::Id(problem) => hint_of_id(problem),
+            Self::Metadata { problems } => return Some(Cow::Owned(hint_of_metadata(problems))),
             Self::Refused(problem) => hint_of_content(problem),
             Self::StillSaving => {
                 "run it again later; if the server was killed meanwhile, the record stays so, and a \
@@ -221,6 +222,39 @@ fn is_of_fixed_format(error: &glance_client::Error) -> bool {
         && error
             .message()
             .is_some_and(|message| message.contains("_format can be only replaced"))
+}
+
+/// Advice on what a target would refuse of metadata: a cure for each sort of it.
+fn hint_of_metadata(problems: &[MetadataProblem]) -> String {
+    let mut cures: Vec<String> = Vec::new();
+    for problem in problems {
+        let field = problem.field();
+        let cure = match problem {
+            MetadataProblem::NoUpdate { .. } => {
+                "whoever runs the target can require no properties there (Glance 33 looks for them in \
+                 each single change); meanwhile it takes new images that are private or shared \
+                 (--visibility private), neither protected nor hidden, and no updates"
+                    .to_owned()
+            }
+            MetadataProblem::Lacking { .. } if is_additional(field) => {
+                format!("--set-property {field}=VALUE gives it to each copy")
+            }
+            _ if is_additional(field) => format!(
+                "--set-property {field}=VALUE gives each copy another value, --drop-property {field} \
+                 none"
+            ),
+            _ if field == "tags" => "-D tags leaves the tags out".to_owned(),
+            _ if field.ends_with("_format") => format!(
+                "create it anew at the source with a {field} that the target takes, or have it \
+                 taken there ([image_format] in glance-api.conf)"
+            ),
+            _ => format!("change the {field} at the source"),
+        };
+        if !cures.contains(&cure) {
+            cures.push(cure);
+        }
+    }
+    cures.join("; ")
 }
 
 /// Tried with real servers: v2 answers 403 to a change of `disk_format` once there is data.

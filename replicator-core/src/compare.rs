@@ -1,11 +1,13 @@
 //! The comparison of the metadata of two ends.
 
 use std::collections::BTreeMap;
+use std::vec;
 
 use futures_util::stream::{BoxStream, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, NoProject, Selection, View};
 
 use crate::list::members::{with_members, with_members_of_target};
+use crate::list::newest::{Group, NewestOfGroups, OtherNewest, created};
 use crate::list::pairs::{Damaged, ListingError, Pair, Pairs};
 use crate::list::selected::{Counter, SelectedCount, at_target, is_alone, selected};
 use crate::list::withheld::withholds;
@@ -23,6 +25,14 @@ pub enum Difference {
     OnlyAtTarget,
     /// The target has it differently.
     Diff(MetadataDiff),
+    /// It is the newest of a name or a tag at the source, and another one is that at the target,
+    /// which consumers take there. No run can change that: a server sets the time by itself.
+    OtherNewest {
+        /// The name or the tag.
+        group: Group<'static>,
+        /// The id of the newest image at the target.
+        target: ImageId,
+    },
     /// Its owner, or a member, has no counterpart at the target.
     NoProject(NoProject),
     /// One of the ends holds something that cannot be used.
@@ -46,8 +56,9 @@ pub struct Compared {
     pub difference: Difference,
 }
 
-/// Goes through two ends, from difference to difference. Memory does not grow
-/// with their number.
+/// Goes through two ends, from difference to difference, and last through the names and tags
+/// whose newest image differs. Memory does not grow with the number of differences; it does with
+/// that of names and tags.
 #[expect(
     missing_debug_implementations,
     reason = "it is a cursor over two streams"
@@ -60,6 +71,9 @@ pub struct Comparison<'a> {
     counter: Counter,
     wanted: Selection,
     compared: u64,
+    newest: NewestOfGroups,
+    /// The groups that differ, once both ends are listed.
+    other_newest: Option<vec::IntoIter<OtherNewest>>,
 }
 
 /// Compares two ends by what they state of the wanted images. Of an image that both have,
@@ -88,6 +102,8 @@ pub fn compare<'a>(
         counter,
         wanted: wanted.clone(),
         compared: 0,
+        newest: NewestOfGroups::default(),
+        other_newest: None,
     }
 }
 
@@ -110,7 +126,9 @@ impl Comparison<'_> {
     ///
     /// [`ListingError`] if one of the ends cannot be listed in whole and in order.
     pub async fn next(&mut self) -> Result<Option<Compared>, ListingError> {
-        while let Some(pair) = self.pairs.try_next().await? {
+        while self.other_newest.is_none()
+            && let Some(pair) = self.pairs.try_next().await?
+        {
             let found = match pair {
                 Pair::Missing(listed) => {
                     self.compared += 1;
@@ -126,7 +144,7 @@ impl Comparison<'_> {
                     self.compared += 1;
                     self.diff(listed.image, *found)
                 }
-                Pair::Alone(id, found) => self.alone(&id, found.as_deref()),
+                Pair::Alone(id, found) => self.alone(&id, found.map(|found| *found)),
                 Pair::Damaged(damaged) => {
                     let is_of_source = damaged.side == Side::Source || damaged.source.is_some();
                     self.compared += u64::from(is_of_source);
@@ -137,14 +155,31 @@ impl Comparison<'_> {
                 return Ok(found);
             }
         }
-        Ok(None)
+        let (newest, ids) = (&mut self.newest, &self.view.ids);
+        let other_newest = self.other_newest.get_or_insert_with(|| {
+            let newest = std::mem::take(newest);
+            newest.differences(ids).into_iter()
+        });
+        Ok(other_newest.next().map(Compared::from))
     }
 
-    fn alone(&self, id: &ImageId, found: Option<&ImageMetadata>) -> Option<Compared> {
-        let image = found.map_or_else(|| ImageRef::of_id(id), ImageRef::from);
-        is_alone(id, found, &self.wanted, &self.view.ids).then(|| Compared {
+    fn alone(&mut self, id: &ImageId, found: Option<ImageMetadata>) -> Option<Compared> {
+        let image = found
+            .as_ref()
+            .map_or_else(|| ImageRef::of_id(id), ImageRef::from);
+        let is_alone = is_alone(id, found.as_ref(), &self.wanted, &self.view.ids);
+        let mut properties = BTreeMap::new();
+        // What takes up the id of another image is taken by consumers all the same.
+        if let Some(found) = found.filter(|found| self.wanted.matches(found)) {
+            properties.clone_from(&found.properties);
+            let created = created(&found);
+            let found = self.view.found(found);
+            self.newest
+                .add(Side::Target, *id, &found, created, &self.view.ids);
+        }
+        is_alone.then_some(Compared {
             image,
-            properties: found.map_or_else(BTreeMap::new, |found| found.properties.clone()),
+            properties,
             difference: Difference::OnlyAtTarget,
         })
     }
@@ -157,16 +192,28 @@ impl Comparison<'_> {
     }
 
     /// Returns whether a copy would leave an image alone for its owner.
-    fn is_skipped(&self, image: &ImageMetadata) -> bool {
-        let wanted = self.view.wanted(image.clone());
-        wanted.is_err_and(|problem| self.view.identity.skips(&problem))
+    fn is_skipped(&mut self, image: &ImageMetadata) -> bool {
+        match self.view.wanted(image.clone()) {
+            Ok(wanted) => {
+                let (wanted, ids) = (&wanted.image, &self.view.ids);
+                self.newest
+                    .add(Side::Source, image.id, wanted, created(image), ids);
+                false
+            }
+            Err(problem) => self.view.identity.skips(&problem),
+        }
     }
 
-    fn diff(&self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {
+    fn diff(&mut self, image: ImageMetadata, found: ImageMetadata) -> Option<Compared> {
         let of_image = ImageRef::from(&image);
+        let (id, at_source, at_target) = (image.id, created(&image), created(&found));
+        let (newest, ids) = (&mut self.newest, &self.view.ids);
+        let found = self.view.found(found);
+        newest.add(Side::Target, id, &found, at_target, ids);
         let (difference, properties) = match self.view.wanted(image) {
             Ok(wanted) => {
-                let diff = self.view.diff(&wanted.image, &self.view.found(found));
+                newest.add(Side::Source, id, &wanted.image, at_source, ids);
+                let diff = self.view.diff(&wanted.image, &found);
                 let difference = (!diff.is_empty()).then_some(Difference::Diff(diff));
                 (difference, wanted.image.properties)
             }
@@ -178,6 +225,25 @@ impl Comparison<'_> {
             properties,
             difference,
         })
+    }
+}
+
+impl From<OtherNewest> for Compared {
+    fn from(other: OtherNewest) -> Self {
+        let OtherNewest {
+            group,
+            source,
+            target,
+        } = other;
+        let mut image = ImageRef::of_id(&source);
+        if let Group::Name(name) = &group {
+            image.name = Some(name.clone().into_owned());
+        }
+        Self {
+            image,
+            properties: BTreeMap::new(),
+            difference: Difference::OtherNewest { group, target },
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub use content::wrong::Wrong;
 pub use copy::target::TargetRun;
 pub use file_source::FileSource;
 pub use list::image_list::{ImageList, list_images};
+pub use list::newest::Group;
 pub use list::pairs::ListingError;
 pub use list::selected::SelectedCount;
 pub use plan::planner::plan;

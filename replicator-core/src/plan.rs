@@ -3,6 +3,7 @@
 pub(crate) mod decide;
 pub(crate) mod decisions;
 pub(crate) mod planner;
+mod refused;
 pub(crate) mod removal;
 
 use std::collections::BTreeSet;

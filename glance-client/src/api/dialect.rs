@@ -87,6 +87,9 @@ pub(crate) trait Dialect: Send + Sync {
     /// Asks the server about itself, if it can be asked.
     fn info(&self, what: &str) -> Option<Request>;
 
+    /// Asks for the schema of images, if the version has one.
+    fn schema(&self) -> Option<Request>;
+
     /// Reads the record of an image.
     async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error>;
 

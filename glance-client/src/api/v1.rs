@@ -90,6 +90,10 @@ impl Dialect for V1 {
         None
     }
 
+    fn schema(&self) -> Option<Request> {
+        None
+    }
+
     async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error> {
         let request = self.show(id);
         let answer = http.send(&request).await?;

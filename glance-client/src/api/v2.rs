@@ -18,6 +18,12 @@ use crate::{Error, ErrorKind, Upload};
 /// Glance 31; before, it is ignored).
 const IMAGE_SIZE: HeaderName = HeaderName::from_static("x-openstack-image-size");
 
+/// The path of the schema of images.
+pub(super) const SCHEMA: &str = "/v2/schemas/image";
+
+/// The media type of updates.
+pub(crate) const PATCH_TYPE: &str = "application/openstack-images-v2.1-json-patch";
+
 /// Names the store that image data is to go to.
 const STORE: HeaderName = HeaderName::from_static("x-image-meta-store");
 
@@ -105,6 +111,10 @@ impl Dialect for V2 {
 
     fn info(&self, what: &str) -> Option<Request> {
         Some(Request::get(format!("/v2/info/{what}")))
+    }
+
+    fn schema(&self) -> Option<Request> {
+        Some(Request::get(SCHEMA))
     }
 
     async fn find(&self, http: &Http, id: &ImageId) -> Result<ImageMetadata, Error> {
@@ -197,8 +207,7 @@ impl Dialect for V2 {
         id: &ImageId,
         diff: &MetadataDiff,
     ) -> Result<ImageMetadata, Error> {
-        let media_type = "application/openstack-images-v2.1-json-patch";
-        let request = Request::new(Method::PATCH, path(id)).json(media_type, &v2::patch(diff));
+        let request = Request::new(Method::PATCH, path(id)).json(PATCH_TYPE, &v2::patch(diff));
         let answer = http.send(&request).await?;
         self.record(http, &request, id, answer).await
     }

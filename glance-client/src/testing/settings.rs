@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
 use super::content::{Digests, HashAlgorithm};
@@ -88,6 +88,9 @@ pub struct EmbeddedGlanceBuilder {
     pub(super) range: RangeSupport,
     pub(super) stores: Vec<String>,
     pub(super) broken_stores: Vec<String>,
+    /// The schemas of additional properties, and the names of those that are required.
+    pub(super) schema: Map<String, Value>,
+    pub(super) required: Vec<String>,
     pub(super) throttle: Option<u64>,
     pub(super) latency: Duration,
     pub(super) round_trip: Duration,
@@ -109,6 +112,8 @@ impl Default for EmbeddedGlanceBuilder {
             range: RangeSupport::Honoured,
             stores: vec!["main".to_owned(), "spare".to_owned()],
             broken_stores: Vec::new(),
+            schema: Map::new(),
+            required: Vec::new(),
             throttle: None,
             latency: Duration::ZERO,
             round_trip: Duration::ZERO,
@@ -210,6 +215,15 @@ impl EmbeddedGlanceBuilder {
     #[must_use]
     pub fn stores(mut self, names: &[&str]) -> Self {
         self.stores = names.iter().map(|&name| name.to_owned()).collect();
+        self
+    }
+
+    /// Gives additional properties schemas, by their names, and requires some fields, as a
+    /// `schema-image.json` does. Of a schema, `enum` and `pattern` are held.
+    #[must_use]
+    pub fn schema(mut self, properties: &Value, required: &[&str]) -> Self {
+        self.schema = properties.as_object().cloned().unwrap_or_default();
+        self.required = required.iter().map(|&name| name.to_owned()).collect();
         self
     }
 

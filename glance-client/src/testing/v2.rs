@@ -5,6 +5,7 @@ mod fields;
 mod listing;
 mod members;
 mod metadefs;
+mod schema;
 
 use serde_json::{Value, json};
 
@@ -51,6 +52,7 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
         ("GET", ["info", "stores"]) if today && !call.shared.settings.stores.is_empty() => {
             Ok(stores(call))
         }
+        ("GET", ["schemas", "image"]) => Ok(schema::show(call)),
         ("GET", ["info", "import"]) if today => {
             let mut methods = vec!["glance-direct", "web-download"];
             if !call.shared.settings.stores.is_empty() {
@@ -134,6 +136,7 @@ async fn create(call: &mut Call) -> Result<Reply, Stop> {
     };
     let mut image = StoredImage::new("");
     image.owner = call.caller.project.clone();
+    schema::check(call, &body)?;
     fields::fill(call, &mut image, body)?;
     let mut state = call.state();
     if image.id.is_empty() {
@@ -181,6 +184,7 @@ async fn patch(call: &mut Call, id: &str) -> Result<Reply, Stop> {
             "Request body must be a JSON array of operation objects.",
         );
     };
+    schema::check_changes(call, &operations)?;
     call.check_changeable(id, "modify_image")?;
     let mut state = call.state();
     let now = state.now();

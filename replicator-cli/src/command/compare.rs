@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{FieldValue, View};
-use replicator_core::{Compared, Difference, PortError, Side, compare};
+use replicator_core::{Compared, Difference, Group, PortError, Side, compare};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +26,8 @@ use crate::ui::{
 /// Print what a target lacks of the images of a source
 ///
 /// What only the target has is counted, and printed with --both. Every format but text
-/// has it without, too.
+/// has it without, too. Where the newest image of a name or a tag is another one at the
+/// target, it is said as well; no run can change that, and --exit-code leaves it out.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "glance-replicator compare [OPTIONS] <SOURCE> <TARGET>")]
 #[command(after_help = "  \
@@ -135,6 +136,7 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         missing,
         only_at_target,
         damaged,
+        other_newest,
     } = totals;
     let found = counts([
         (differ, if differ == 1 { "differs" } else { "differ" }),
@@ -148,6 +150,13 @@ pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, C
         &found
     };
     let mut summary = format!("{} compared: {found}", counted(compared, "image"));
+    if other_newest > 0 {
+        let groups = match other_newest {
+            1 => "a name or tag".to_owned(),
+            count => format!("{count} names or tags"),
+        };
+        summary += &format!("; the newest of {groups} is another one at the target");
+    }
     let code = selected
         .tell(run, &*source.images, comparison.selected())
         .await?;
@@ -194,6 +203,7 @@ impl Output<'_> {
                 });
             }
             Difference::NoProject(_) => self.totals.differ += 1,
+            Difference::OtherNewest { .. } => self.totals.other_newest += 1,
             Difference::Damaged { side, error } => {
                 self.totals.damaged += 1;
                 let image = match error {
@@ -219,12 +229,14 @@ pub(crate) struct DifferenceRow {
     difference: Word,
     /// The side of what cannot be used.
     side: Option<String>,
-    /// The field that differs.
+    /// The field that differs, or in which images agree whose newest is another one.
     field: Option<String>,
-    /// The value of the field at the source.
+    /// The name, or the tag, of which the newest image is another one.
+    group: Option<String>,
+    /// The value of the field at the source, or the id of the newest image there.
     #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     source: Option<FieldValue>,
-    /// The value of the field at the target; null as well if it says nothing.
+    /// The same at the target; null as well if it says nothing.
     #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     target: Option<FieldValue>,
     /// The reason why it cannot be used.
@@ -244,6 +256,8 @@ enum Word {
     OnlyAtTarget,
     /// A field differs.
     Differs,
+    /// The newest image of a name or of a tag is another one at the target.
+    OtherNewest,
     /// The owner, or a member, has no counterpart at the target.
     NoProject,
     /// One side has something of the image that cannot be used.
@@ -260,6 +274,8 @@ pub(crate) struct Totals {
     missing: u64,
     only_at_target: u64,
     damaged: u64,
+    /// The number of names and tags of which the newest image is another one at the target.
+    other_newest: u64,
 }
 
 #[derive(Serialize)]
@@ -277,17 +293,29 @@ impl DifferenceRow {
             Difference::NoProject(_) => (Word::NoProject, None),
             Difference::OnlyAtTarget => (Word::OnlyAtTarget, None),
             Difference::Diff(_) => (Word::Differs, None),
+            Difference::OtherNewest { .. } => (Word::OtherNewest, None),
             Difference::Damaged { side, error } => (Word::Damaged, Some((side, error))),
             _ => (Word::Missing, None),
         };
+        let (group, target) = match difference_of {
+            Difference::OtherNewest { group, target } => (Some(group), Some(target)),
+            _ => (None, None),
+        };
+        let (field, group) = match group {
+            Some(Group::Name(name)) => (Some("name"), Some(name)),
+            Some(Group::Tag(tag)) => (Some("tags"), Some(tag)),
+            None => (None, None),
+        };
+        let text = |id: &str| FieldValue::Text(id.to_owned());
         Self {
             id: image.id.clone(),
             name: image.name.clone(),
             difference,
             side: damage.map(|(side, _)| side.to_string()),
-            field: None,
-            source: None,
-            target: None,
+            field: field.map(str::to_owned),
+            group: group.map(|group| group.clone().into_owned()),
+            source: target.map(|_| text(&image.id)),
+            target: target.map(|target| text(target.as_str())),
             message: match difference_of {
                 Difference::NoProject(problem) => Some(problem.to_string()),
                 _ => damage.map(|(_, error)| with_cause(error)),
@@ -306,6 +334,7 @@ impl Row for DifferenceRow {
         column("difference"),
         column("side").long(),
         column("field"),
+        column("group").long(),
         column("source"),
         column("target"),
         column("message").long(),
@@ -331,6 +360,15 @@ impl Row for DifferenceRow {
                 let target = or_undefined(self.target.as_ref());
                 out.line(format!(
                     "{id}: field {field} differs (source is {source}, destination is {target})"
+                ));
+            }
+            (Word::OtherNewest, Some(field), Some(source)) => {
+                let of = if field == "tags" { "tag" } else { field };
+                let group = self.group.as_deref().unwrap_or_default();
+                let target = or_undefined(self.target.as_ref());
+                out.line(format!(
+                    "The newest image of the {of} {group:?} differs (source is {source}, \
+                     destination is {target})"
                 ));
             }
             (Word::NoProject, ..) => {

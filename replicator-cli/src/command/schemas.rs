@@ -16,6 +16,9 @@ use super::{
 use crate::ui::Row;
 use crate::ui::document::schema_id;
 
+/// Fields that a version did not have from its beginning: documents of before are without them.
+const ADDED: &[(&str, &str)] = &[("compare/1", "group"), ("compare/1", "other_newest")];
+
 #[derive(JsonSchema, Serialize)]
 struct Nothing {}
 
@@ -38,6 +41,13 @@ fn schema<R: Row + JsonSchema, T: JsonSchema>() -> (String, String) {
     schema["$id"] = json!(format!("urn:{}", id.replace('/', ":")));
     schema["title"] = json!(id);
     schema.as_object_mut().unwrap().remove("description");
+    for (_, added) in ADDED.iter().filter(|(of, _)| *of == R::SCHEMA) {
+        for definition in schema["$defs"].as_object_mut().unwrap().values_mut() {
+            if let Some(Value::Array(required)) = definition.get_mut("required") {
+                required.retain(|name| name != added);
+            }
+        }
+    }
     let properties = schema["properties"].as_object_mut().unwrap();
     let items = properties.remove("items").unwrap();
     properties.insert(R::ITEMS.to_owned(), items);

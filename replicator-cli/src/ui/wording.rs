@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use glance_model::{ImageMetadata, ImageStatus, MetadataDiff, Visibility};
+use glance_model::{Excess, ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
     Event, ImageError, ImageRef, ImageResult, LeftOut, MembersLeftOut, Outcome, Proof, SkipReason,
     saving_limit,
@@ -158,6 +158,24 @@ impl Wording {
                 members,
                 reason,
             } => warning(image, &format!(": {}", members_left_out(members, *reason))),
+            Event::Excess { image, excess } => {
+                let Excess {
+                    field,
+                    count,
+                    usual_most,
+                    ..
+                } = excess;
+                let text = format!(
+                    " has {count} {field}, and a server takes {usual_most} unless it is set to take \
+                     more: {} leaves some out",
+                    match *field {
+                        "properties" => "--drop-property NAME",
+                        "tags" => "-D tags",
+                        _ => "--members skip",
+                    }
+                );
+                warning(image, &text)
+            }
             Event::PropertiesLeftOut {
                 image,
                 names,

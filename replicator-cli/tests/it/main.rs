@@ -1,5 +1,6 @@
 //! The program, run as users run it, against embedded Glances.
 
+mod adapted;
 mod archives;
 mod backups;
 mod clouds;
@@ -37,6 +38,7 @@ mod push;
 mod recipes;
 mod records;
 mod reports;
+mod requirements;
 mod schemas;
 mod selection;
 mod servers;

@@ -95,7 +95,7 @@ fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_reque
         for number in 0..IMAGES {
             // The members of a shared image would take a request.
             let image = ImageSpec::new(&id(number)).visibility("private");
-            let image = image.name("some name or other");
+            let image = image.name(&format!("the image number {number}"));
             let image = image
                 .property("os_distro", "debian")
                 .property("arch", "x86_64");
@@ -114,6 +114,11 @@ fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_reque
         // Hidden images are listed apart, hence twice the pages.
         assert!(glance.count(RequestKind::Listing) <= 2 * IMAGES / 1000 + 10);
     }
+    // It has to keep every name, each of which may be that of several images.
+    let (ran, peak) = watch(&["compare", source.host_port(), target.host_port()]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
+    eprintln!("at most {peak} KiB to compare");
+    assert!((1..LIMIT_KIB).contains(&peak), "{peak} KiB");
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::thread;
 use glance_client::testing::{
     EmbeddedGlance, FaultAction, FaultOn, ImageContent, ImageSpec, Profile, RequestKind,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kit::background::{spawn, wait_until};
 use crate::kit::images::id;
 use crate::kit::program::{Ran, run};
-use crate::kit::runs::ended;
+use crate::kit::runs::{ended, summary};
 
 const ONE: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -70,22 +70,28 @@ fn one_image_at_a_time_is_one_record_at_a_time_in_the_order_in_which_the_source_
     assert_eq!(created(&target), wanted);
 }
 
-/// Octavia and others take the newest image of a tag, by times in whole seconds.
+/// Octavia and others take the newest image of a tag, by times in whole seconds. v1 has no tags, and
+/// its records come with their data.
 #[test]
 fn the_newest_image_of_a_tag_is_the_newest_at_the_target_and_no_two_tie() {
     let source = glance();
     for number in 0..8 {
-        let image = ImageSpec::new(&id(number)).tag("amphora");
+        let image = ImageSpec::new(&id(number)).name("amphora").tag("amphora");
         let data = ImageContent::pattern(number, 100_000 * (1 + number));
         source.add_image(image.data(data).created_at(1_700_000_000 + number));
     }
-    let targets = ["1", "4"].map(|transfers| (transfers, glance()));
+    let targets = [Profile::Today, Profile::V1Only].map(|profile| {
+        let glance = || EmbeddedGlance::builder().profile(profile).start_blocking();
+        ["1", "4"].map(|transfers| (transfers, glance().unwrap()))
+    });
+    let targets = targets.as_flattened();
     thread::scope(|scope| {
-        for (transfers, target) in &targets {
+        for (transfers, target) in targets {
             let ends = [source.host_port(), target.host_port()];
             scope.spawn(move || {
-                let ran = run(&["livecopy", "--transfers", transfers, ends[0], ends[1]]);
-                assert_eq!(ran.code, Some(0), "{ran:?}");
+                ended(0, &["livecopy", "--transfers", transfers, ends[0], ends[1]]);
+                let compared = ended(0, &["compare", "--exit-code", ends[0], ends[1]]);
+                assert_eq!(compared.stdout, "");
             });
         }
     });
@@ -97,6 +103,94 @@ fn the_newest_image_of_a_tag_is_the_newest_at_the_target_and_no_two_tie() {
         let is_later = |a: &Value, b: &Value| a.as_str() < b.as_str();
         assert!(created.is_sorted_by(is_later), "{transfers}: {created:?}");
     }
+}
+
+#[test]
+fn images_of_other_names_do_not_wait_for_one_that_is_slow_on_v1() {
+    let source = glance();
+    for number in 0..30 {
+        // Nine of ten have one name.
+        let name = if number % 10 == 9 { "other" } else { "same" };
+        let image = image(number).name(&format!("{name} {number}"));
+        let image = if name == "same" {
+            image.name(name)
+        } else {
+            image
+        };
+        // Of one second, so that nobody waits for the next.
+        source.add_image(image.created_at(1_700_000_000));
+    }
+    let target = EmbeddedGlance::builder().profile(Profile::V1Only);
+    let target = target.start_blocking().unwrap();
+    let ends = [source.host_port(), target.host_port()];
+    ended(0, &["livecopy", "--transfers", "4", ends[0], ends[1]]);
+    let copies = (0..30).map(|number| target.image(&id(number)).unwrap());
+    assert!(copies.into_iter().all(|copy| copy.status == "active"));
+    let made = target.requests().into_iter();
+    let made = made.filter(|request| request.kind == RequestKind::Upload);
+    let made: Vec<String> = made
+        .map(|request| request.header("x-image-meta-id").unwrap())
+        .collect();
+    let same = made
+        .iter()
+        .filter(|made| (0..30).any(|n| n % 10 != 9 && id(n) == **made));
+    assert!(same.is_sorted(), "{made:?}");
+    // They are looked for behind those that wait.
+    let place = |number| made.iter().position(|made| *made == id(number)).unwrap();
+    assert!(place(29) < place(28), "{made:?}");
+}
+
+#[test]
+fn a_name_or_a_tag_whose_newest_image_is_another_one_at_the_target_is_told() {
+    fn add(server: &EmbeddedGlance, number: u64, second: u64, image: fn(ImageSpec) -> ImageSpec) {
+        let image = image(ImageSpec::new(&id(number)).data(ImageContent::pattern(number, 10)));
+        server.add_image(image.created_at(1_700_000_000 + second));
+    }
+    fn debian(image: ImageSpec) -> ImageSpec {
+        image.name("debian").tag("lb")
+    }
+    let (source, target) = (glance(), glance());
+    for (number, at_source, at_target) in [(1, 1, 3), (2, 2, 2)] {
+        add(&source, number, at_source, debian);
+        add(&target, number, at_target, debian);
+    }
+    // Neither is the newest for those who ask for active images.
+    for server in [&source, &target] {
+        add(server, 3, 9, |image| debian(image).hidden());
+        add(server, 4, 9, |image| debian(image).status("deactivated"));
+    }
+    // Of one second, the greatest id counts; and those alone at one end count as well.
+    for (server, numbers) in [(&source, 5..7), (&target, 5..8)] {
+        for number in numbers {
+            add(server, number, 5, |image| image.name("fedora"));
+        }
+    }
+    add(&source, 8, 5, |image| image.name("only once"));
+    add(&source, 9, 5, |image| image.name("equal \u{1b}"));
+    add(&target, 9, 7, |image| image.name("equal \u{1b}"));
+    let ends = [source.host_port(), target.host_port()];
+    let compared = ended(0, &["compare", ends[0], ends[1]]);
+    insta::assert_snapshot!(compared.stdout, @r#"
+    Image 00000000-0000-4000-8000-000000000008 ("only once") entirely missing from the destination
+    The newest image of the name "debian" differs (source is 00000000-0000-4000-8000-000000000002, destination is 00000000-0000-4000-8000-000000000001)
+    The newest image of the name "fedora" differs (source is 00000000-0000-4000-8000-000000000006, destination is 00000000-0000-4000-8000-000000000007)
+    The newest image of the tag "lb" differs (source is 00000000-0000-4000-8000-000000000002, destination is 00000000-0000-4000-8000-000000000001)
+    "#);
+    insta::assert_snapshot!(
+        summary(&compared),
+        @"8 images compared: 1 missing, 1 only at the target; the newest of 3 names or tags is another one at the target"
+    );
+    let compared = ended(0, &["compare", "-f", "json", ends[0], ends[1]]);
+    let document: Value = serde_json::from_str(&compared.stdout).unwrap();
+    let of_tag = document["differences"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        *of_tag,
+        json!({
+            "difference": "other_newest", "field": "tags", "group": "lb", "id": id(2), "name": null,
+            "source": id(2), "target": id(1), "side": null, "message": null,
+        })
+    );
+    assert_eq!(document["totals"]["other_newest"], 3);
 }
 
 #[test]

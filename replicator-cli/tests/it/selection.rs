@@ -192,10 +192,10 @@ fn one_image_of_many_costs_few_requests() {
     let ends = [source.host_port(), target.host_port()];
     let one = id(1150);
     succeeded(&["livecopy", "--image", &one, ends[0], ends[1]]);
-    for end in [&source, &target] {
+    for (end, most) in [(&source, 5), (&target, 7)] {
         let requests = end.requests();
         let requests: Vec<_> = requests.iter().map(|r| (r.kind, &r.target)).collect();
-        assert!(requests.len() <= 6, "{requests:?}");
+        assert!(requests.len() <= most, "{requests:?}");
     }
 
     let ids = tempfile::NamedTempFile::new().unwrap();

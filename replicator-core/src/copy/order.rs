@@ -1,11 +1,12 @@
 //! The order in which records are made, and the time between them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use glance_model::{ImageId, ImageMetadata};
 use tokio::time::Instant;
+
+use crate::list::newest::Group;
 
 /// The time between the records of two images of one name or tag: servers tell when a record was
 /// made in whole seconds, and sort those of one second by their ids.
@@ -13,28 +14,6 @@ const APART: Duration = Duration::from_secs(1);
 
 /// The fewest records that are kept in mind: fewer are not worth a look at which are too old.
 const KEPT: usize = 1000;
-
-/// A value by which consumers choose the newest of several images.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Group<'a> {
-    Name(Cow<'a, str>),
-    Tag(Cow<'a, str>),
-}
-
-impl<'a> Group<'a> {
-    /// The groups of which the newest image may be chosen.
-    pub(crate) fn of(image: &'a ImageMetadata) -> impl Iterator<Item = Self> {
-        let name = image.name.iter().map(|name| Self::Name(name.into()));
-        name.chain(image.tags.iter().map(|tag| Self::Tag(tag.into())))
-    }
-
-    fn owned(self) -> Group<'static> {
-        match self {
-            Self::Name(name) => Group::Name(name.into_owned().into()),
-            Self::Tag(tag) => Group::Tag(tag.into_owned().into()),
-        }
-    }
-}
 
 /// The last record that was made of each name and tag, with the time of its original.
 #[derive(Debug, Default)]
@@ -66,11 +45,12 @@ impl Order {
     }
 }
 
-/// Puts kernels and ramdisks before the images that start with them, and leaves the order of all
-/// else as it is.
-pub(crate) fn kernels_first<T>(
+/// Puts kernels and ramdisks before the images that start with them, or all images before those
+/// that name them, and leaves the order of all else as it is.
+pub(crate) fn named_first<T>(
     items: Vec<T>,
     image: impl Fn(&T) -> Option<&ImageMetadata>,
+    names: impl Fn(&ImageMetadata) -> Vec<ImageId>,
 ) -> Vec<T> {
     let ids = items.iter().enumerate();
     let places: HashMap<ImageId, usize> = ids
@@ -80,9 +60,9 @@ pub(crate) fn kernels_first<T>(
     let mut ordered = Vec::with_capacity(items.len());
     for at in 0..items.len() {
         let item = items.get(at).and_then(Option::as_ref);
-        let first = item.and_then(&image).into_iter();
-        let first = first.flat_map(ImageMetadata::starts_with);
-        let first: Vec<usize> = first.filter_map(|id| places.get(&id).copied()).collect();
+        let first = item.and_then(&image).map(&names).unwrap_or_default();
+        let first = first.iter().filter_map(|id| places.get(id).copied());
+        let first: Vec<usize> = first.collect();
         for place in first.into_iter().chain([at]) {
             ordered.extend(items.get_mut(place).and_then(Option::take));
         }
@@ -136,7 +116,8 @@ mod tests {
         names(2, "kernel_id", 4);
         names(0, "kernel_id", 0);
         names(5, "kernel_id", 99);
-        let ordered = kernels_first(images, |image| Some(image));
+        let starts_with = |image: &ImageMetadata| image.starts_with().collect();
+        let ordered = named_first(images, |image| Some(image), starts_with);
         let ordered: Vec<_> = ordered.iter().map(|image| image.id).collect();
         assert_eq!(ordered, [0, 4, 3, 1, 2, 5].map(|number| image(number).id));
     }

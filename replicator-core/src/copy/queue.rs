@@ -4,10 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use glance_model::{ImageId, ImageMetadata};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::order::{Group, Order, kernels_first};
+use super::order::{Order, named_first};
+use crate::list::newest::Group;
 use crate::plan::PlannedImage;
+use crate::port::Nature;
 
 /// An image of fewer bytes is small: its time goes by in round trips, not with its data.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -21,6 +24,8 @@ pub(crate) struct Copies {
     created_at: Option<String>,
     /// Whether a new record is made of it that is to be as new as others are old.
     is_new: bool,
+    /// Whether its record is made by sending its data.
+    comes_with_data: bool,
     is_small: bool,
     turn: Turn,
 }
@@ -40,6 +45,33 @@ pub(crate) struct Made {
     at: Instant,
     /// The image, and the time of its original, if its record is a new one.
     new: Option<(ImageMetadata, String)>,
+}
+
+/// Tells, once it is dropped, that the records of an image are made, or never will be.
+pub(crate) struct TellMade {
+    number: Option<usize>,
+    new: Option<Box<(ImageMetadata, String)>>,
+    comes_with_data: bool,
+    to: UnboundedSender<Made>,
+}
+
+impl TellMade {
+    /// Tells it now, unless a record is made by the data that is to be sent.
+    pub(crate) fn unless_with_data(self) -> Option<Self> {
+        self.comes_with_data.then_some(self)
+    }
+}
+
+impl Drop for TellMade {
+    fn drop(&mut self) {
+        let made = Made {
+            number: self.number,
+            at: Instant::now(),
+            new: self.new.take().map(|new| *new),
+        };
+        // Without a run, nobody waits.
+        drop(self.to.send(made));
+    }
 }
 
 /// The number of images that are begun at a time.
@@ -64,8 +96,14 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Puts images in order. Where all targets keep records as they are, that is the largest first;
-    /// elsewhere the source's order of creation.
-    pub(crate) fn new(copies: BTreeMap<ImageId, Copies>, keep_records: bool, pace: Pace) -> Self {
+    /// elsewhere the source's order of creation. Images that may get another id come before all that
+    /// name them.
+    pub(crate) fn new(
+        copies: BTreeMap<ImageId, Copies>,
+        keep_records: bool,
+        have_other_ids: bool,
+        pace: Pace,
+    ) -> Self {
         let mut copies: Vec<Copies> = copies.into_values().collect();
         if keep_records {
             copies.sort_by_key(|copies| Reverse(copies.bytes));
@@ -76,7 +114,10 @@ impl Queue {
                 (a.created_at.is_none(), &a.created_at)
                     .cmp(&(b.created_at.is_none(), &b.created_at))
             });
-            copies = kernels_first(copies, Copies::image);
+            copies = named_first(copies, Copies::image, |image| match have_other_ids {
+                true => image.references().collect(),
+                false => image.starts_with().collect(),
+            });
         }
         let turns = turns(&copies, keep_records);
         let mut queue = Self {
@@ -186,14 +227,17 @@ impl Copies {
             planned: Vec::new(),
             created_at: planned.created_at.clone(),
             is_new: false,
+            comes_with_data: false,
             is_small: planned.wanted.size.is_some_and(|size| size < SMALL_BYTES),
             turn: Turn::default(),
         }
     }
 
-    /// Adds a copy at a target, which may keep records as they are.
-    pub(crate) fn add(&mut self, target: usize, planned: PlannedImage, keeps_records: bool) {
-        self.is_new |= planned.found.is_none() && !keeps_records;
+    /// Adds a copy at a target of that nature.
+    pub(crate) fn add(&mut self, target: usize, planned: PlannedImage, nature: Nature) {
+        let is_new = planned.found.is_none() && !nature.keeps_records;
+        self.is_new |= is_new;
+        self.comes_with_data |= is_new && nature.makes_records_with_data();
         self.planned.push((target, planned));
     }
 
@@ -202,15 +246,14 @@ impl Copies {
         self.planned.first().map(|(_, planned)| &planned.wanted)
     }
 
-    /// Tells that its record is made, from now on.
-    pub(crate) fn made(&self) -> impl FnOnce() -> Made + Send + use<> {
-        let number = self.turn.number;
+    /// Returns the way to tell that its record is made.
+    pub(crate) fn tell_made(&self, to: &UnboundedSender<Made>) -> TellMade {
         let new = self.image().cloned().zip(self.created_at.clone());
-        let new = new.filter(|_| self.is_new);
-        move || Made {
-            number,
-            at: Instant::now(),
-            new,
+        TellMade {
+            number: self.turn.number,
+            new: new.filter(|_| self.is_new).map(Box::new),
+            comes_with_data: self.comes_with_data,
+            to: to.clone(),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::fan_out::{Member, begin_all, open_early, write_all, writer};
 use super::leaving::leave;
 use super::one_image::{Done, Look, WriteError};
 use super::progress::{Place, Progress};
-use super::queue::{Copies, Made, Pace, Queue};
+use super::queue::{Copies, Made, Pace, Queue, TellMade};
 use super::small_lane::SmallLane;
 use super::target::TargetRun;
 use crate::plan::{Action, LeftImage, PlannedImage};
@@ -37,6 +37,8 @@ const AHEAD: usize = 8;
 struct Ready {
     bytes: u64,
     members: Vec<Member>,
+    /// What is kept until its data is sent, which makes its record.
+    tell_made: Option<TellMade>,
 }
 
 #[derive(Clone, Copy)]
@@ -102,7 +104,7 @@ impl Schedule {
                     let of_image = copies
                         .entry(planned.wanted.id)
                         .or_insert_with(|| Copies::of(&planned));
-                    of_image.add(index, planned, nature.keeps_records);
+                    of_image.add(index, planned, *nature);
                 } else if planned.action.removes() {
                     removals.push((index, planned));
                 } else {
@@ -128,12 +130,13 @@ impl Schedule {
             _ => Pace::Lanes,
         };
         let keep_records = natures.iter().all(|nature| nature.keeps_records);
+        let have_other_ids = targets.iter().any(|target| target.end.id_map.is_some());
         Self {
             ctx: ctx.clone(),
             options: Arc::new(options.clone()),
             source,
             targets,
-            queue: Queue::new(copies, keep_records, pace),
+            queue: Queue::new(copies, keep_records, have_other_ids, pace),
             small: SmallLane::new(options.small_transfers.get(), Instant::now()),
             preparing: 0,
             ready: Vec::new(),
@@ -252,7 +255,7 @@ impl Schedule {
         {
             if let Some(member) = self.member(index, update) {
                 self.free_checkers -= 1;
-                self.write(Lane::Checkers, vec![member]);
+                self.write(Lane::Checkers, None, vec![member]);
             }
         }
     }
@@ -281,7 +284,7 @@ impl Schedule {
                 .collect();
             if !members.is_empty() {
                 self.free_transfers -= 1;
-                self.write(Lane::Transfers, members);
+                self.write(Lane::Transfers, ready.tell_made, members);
             }
         }
         self.ready.len() < ready_before
@@ -322,28 +325,31 @@ impl Schedule {
 
     /// Makes the records of an image ready.
     fn prepare(&mut self, copies: Copies) {
-        let (bytes, tell_made) = (copies.bytes, self.tell_made(&copies));
+        let (bytes, tell_made) = (copies.bytes, copies.tell_made(&self.made.0));
         let members = self.members(copies);
         if members.is_empty() {
-            return tell_made();
+            return;
         }
         self.preparing += 1;
         let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
         let waits = self.targets.len() == 1;
         self.running.spawn(async move {
             let members = begin_all(&options, &source, members, waits).await;
-            tell_made();
-            Ended::Ready(Ready { bytes, members })
+            let tell_made = tell_made.unless_with_data();
+            Ended::Ready(Ready {
+                bytes,
+                members,
+                tell_made,
+            })
         });
     }
 
     /// Makes the records of an image ready and copies its data, which is opened meanwhile if it is
     /// large. Returns whether there is a target that can take it.
     fn copy(&mut self, lane: Lane, copies: Copies) -> bool {
-        let tell_made = self.tell_made(&copies);
+        let tell_made = copies.tell_made(&self.made.0);
         let members = self.members(copies);
         if members.is_empty() {
-            tell_made();
             return false;
         }
         let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.source));
@@ -363,20 +369,14 @@ impl Schedule {
             };
             let begun = async {
                 let members = begin_all(&options, &source, members, waits).await;
-                tell_made();
-                members
+                (members, tell_made.unless_with_data())
             };
-            let (members, opened) = join(begun, opened).await;
+            let ((members, tell_made), opened) = join(begun, opened).await;
             let results = write_all(&ctx, &options, &source, members, opened).await;
+            drop(tell_made);
             Ended::Written(lane, places.into_iter().zip(results).collect())
         });
         true
-    }
-
-    /// Returns the way to tell that the records of an image are made, or never will be.
-    fn tell_made(&self, copies: &Copies) -> impl FnOnce() + Send + use<> {
-        let (made, tell) = (copies.made(), self.made.0.clone());
-        move || drop(tell.send(made()))
     }
 
     /// An image at those of its targets that can take more.
@@ -417,13 +417,14 @@ impl Schedule {
         None
     }
 
-    fn write(&mut self, lane: Lane, members: Vec<Member>) {
+    fn write(&mut self, lane: Lane, tell_made: Option<TellMade>, members: Vec<Member>) {
         let (ctx, source) = (self.ctx.clone(), Arc::clone(&self.source));
         let options = Arc::clone(&self.options);
         let places = members.iter().map(Place::of_member);
         let places: Vec<Place> = places.collect();
         self.running.spawn(async move {
             let results = write_all(&ctx, &options, &source, members, None).await;
+            drop(tell_made);
             Ended::Written(lane, places.into_iter().zip(results).collect())
         });
     }
@@ -467,7 +468,7 @@ impl Schedule {
                 Ok(Look::There(outcome)) => target.finish(place, outcome),
                 Ok(Look::Free(planned)) => {
                     let mut copies = Copies::of(&planned);
-                    copies.add(place.index, *planned, target.end.nature().keeps_records);
+                    copies.add(place.index, *planned, target.end.nature());
                     self.queue.push(copies);
                 }
                 Err(_) if self.ctx.is_cancelled() => target.not_done(place),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
-use glance_model::{ImageMetadata, ImageStatus, TargetForm};
+use glance_model::{ImageMetadata, ImageStatus};
 use tokio::time::Instant;
 
 use super::flow::{Flow, FlowOptions, Sent, look_at_nothing};
@@ -63,9 +63,6 @@ impl Transfer<'_> {
         mut found: Option<ImageMetadata>,
         waits: bool,
     ) -> Result<Record, ImageError> {
-        if let Some(missing) = self.missing_format(found.as_ref()) {
-            return Err(ImageError::NoFormat { missing });
-        }
         if flow_options(self.run, self.target).inspects {
             look_at_nothing(self.wanted)?;
         }
@@ -181,25 +178,6 @@ impl Transfer<'_> {
         self.publish(stated).await?;
         self.target.copy_to_stores(self.run, self.copy).await?;
         Ok(Outcome::Copied { total_bytes, proof })
-    }
-
-    /// Returns the format that a record with v2 must state before it takes data, and that
-    /// neither the image has nor the record that is there. An image from v1 may have none.
-    fn missing_format(&self, existing: Option<&ImageMetadata>) -> Option<&'static str> {
-        if !matches!(self.target.nature().form, TargetForm::V2 { .. }) {
-            return None;
-        }
-        let has = |format: fn(&ImageMetadata) -> &Option<String>| {
-            format(self.copy).is_some() || existing.is_some_and(|found| format(found).is_some())
-        };
-        let disk = has(|image| &image.disk_format);
-        let container = has(|image| &image.container_format);
-        match (disk, container) {
-            (true, true) => None,
-            (false, true) => Some("disk_format"),
-            (true, false) => Some("container_format"),
-            (false, false) => Some("disk_format and no container_format"),
-        }
     }
 
     fn retrying(&self, attempts: u32, error: ImageError) {

@@ -172,7 +172,7 @@ fn skip(wanted: &ImageMetadata, reason: SkipReason) -> Decision {
     Decision::Settled(ImageResult::new(image, Outcome::Skipped(reason)))
 }
 
-fn fail(wanted: &ImageMetadata, error: ImageError) -> Decision {
+pub(crate) fn fail(wanted: &ImageMetadata, error: ImageError) -> Decision {
     Decision::Settled(ImageResult::failed(ImageRef::from(wanted), error))
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
-use glance_model::{ImageId, ImageMetadata, Lost, NoData, NoProject, Selection, Wanted};
+use glance_model::{
+    Excess, ImageId, ImageMetadata, Lost, NoData, NoProject, Requirements, Selection, Wanted,
+};
 
-use super::decide::{Decider, Decision};
+use super::decide::{Decider, Decision, fail};
+use super::refused::refusal;
 use super::removal::Removals;
 use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
@@ -66,6 +69,8 @@ pub(crate) struct DecidedImage {
     pub(crate) not_held: BTreeSet<String>,
     /// The members that do not become what they are at the source.
     pub(crate) lost: Lost,
+    /// What it has too much of for most servers.
+    pub(crate) excesses: Vec<Excess>,
 }
 
 /// Goes through the images of a source and a target, side by side, and decides about each.
@@ -75,6 +80,8 @@ pub(crate) struct Decisions<'a> {
     decider: Decider<'a>,
     reads_records_only: bool,
     pub(crate) removals: Removals<'a>,
+    /// The requirements of the target, once there is anything to be written.
+    requirements: Option<Requirements>,
     pairs: BoxStream<'static, Result<Pair, ListingError>>,
 }
 
@@ -106,6 +113,7 @@ impl<'a> Decisions<'a> {
                 now: options.now,
             },
             reads_records_only: options.reads_records_only,
+            requirements: None,
             pairs,
         }
     }
@@ -151,7 +159,7 @@ impl<'a> Decisions<'a> {
         }
     }
 
-    async fn decide(&self, listed: Listed, found: Option<ImageMetadata>) -> DecidedImage {
+    async fn decide(&mut self, listed: Listed, found: Option<ImageMetadata>) -> DecidedImage {
         let Listed { image, target_id } = listed;
         let mut decided = DecidedImage {
             image: ImageRef::from(&image),
@@ -164,6 +172,7 @@ impl<'a> Decisions<'a> {
             unknown: Vec::new(),
             not_held: BTreeSet::new(),
             lost: Lost::default(),
+            excesses: Vec::new(),
         };
         let Wanted {
             image: mut wanted,
@@ -197,8 +206,25 @@ impl<'a> Decisions<'a> {
         }
         let member = self.target.policy.member.as_ref();
         let form = self.decider.view.form;
-        decided.decision = decision.unless_refused(self.reads_records_only, member, form);
+        decision = decision.unless_refused(self.reads_records_only, member, form);
+        if let Decision::Do(planned) = &decision {
+            let requirements = self.requirements().await;
+            decided.excesses = requirements.excesses(&planned.wanted, planned.found.as_ref());
+            if let Some(error) = refusal(planned, form, requirements) {
+                decision = fail(&planned.wanted, error);
+            }
+        }
+        decided.decision = decision;
         decided
+    }
+
+    async fn requirements(&mut self) -> &Requirements {
+        if self.requirements.is_none() {
+            let asked = self.target.images.requirements();
+            let asked = self.target.ctx.until_cancelled(asked).await;
+            self.requirements = Some(asked.unwrap_or_default());
+        }
+        self.requirements.get_or_insert_default()
     }
 
     fn without_project(&self, image: ImageRef, problem: NoProject) -> ImageResult {

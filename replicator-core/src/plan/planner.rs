@@ -74,6 +74,7 @@ impl Planner<'_> {
                 let target = self.target;
                 target.tell_left_out(&planned.wanted, decided.not_held, LeftOut::NotHeld);
                 target.tell_members(&planned.wanted, &decided.lost);
+                target.tell_excesses(&planned.wanted, decided.excesses);
                 if let (TargetId::Same, Some(id)) = (&planned.target_id, target_id) {
                     planned.target_id = TargetId::Other(id);
                 }

@@ -65,6 +65,12 @@ impl Nature {
         }
     }
 
+    /// Returns whether a record is made by the request that brings its data: where there is none
+    /// to put other data into after a broken upload.
+    pub(crate) fn makes_records_with_data(self) -> bool {
+        self.ids == IdUse::UsedUpByBrokenUpload
+    }
+
     /// Returns whether an image that is there can be written over.
     #[must_use]
     pub fn can_replace(self) -> bool {

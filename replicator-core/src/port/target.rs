@@ -1,7 +1,7 @@
 //! The target of images.
 
 use async_trait::async_trait;
-use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};
+use glance_model::{ImageId, ImageMetadata, MetadataDiff, Requirements, Selection};
 
 use super::{ImageData, ImageSource, ImageStream, Nature, PortError};
 
@@ -11,6 +11,12 @@ use super::{ImageData, ImageSource, ImageStream, Nature, PortError};
 pub trait ImageTarget: ImageSource {
     /// The abilities of the target.
     fn nature(&self) -> Nature;
+
+    /// Asks the target what it requires of the metadata of images, and what it refuses in it. What
+    /// it does not say, it says when it is written to.
+    async fn requirements(&self) -> Requirements {
+        Requirements::default()
+    }
 
     /// Lists the images that take up the selected ids: what [`images`](ImageSource::images)
     /// lists, and, as far as the target can tell, ids that are used up, with the

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::iter;
 use std::time::Duration;
 
-use glance_model::{ContentProblem, MetadataDiff, NoProject, Visibility};
+use glance_model::{ContentProblem, MetadataDiff, MetadataProblem, NoProject, Visibility};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::content::wrong::Wrong;
@@ -41,6 +41,12 @@ pub enum ImageError {
     NoFormat {
         /// `disk_format`, `container_format`, or both.
         missing: &'static str,
+    },
+    /// The target would refuse the metadata.
+    #[error("the target would refuse its metadata: {}", all(.problems))]
+    Metadata {
+        /// The reasons, at least one.
+        problems: Vec<MetadataProblem>,
     },
     /// The target would refuse the data, and spoil its record.
     #[error("the target would refuse the data")]
@@ -266,6 +272,11 @@ fn being_written(since: Option<&str>) -> String {
         "it was left to another run, which has been writing it{}, and it is not at the target yet",
         since.unwrap_or_default()
     )
+}
+
+fn all(problems: &[MetadataProblem]) -> String {
+    let texts = problems.iter().map(ToString::to_string);
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 fn others(diff: &MetadataDiff) -> String {

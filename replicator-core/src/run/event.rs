@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use glance_model::{ImageId, MetadataDiff};
+use glance_model::{Excess, ImageId, MetadataDiff};
 
 use super::error::ImageError;
 use super::result::{ImageRef, ImageResult};
@@ -90,6 +90,14 @@ pub enum Event {
         names: BTreeSet<String>,
         /// The reason.
         reason: LeftOut,
+    },
+    /// An image that is to be written has more of something than servers take, unless they are
+    /// set to take more.
+    Excess {
+        /// The image.
+        image: Arc<ImageRef>,
+        /// What it has too much of.
+        excess: Excess,
     },
     /// Members of an image that is written do not become what they are at the source.
     MembersLeftOut {

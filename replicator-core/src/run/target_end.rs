@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryFutureExt as _;
-use glance_model::{ImageMetadata, Lost, Retirement, View};
+use glance_model::{Excess, ImageMetadata, Lost, Retirement, View};
 
 use super::context::RunContext;
 use super::error::ImageError;
@@ -97,6 +97,14 @@ impl TargetEnd {
                     reason,
                 });
             }
+        }
+    }
+
+    /// Tells of what an image that is written has too much of for most servers.
+    pub(crate) fn tell_excesses(&self, wanted: &ImageMetadata, excesses: Vec<Excess>) {
+        for excess in excesses {
+            let image = Arc::new(ImageRef::from(wanted));
+            self.ctx.emit(Event::Excess { image, excess });
         }
     }
 

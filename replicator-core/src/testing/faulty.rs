@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Selection, Visibility,
+    ImageId, ImageMetadata, ImageStatus, MetadataDiff, Omit, Requirements, Selection, Visibility,
 };
 
 use crate::port::{
@@ -196,6 +196,10 @@ impl<P: ImageSource> Faulty<P> {
 impl<P: ImageTarget> ImageTarget for Faulty<P> {
     fn nature(&self) -> Nature {
         self.inner.nature()
+    }
+
+    async fn requirements(&self) -> Requirements {
+        self.inner.requirements().await
     }
 
     fn taken_ids(&self, wanted: &Selection) -> ImageStream {

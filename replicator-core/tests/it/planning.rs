@@ -44,6 +44,13 @@ fn image(status: ImageStatus) -> ImageMetadata {
     let id = ImageId::parse("5dcddce0-cba5-4f18-9cf4-9853c7b207a6").unwrap();
     let mut image = ImageMetadata::new(id, status);
     image.size = Some(4);
+    with_formats(image)
+}
+
+/// A server with v2 takes no data of an image without formats.
+fn with_formats(mut image: ImageMetadata) -> ImageMetadata {
+    image.disk_format = Some("raw".into());
+    image.container_format = Some("bare".into());
     image
 }
 
@@ -358,7 +365,7 @@ async fn a_damaged_image_fails_and_the_others_go_on() {
     if first > last {
         std::mem::swap(&mut first, &mut last);
     }
-    let good = ImageMetadata::new(last, ImageStatus::Active);
+    let good = with_formats(ImageMetadata::new(last, ImageStatus::Active));
     let mut source = MockEnd::new();
     let id = first;
     source.expect_images().return_once(move |_| {
