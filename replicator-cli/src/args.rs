@@ -21,6 +21,7 @@ mod stores;
 mod timetable;
 mod topics;
 mod transfers;
+mod worded;
 mod words;
 
 use std::num::NonZeroU64;
@@ -46,8 +47,10 @@ pub(crate) use self::state::StateArgs;
 pub(crate) use self::stores::{CopyTo, StoreArgs};
 pub(crate) use self::timetable::{Bandwidth, RequestRate, Timetable};
 pub(crate) use self::transfers::{
-    BandwidthArgs, CopyArgs, SendArgs, StreamArgs, TransferArgs, UploadArgs,
+    BandwidthArgs, CopyArgs, DataArgs, IdArgs, PlanningArgs, SendArgs, StreamArgs, TransferArgs,
+    UploadArgs, WayArgs, WhatArgs, WorkArgs,
 };
+pub(crate) use self::worded::Worded;
 pub(crate) use self::words::{LogFormat, MissingProject, OwnerPolicy, ProgressMode, verify};
 
 /// The headings under which the help of a command shows its options, in this order.

@@ -1,5 +1,6 @@
 //! One module for each command: arguments -> adapters -> use case -> report.
 
+mod apply;
 mod archive;
 mod check;
 mod compare;
@@ -13,6 +14,9 @@ mod load;
 mod metadefs;
 mod metrics;
 mod owners;
+mod plan;
+mod plan_file;
+mod planned;
 mod push;
 mod removal;
 mod replicate;
@@ -35,6 +39,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use self::apply::ApplyArgs;
 use self::archive::ArchiveArgs;
 use self::check::CheckArgs;
 use self::compare::CompareArgs;
@@ -45,6 +50,7 @@ use self::list::ListArgs;
 use self::livecopy::LivecopyArgs;
 use self::load::LoadArgs;
 use self::metadefs::MetadefsArgs;
+use self::plan::PlanArgs;
 use self::push::PushArgs;
 use self::report::ReportsArgs;
 use self::size::SizeArgs;
@@ -107,6 +113,8 @@ enum Command {
     Livecopy(LivecopyArgs),
     Dump(DumpArgs),
     Load(LoadArgs),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
     Push(PushArgs),
     Verify(VerifyArgs),
     Size(SizeArgs),
@@ -131,6 +139,8 @@ impl Command {
             Self::Livecopy(args) => livecopy::run(run, args).await,
             Self::Dump(args) => dump::run(run, args).await,
             Self::Load(args) => load::run(run, args).await,
+            Self::Plan(args) => plan::run(run, args).await,
+            Self::Apply(args) => apply::run(run, args).await,
             Self::Push(args) => push::run(run, args).await,
             Self::Verify(args) => verify::run(run, args).await,
             Self::Size(args) => size::run(run, args).await,
@@ -150,6 +160,8 @@ impl Command {
             Self::Dump(args) => args.copies.dry_run,
             Self::Load(args) => args.copies.dry_run,
             Self::Livecopy(args) => args.copies.dry_run,
+            Self::Plan(_) => true,
+            Self::Apply(args) => args.dry_run,
             Self::Push(args) => args.dry_run,
             Self::Metadefs(args) => args.dry_run,
             Self::Check(_)

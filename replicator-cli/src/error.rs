@@ -106,7 +106,8 @@ pub(crate) enum CliError {
         /// Whether there are also those of additional properties.
         has_properties: bool,
     },
-    #[error("cannot write the report to {}", path.display())]
+    /// The file of a report or of a plan.
+    #[error("cannot write {}", path.display())]
     Report { path: PathBuf, source: io::Error },
     #[error("cannot read the report {}", path.display())]
     ReadReport { path: PathBuf, source: io::Error },
@@ -118,6 +119,14 @@ pub(crate) enum CliError {
     /// Reports that are not of one piece of work.
     #[error("the reports cannot be added up: {problem}")]
     Merge { problem: String },
+    #[error("{} cannot be applied: {problem}", path.display())]
+    PlanFile { path: PathBuf, problem: String },
+    #[error("the plan is for {planned}, and {end} is {found} by now")]
+    OtherEnd {
+        end: String,
+        planned: String,
+        found: String,
+    },
     #[error("--{option} cannot be used")]
     Token {
         option: &'static str,
@@ -228,6 +237,8 @@ impl CliError {
             | Self::Stores { .. }
             | Self::SameTarget { .. }
             | Self::SameEnd { .. }
+            | Self::PlanFile { .. }
+            | Self::OtherEnd { .. }
             | Self::Token { .. } => ExitCode::Usage,
             Self::Auth(error) => match error.kind() {
                 AuthErrorKind::Usage => ExitCode::Usage,

@@ -37,7 +37,8 @@ const TABLE: [Row; 11] = [
     (
         "5",
         "differences",
-        "compare or status --exit-code found an image that is missing or differs",
+        "compare or status --exit-code found an image that is missing or differs, plan --exit-code found \
+         work, or apply found an image that has changed since its plan",
     ),
     (
         "6",

@@ -21,6 +21,7 @@ mod wording;
 mod words;
 
 pub(crate) use self::console::{Console, failure};
+pub(crate) use self::escape::escaped_json;
 pub(crate) use self::metrics::{Gauge, Metrics, MetricsFile};
 pub(crate) use self::page::page;
 pub(crate) use self::report_file::{Readers, ReportFile};

@@ -27,6 +27,7 @@ pub use list::image_list::{ImageList, list_images};
 pub use list::newest::Group;
 pub use list::pairs::ListingError;
 pub use list::selected::SelectedCount;
+pub use plan::planned_images::PlannedImages;
 pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{
@@ -35,6 +36,7 @@ pub use port::{
     gives_last_byte,
 };
 pub use replicate::replicate;
+pub use run::approved::{Approval, Approved, deal};
 pub use run::context::RunContext;
 pub use run::error::{ErrorKind, ImageError, WrittenError};
 pub use run::event::{Event, EventSink, LeftOut, MembersLeftOut, NoEvents};
@@ -44,7 +46,7 @@ pub use run::options::{
     DataPolicy, DeletePolicy, FormatCheck, OnIdConflict, RunOptions, TargetPolicy, Verify,
 };
 pub use run::report::Report;
-pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason};
+pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason, Stale};
 pub use run::retry::RetryPolicy;
 pub use run::target_end::TargetEnd;
 pub use size::{TotalSize, size};

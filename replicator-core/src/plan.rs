@@ -2,6 +2,7 @@
 
 pub(crate) mod decide;
 pub(crate) mod decisions;
+pub(crate) mod planned_images;
 pub(crate) mod planner;
 mod refused;
 pub(crate) mod removal;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff};
 use serde::{Deserialize, Serialize};
 
+use self::planned_images::PlannedImages;
 use crate::list::selected::SelectedCount;
+use crate::run::approved::{Approval, Work};
 use crate::run::error::ImageError;
 use crate::run::id_problem::IdProblem;
 use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome};
@@ -25,7 +28,7 @@ use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome};
 pub struct Plan {
     version: Version,
     /// The images that need work, in order of ids.
-    pub images: Vec<PlannedImage>,
+    pub images: PlannedImages,
     /// Images of which it is known already what becomes of them: they are skipped, or
     /// cannot be replicated.
     pub settled: Vec<ImageResult>,
@@ -185,26 +188,30 @@ impl Plan {
     /// The bytes of image data that are to be copied, as far as sizes are known.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        self.images.iter().map(PlannedImage::bytes_to_copy).sum()
+        self.images.bytes_to_copy()
     }
 
     /// The images that are to be retired or deleted.
-    pub fn removals(&self) -> impl Iterator<Item = &PlannedImage> {
-        let images = self.images.iter();
+    pub fn removals(&self) -> impl Iterator<Item = PlannedImage> {
+        let images = self.images.has_removals().then(|| self.images.iter());
+        let images = images.into_iter().flatten();
         images.filter(|planned| planned.action.removes())
     }
 
     /// Lets no image be retired or deleted, for a reason that is the result of each.
     pub fn hold_back(&mut self, why: NotDone) {
-        let removals = self
-            .images
-            .extract_if(.., |planned| planned.action.removes());
-        let results = removals.map(|planned| {
+        if !self.images.has_removals() {
+            return;
+        }
+        for planned in std::mem::take(&mut self.images).iter() {
+            if !planned.action.removes() {
+                self.images.push(planned);
+                continue;
+            }
             let mut result = ImageResult::new(planned.image_ref(), Outcome::NotDone(why));
             result.target_id = planned.other_id();
-            result
-        });
-        self.settled.extend(results);
+            self.settled.push(result);
+        }
     }
 
     /// The reason why images were not retired or deleted for the sake of safety, and their number.
@@ -221,6 +228,22 @@ impl Plan {
 }
 
 impl PlannedImage {
+    /// The approval of the work, by which it is known again later.
+    #[must_use]
+    pub fn approval(&self) -> Approval {
+        let (work, update) = match &self.action {
+            Action::Copy => (Work::Copy, None),
+            Action::Check => (Work::Check, None),
+            Action::CreateRecord => (Work::CreateRecord, None),
+            Action::UpdateMetadata(diff) => (Work::UpdateMetadata, Some(diff)),
+            Action::CopyToStores => (Work::CopyToStores, None),
+            Action::Retire(diff) => (Work::Retire, Some(diff)),
+            Action::Delete => (Work::Delete, None),
+        };
+        let other_id = self.target_id != TargetId::Same;
+        Approval::new(work, &self.wanted, update, other_id)
+    }
+
     /// The image, as far as people have to know which one it is.
     pub(crate) fn image_ref(&self) -> Arc<ImageRef> {
         Arc::new(ImageRef::from(&self.wanted))

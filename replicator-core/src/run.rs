@@ -1,5 +1,6 @@
 //! The parts that every step of a run shares: events, errors, options, the report.
 
+pub(crate) mod approved;
 pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod event;

@@ -103,7 +103,7 @@ fn given(option: &'static str, value: &Option<String>) -> Option<Given> {
 
 impl SideArgs {
     /// Fills up what is not given with what other options say.
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         let api = match self.api {
             ApiChoice::Auto => other.api,
             chosen => chosen,

@@ -13,6 +13,7 @@ use super::mirror::{DeleteArgs, MirrorArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
 use super::run_limits::RunLimitArgs;
+use super::servers::{SourceArgs, TargetArgs};
 use super::state::StateArgs;
 use super::stores::StoreArgs;
 use super::timetable::Timetable;
@@ -86,6 +87,20 @@ pub(crate) struct CopyArgs {
     pub(crate) dry_run: bool,
 
     #[command(flatten)]
+    pub(crate) what: WhatArgs,
+
+    #[command(flatten)]
+    pub(crate) delete: DeleteArgs,
+
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// The options that say what a copy is like.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct WhatArgs {
+    #[command(flatten)]
     pub(crate) metaonly: MetaOnly,
 
     #[command(flatten)]
@@ -97,14 +112,16 @@ pub(crate) struct CopyArgs {
     #[command(flatten)]
     pub(crate) mirror: MirrorArgs,
 
-    #[command(flatten)]
-    pub(crate) delete: DeleteArgs,
-
     /// Proof of a copy: full, target, read-back or none
     #[arg(long, value_name = "HOW", default_value = "full")]
     #[arg(value_parser = verify(), hide_possible_values = true)]
     pub(crate) verify: Verify,
+}
 
+/// The options that say how planned work is done.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct WorkArgs {
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 
@@ -124,6 +141,17 @@ pub(crate) struct CopyArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::HOW)]
 pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) way: WayArgs,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+/// The options of the way that data takes.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct WayArgs {
     /// Seconds that the answer to an upload may take
     ///
     /// Some servers move the data to its place only then. An image whose answer never
@@ -143,7 +171,12 @@ pub(crate) struct SendArgs {
     /// time: they are in a directory below it, and gone after a run that went well.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) stage: Option<PathBuf>,
+}
 
+/// The options that say where data goes, and which data.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct DataArgs {
     #[command(flatten)]
     pub(crate) stores: StoreArgs,
 
@@ -157,7 +190,7 @@ pub(crate) struct SendArgs {
     pub(crate) format_check: FormatCheck,
 }
 
-impl SendArgs {
+impl WayArgs {
     pub(crate) fn answer_timeout(&self) -> Duration {
         Duration::from_secs(self.answer_timeout.get())
     }
@@ -167,6 +200,17 @@ impl SendArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = heading::HOW)]
 pub(crate) struct UploadArgs {
+    #[command(flatten)]
+    pub(crate) ids: IdArgs,
+
+    #[command(flatten)]
+    pub(crate) send: SendArgs,
+}
+
+/// The options that say which image of a server is which, and whose.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct IdArgs {
     /// If an id is used up there: fail, skip or new-id
     ///
     /// Glance never gives an id back: one that was deleted, whose upload through v1
@@ -180,9 +224,25 @@ pub(crate) struct UploadArgs {
 
     #[command(flatten)]
     pub(crate) owners: OwnerArgs,
+}
+
+/// The options that decide what is planned: a plan that is written down has them in it.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PlanningArgs {
+    #[command(flatten)]
+    pub(crate) what: WhatArgs,
 
     #[command(flatten)]
-    pub(crate) send: SendArgs,
+    pub(crate) ids: IdArgs,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 fn streams(text: &str) -> Result<NonZeroUsize, String> {

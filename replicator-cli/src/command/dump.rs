@@ -88,7 +88,7 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
         source: server,
         taken: Taken {
             allow_empty: false,
-            metadata_only: args.copies.metaonly.metaonly,
+            metadata_only: args.copies.what.metaonly.metaonly,
         },
         target_access: Access::new(run, Side::Target, SideArgs::default())?,
         targets: vec![directory],

@@ -60,9 +60,11 @@ pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, 
         source,
         taken: Taken {
             allow_empty: args.allow_empty.allow_empty,
-            metadata_only: args.copies.metaonly.metaonly,
+            metadata_only: args.copies.what.metaonly.metaonly,
         },
-        target_access: target_access.sending(&args.uploads.send),
+        target_access: target_access
+            .sending(&args.uploads.send.way)
+            .into_stores(&args.uploads.send.data.stores),
         targets: targets.into_iter().map(|(_, end)| end).collect(),
         selection: &args.selection,
         copies: &args.copies,

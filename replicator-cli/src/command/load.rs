@@ -57,12 +57,14 @@ pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliE
     let job = Job {
         verb: "load",
         source_access: Access::new(run, Side::Source, SideArgs::default())?,
-        target_access: target_access.sending(&args.uploads.send),
+        target_access: target_access
+            .sending(&args.uploads.send.way)
+            .into_stores(&args.uploads.send.data.stores),
         targets: vec![server],
         source: directory,
         taken: Taken {
             allow_empty: args.allow_empty.allow_empty,
-            metadata_only: args.copies.metaonly.metaonly,
+            metadata_only: args.copies.what.metaonly.metaonly,
         },
         selection: &args.selection,
         copies: &args.copies,

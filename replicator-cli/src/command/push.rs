@@ -9,6 +9,7 @@ use glance_model::{ImageId, ImageMetadata, Selection};
 use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify, Wrong};
 use serde::Serialize;
 
+use super::dry_run::DryRun;
 use super::replicate::{Targets, copy, run_options};
 use super::results::{Output, Record};
 use super::select::Selected;
@@ -64,7 +65,8 @@ pub(crate) struct PushArgs {
 pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
     limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
     let access = Access::new(run, Side::Target, &args.target_args)?;
-    let access = access.sending(&args.send);
+    let access = access.sending(&args.send.way);
+    let access = access.into_stores(&args.send.data.stores);
     let cloud = args.target_args.target_os_cloud.as_deref();
     let ends = Ends::new(&args.targets, &run.env).rest("TARGET", cloud)?;
     let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
@@ -74,7 +76,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         checkers: NonZeroUsize::MIN,
     };
     let mut policy = TargetPolicy::default();
-    (policy.verify, policy.format_check) = (args.verify, args.send.format_check);
+    (policy.verify, policy.format_check) = (args.verify, args.send.data.format_check);
     let mut targets = Targets {
         verb: "push",
         access: &access,
@@ -82,17 +84,18 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         reached: Vec::new(),
         policy,
         options: run_options(run, one, NonZeroUsize::MIN, ends.len()),
-        stage: args.send.stage.as_deref(),
+        stage: args.send.way.stage.as_deref(),
         id_map: None,
         owners: None,
         yes: false,
+        approved: Vec::new(),
         dry_run: None,
     };
     args.limits.set(&mut targets.options);
     let file = args.file.to_string_lossy().into_owned();
     let mut record = Record::begin("push", file, &ends);
     if args.dry_run {
-        targets.dry_run = Some(run.sink()?);
+        targets.dry_run = Some(DryRun::new(run.sink()?));
         let (_, code) = push(run, args, targets, &mut record).await?;
         return Ok(code);
     }

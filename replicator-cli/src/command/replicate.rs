@@ -2,28 +2,31 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use glance_client::cloud::Details;
 use glance_model::Selection;
 use replicator_core::{
-    DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, NotDone, OnIdConflict,
-    Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
+    Approved, DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, NotDone,
+    OnIdConflict, Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
-use super::dry_run::{self, Planned};
+use super::dry_run::DryRun;
 use super::owners::{self, Owners, Use, leaves_members_pending};
+use super::plan_file::written;
 use super::removal;
 use super::results::{Output, Record};
 use super::select::{Selected, select};
 use super::snapshot::{self, Making};
-use crate::args::{CopyArgs, OwnerArgs, SelectionArgs, UploadArgs};
+use crate::args::{
+    CopyArgs, DataArgs, IdArgs, OwnerArgs, SelectionArgs, UploadArgs, WhatArgs, WorkArgs,
+};
 use crate::ends::{self, Access, End, Opening, Reached, Source, Taken, Target};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, MOST_SMALL, Parallel};
 use crate::run::Run;
-use crate::ui::Sink;
 
 /// The ends and options of a copy.
 pub(super) struct Job<'a> {
@@ -45,7 +48,8 @@ pub(super) struct Job<'a> {
 
 pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
     let dry_run = job.copies.dry_run.then(|| run.sink()).transpose()?;
-    let output = Output::begin(run, &job.copies.report, dry_run.is_none())?;
+    let dry_run = dry_run.map(DryRun::new);
+    let output = Output::begin(run, &job.copies.work.report, dry_run.is_none())?;
     let mut record = Record::begin(job.verb, job.source.to_string(), &job.targets);
     // However early it ends: who adds reports up has to know which share this one is of.
     let share = Selection::default().of_shard(job.selection.shard);
@@ -57,20 +61,19 @@ pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, Cl
 async fn make_copies(
     run: &Run<'_>,
     job: &Job<'_>,
-    dry_run: Option<Sink<Planned>>,
+    dry_run: Option<DryRun>,
     record: &mut Record,
 ) -> Result<ExitCode, CliError> {
-    limits::keep_to(job.copies.transfers.bwlimit(), &run.limits, &run.console);
     let uploads = job.uploads;
-    let policy = policy(run, job)?;
-    let parallel = Parallel {
-        transfers: job.copies.transfers.transfers,
-        small: MOST_SMALL,
-        checkers: job.copies.checkers,
-    };
+    let to_server = uploads.map(|uploads| (&uploads.ids, &uploads.send.data));
+    let mut policy = policy(&job.copies.what, to_server)?;
+    policy.origin = job.copies.delete.origin(&policy.omit)?;
+    policy.delete = removal::policy(run, &job.copies.delete, job.selection)?;
+    if policy.delete.is_some() && job.snapshots.is_some() {
+        return Err(CliError::DeleteInSnapshot);
+    }
     let is_dry_run = dry_run.is_some();
-    let mut options = run_options(run, parallel, job.streams, job.targets.len());
-    job.copies.limits.set(&mut options);
+    let options = work_options(run, &job.copies.work, job.streams, job.targets.len());
     let source = (&job.source_access, &job.source, job.taken);
     let opened = ends::source_and_reach(run, source, &job.target_access, &job.targets);
     let (mut source, reached) = opened.await?;
@@ -81,10 +84,11 @@ async fn make_copies(
         reached,
         policy,
         options,
-        stage: uploads.and_then(|uploads| uploads.send.stage.as_deref()),
-        id_map: uploads.and_then(|uploads| uploads.id_map.id_map.as_deref()),
-        owners: uploads.map(|uploads| &uploads.owners),
+        stage: uploads.and_then(|uploads| uploads.send.way.stage.as_deref()),
+        id_map: uploads.and_then(|uploads| uploads.ids.id_map.id_map.as_deref()),
+        owners: uploads.map(|uploads| &uploads.ids.owners),
         yes: job.copies.delete.yes,
+        approved: Vec::new(),
         dry_run,
     };
     let details = source.details().cloned();
@@ -117,8 +121,10 @@ pub(super) struct Targets<'a> {
     pub(super) owners: Option<&'a OwnerArgs>,
     /// Whether images may leave the targets without a question.
     pub(super) yes: bool,
+    /// The work that is approved at each end, with the name that the end has in the plan; empty if all is.
+    pub(super) approved: Vec<(String, Arc<Approved>)>,
     /// Takes what would be done, in place of doing it.
-    pub(super) dry_run: Option<Sink<Planned>>,
+    pub(super) dry_run: Option<DryRun>,
 }
 
 /// Copies the selected images of a source to targets, or prints what would be done.
@@ -149,21 +155,23 @@ pub(super) async fn copy(
     }
     ends.record.selected(&selected.selection, count);
     let summary = count.and_then(|count| selected.summary(count));
-    if let Some(sink) = dry_run {
-        let plans = planned
-            .iter()
-            .map(|((_, target), plan)| (target.name(), plan));
+    if let Some(dry_run) = dry_run {
+        let plans = planned.iter().map(|((number, target), plan)| {
+            let end = ends.to.ends.get(*number).map(written);
+            (end.unwrap_or_default(), target.name(), plan)
+        });
         let plans: Vec<_> = plans.collect();
-        for (target, plan) in &plans {
+        for (_, target, plan) in &plans {
             owners::warn_of_unknown(run, target, plan);
             removal::tell(run, target, plan);
         }
-        dry_run::print(run, sink, verb, source.to_string(), &plans)?;
+        let selection = &selected.selection;
+        let code = dry_run.print(run, verb, source.to_string(), selection, &plans)?;
         summary
             .iter()
             .for_each(|summary| run.console.summary(summary));
         let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
-        return Ok(ends.exit_code(settled));
+        return Ok(ends.exit_code(settled).and(code));
     }
     for ((_, target), plan) in &mut planned {
         removal::settle(run, &target.name(), plan, ends.to.yes, ends.code).await?;
@@ -257,6 +265,10 @@ impl<'a> Ends<'a> {
             }
             target.end.policy = self.to.policy.clone();
             target.end.policy.identity = identity;
+            if let Some((planned, approved)) = self.to.approved.get(number) {
+                is_planned(end, planned, &name)?;
+                target.end.approved = Some(Arc::clone(approved));
+            }
             target.end.policy.leaves_members_pending = leaves_members_pending(&target);
             target.end.policy.member = target.details().and_then(member);
             if let (Some(path), Opening::Write) = (stage, opening) {
@@ -322,6 +334,7 @@ impl<'a> Ends<'a> {
                         code = code.and(ExitCode::LimitReached);
                     }
                 }
+                Outcome::Stale(_) => code = code.and(ExitCode::Differences),
                 _ => {}
             }
         }
@@ -339,6 +352,18 @@ fn member(details: &Details) -> Option<Member> {
         true => member.reading_only(),
         false => member,
     })
+}
+
+/// Makes sure that an end is the one that a plan was made for: a cloud may be another one by now.
+pub(super) fn is_planned(end: &End, planned: &str, found: &str) -> Result<(), CliError> {
+    match planned == found {
+        true => Ok(()),
+        false => Err(CliError::OtherEnd {
+            end: end.to_string(),
+            planned: planned.to_owned(),
+            found: found.to_owned(),
+        }),
+    }
 }
 
 fn of_failure(error: &ImageError) -> ExitCode {
@@ -367,27 +392,43 @@ pub(super) fn run_options(
     options
 }
 
-fn policy(run: &Run<'_>, job: &Job<'_>) -> Result<TargetPolicy, CliError> {
-    let copies = job.copies;
+/// Takes the options of work that is planned.
+pub(super) fn work_options(
+    run: &Run<'_>,
+    work: &WorkArgs,
+    streams: NonZeroUsize,
+    targets: usize,
+) -> RunOptions {
+    limits::keep_to(work.transfers.bwlimit(), &run.limits, &run.console);
+    let parallel = Parallel {
+        transfers: work.transfers.transfers,
+        small: MOST_SMALL,
+        checkers: work.checkers,
+    };
+    let mut options = run_options(run, parallel, streams, targets);
+    work.limits.set(&mut options);
+    options
+}
+
+/// Takes the options of copies; a directory has none of those of a server.
+pub(super) fn policy(
+    what: &WhatArgs,
+    to_server: Option<(&IdArgs, &DataArgs)>,
+) -> Result<TargetPolicy, CliError> {
     let mut policy = TargetPolicy::default();
-    policy.omit = copies.omit.filter()?;
-    policy.adapt = copies.state.adapt(&policy.omit)?;
-    policy.mirrors = copies.mirror.mirror_metadata;
-    policy.origin = copies.delete.origin(&policy.omit)?;
-    policy.delete = removal::policy(run, &copies.delete, job.selection)?;
-    if policy.delete.is_some() && job.snapshots.is_some() {
-        return Err(CliError::DeleteInSnapshot);
-    }
-    policy.verify = copies.verify;
-    if copies.metaonly.metaonly {
+    policy.omit = what.omit.filter()?;
+    policy.adapt = what.state.adapt(&policy.omit)?;
+    policy.mirrors = what.mirror.mirror_metadata;
+    policy.verify = what.verify;
+    if what.metaonly.metaonly {
         policy.data = DataPolicy::MetadataOnly;
     }
-    if let Some(uploads) = job.uploads {
-        if uploads.on_id_conflict == OnIdConflict::NewId && uploads.id_map.id_map.is_none() {
+    if let Some((ids, data)) = to_server {
+        if ids.on_id_conflict == OnIdConflict::NewId && ids.id_map.id_map.is_none() {
             return Err(CliError::NoIdMap);
         }
-        policy.on_id_conflict = uploads.on_id_conflict;
-        policy.format_check = uploads.send.format_check;
+        policy.on_id_conflict = ids.on_id_conflict;
+        policy.format_check = data.format_check;
     }
     Ok(policy)
 }

@@ -345,6 +345,7 @@ impl Totals {
         self.failed += other.failed;
         self.left += other.left;
         self.not_done += other.not_done;
+        self.stale += other.stale;
     }
 
     /// Returns the counts that are not 0, in words.
@@ -361,6 +362,7 @@ impl Totals {
             (self.failed, "failed"),
             (self.left, "left to another run"),
             (self.not_done, "not done"),
+            (self.stale, "not as planned any more"),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts = counts.map(|(count, what)| format!("{count} {what}"));

@@ -1,12 +1,12 @@
 //! The result of a run: what became of each image at each target, and the totals.
 
-use glance_model::Selection;
+use glance_model::{Selection, Shard};
 use jiff::{Timestamp, Unit};
 use replicator_core::{ImageResult, Outcome, Report, SelectedCount};
 use serde::{Deserialize, Serialize};
 
-use super::dry_run::Change;
 use super::metrics::{LAST_SUCCESS, gauge, succeeded};
+use super::planned::Change;
 use crate::args::ReportArgs;
 use crate::ends::End;
 use crate::error::CliError;
@@ -25,9 +25,10 @@ pub(crate) struct ImageRow {
     id: String,
     name: Option<String>,
     /// The outcome, in a word: copied, already_there, record_created, metadata_updated,
-    /// copied_to_stores, retired, deleted, unchanged, skipped, failed or not_done. There may be more of them in time.
+    /// copied_to_stores, retired, deleted, unchanged, skipped, failed, stale or not_done. There may be
+    /// more of them in time.
     outcome: String,
-    /// The reason, in a word, of what was skipped, failed or was not done.
+    /// The reason, in a word, of what was skipped, failed, is stale or was not done.
     reason: Option<String>,
     /// The reason, in words.
     message: Option<String>,
@@ -120,6 +121,9 @@ pub(super) struct Totals {
     /// The number of images that were left to another run, and are not there yet.
     pub(super) left: u64,
     pub(super) not_done: u64,
+    /// The number of images of an applied plan that need something else by now.
+    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    pub(super) stale: u64,
 }
 
 /// Returns nothing for the program: it makes the schema take documents of older versions.
@@ -152,6 +156,7 @@ impl Totals {
             failed: report.failures().count() as u64,
             left: report.left().count() as u64,
             not_done: report.not_done(),
+            stale: report.stale(),
             ..named
         }
     }
@@ -315,6 +320,11 @@ impl Record {
         self.selected = count;
     }
 
+    /// Says that it is a share of the images of a plan.
+    pub(super) fn of_plan(&mut self, shard: Option<Shard>) {
+        self.selection = Selection::default().of_shard(shard);
+    }
+
     /// Takes the name under which a target was reached.
     pub(super) fn reached(&mut self, number: usize, name: String) {
         if let Some(target) = self.targets.get_mut(number) {
@@ -410,7 +420,11 @@ impl Output {
         ended: Result<ExitCode, CliError>,
     ) -> Result<ExitCode, CliError> {
         let rest = record.rest(run, ended.as_ref().copied());
-        let report = |file: ReportFile| file.end(&document::whole(record.rows(), &rest));
+        let report = |mut file: ReportFile| {
+            let mut pieces = document::pieces(record.rows(), &rest);
+            pieces.try_for_each(|piece| file.write(&piece))?;
+            file.end("")
+        };
         let metrics = |file: MetricsFile| file.end(rest.metrics(record), LAST_SUCCESS);
         let report = self.file.map_or(Ok(()), report);
         let metrics = self.metrics.map_or(Ok(()), metrics);

@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    archive, check, compare, dry_run, jobs, list, metadefs, push, results, size, standing, verify,
+    archive, check, compare, dry_run, jobs, list, metadefs, plan_file, planned, push, results,
+    size, standing, verify,
 };
 use crate::ui::Row;
 use crate::ui::document::schema_id;
@@ -21,6 +22,15 @@ const ADDED: &[(&str, &str)] = &[("compare/1", "group"), ("compare/1", "other_ne
 
 #[derive(JsonSchema, Serialize)]
 struct Nothing {}
+
+/// Stands at a field that was added to a schema: it is always written, and older documents lack it.
+#[expect(
+    dead_code,
+    reason = "a schema is made by whether a field names such a function"
+)]
+pub(super) fn later<T>(_: &T) -> bool {
+    false
+}
 
 #[derive(JsonSchema, Serialize)]
 struct Document<R, T> {
@@ -94,7 +104,8 @@ fn all() -> Vec<(String, String)> {
         schema::<check::Facts, Nothing>(),
         schema::<list::Listed, list::Rest>(),
         schema::<compare::DifferenceRow, compare::Rest>(),
-        schema::<dry_run::Planned, dry_run::Rest>(),
+        schema::<planned::Planned, dry_run::Rest>(),
+        schema::<plan_file::PlanRow, plan_file::Rest>(),
         schema::<results::ImageRow, results::Rest>(),
         schema::<push::Pushed, Nothing>(),
         schema::<verify::NotVerified, verify::Rest>(),

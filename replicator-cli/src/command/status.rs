@@ -120,6 +120,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
             id_map: args.id_map.id_map.as_deref(),
             owners: Some(&args.owners),
             yes: false,
+            approved: Vec::new(),
             dry_run: None,
         },
         &mut record,

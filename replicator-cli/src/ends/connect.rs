@@ -18,7 +18,7 @@ use super::nothing::Nothing;
 use super::place::Place;
 use super::stores;
 use super::tokens::token;
-use crate::args::{Given, SendArgs, SideArgs, StoreArgs};
+use crate::args::{Given, SideArgs, StoreArgs, WayArgs};
 use crate::error::CliError;
 use crate::run::Run;
 use crate::secrets;
@@ -62,10 +62,17 @@ impl Access {
     }
 
     /// Sets how uploads are done.
-    pub(crate) fn sending(self, send: &SendArgs) -> Self {
+    pub(crate) fn sending(self, way: &WayArgs) -> Self {
         Self {
-            answer_timeout: Some(send.answer_timeout()),
-            stores: send.stores.clone(),
+            answer_timeout: Some(way.answer_timeout()),
+            ..self
+        }
+    }
+
+    /// Sets the stores that data goes to.
+    pub(crate) fn into_stores(self, stores: &StoreArgs) -> Self {
+        Self {
+            stores: stores.clone(),
             ..self
         }
     }

@@ -28,13 +28,16 @@ pub(super) struct Causes(BTreeMap<(Option<String>, String), Cause>);
 #[derive(Debug, Default)]
 struct Cause {
     images: u64,
+    head: &'static str,
     what: String,
 }
 
 impl Causes {
-    /// Counts a failure of an image, which `lines` are about, at one of several targets.
+    /// Counts a failure of an image, which `lines` are about, at one of several targets. Its line begins
+    /// with `head`.
     pub(super) fn count(
         &mut self,
+        head: &'static str,
         target: Option<&str>,
         image: &ImageRef,
         what: &str,
@@ -42,6 +45,7 @@ impl Causes {
     ) -> Telling {
         let key = (target.map(str::to_owned), without_ids(image, lines));
         let cause = self.0.entry(key).or_default();
+        cause.head = head;
         what.clone_into(&mut cause.what);
         cause.images += 1;
         match cause.images {
@@ -62,7 +66,7 @@ impl Causes {
             let more = counted(more, "more image");
             Some((
                 target,
-                format!("error: {more} for the same cause: {}", cause.what),
+                format!("{}: {more} for the same cause: {}", cause.head, cause.what),
             ))
         });
         counts.collect()
@@ -101,7 +105,7 @@ mod tests {
         let mut fail = |number: u64, target: Option<&str>, status: &str| {
             let id = format!("id-{number}");
             let why = format!("PUT /images/{id}/file: {status} (request req-{number}) indeed");
-            causes.count(target, &image(&id), "it failed", &[why])
+            causes.count("error", target, &image(&id), "it failed", &[why])
         };
         assert_eq!(fail(1, None, "403"), Telling::InFull);
         assert_eq!(fail(2, None, "413"), Telling::InFull);

@@ -1,5 +1,7 @@
 //! A JSON document: its schema, its items, a line each, and what is true of them together.
 
+use std::iter;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -39,9 +41,15 @@ pub(super) fn tail(rest: &impl Serialize) -> String {
     }
 }
 
-/// Returns a whole document.
-pub(crate) fn whole<R: Row>(rows: impl Iterator<Item = R>, rest: &impl Serialize) -> String {
-    let items = rows.map(|row| format!("\n{}", item(R::COLUMNS, &cell::fields(&row))));
-    let items = items.collect::<Vec<_>>().join(",");
-    format!("{}{items}\n{}\n", head::<R>(), tail(rest))
+/// Returns a whole document, a piece at a time.
+pub(crate) fn pieces<R: Row>(
+    rows: impl Iterator<Item = R>,
+    rest: &impl Serialize,
+) -> impl Iterator<Item = String> {
+    let begins = iter::once("\n").chain(iter::repeat(",\n"));
+    let items = rows.zip(begins);
+    let items =
+        items.map(|(row, begin)| format!("{begin}{}", item(R::COLUMNS, &cell::fields(&row))));
+    let end = format!("\n{}\n", tail(rest));
+    iter::once(head::<R>()).chain(items).chain([end])
 }

@@ -17,7 +17,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
 
 /// Makes the text of a JSON value fit to be shown: secrets are masked, and what could do harm to
 /// a terminal is written as JSON has it, so that nothing of the value is lost.
-pub(super) fn escaped_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
     let masked = secrets::masked(json);
     if !masked.contains(is_unsafe) {
         return masked;

@@ -1,7 +1,7 @@
-//! The file that has the result of a run: all of it, or nothing new.
+//! The file that has a result, or a plan: all of it, or nothing new.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub(crate) enum Readers {
 pub(crate) struct ReportFile {
     path: PathBuf,
     partial: PathBuf,
-    file: File,
+    file: BufWriter<File>,
 }
 
 impl ReportFile {
@@ -49,21 +49,30 @@ impl ReportFile {
             Ok(file) => Ok(Self {
                 path,
                 partial,
-                file,
+                file: BufWriter::new(file),
             }),
             Err(source) => Err(CliError::Report { path, source }),
         }
     }
 
-    /// Writes the text, and puts the file in its place.
-    pub(crate) fn end(mut self, text: &str) -> Result<(), CliError> {
+    /// Writes a text behind what is there.
+    pub(crate) fn write(&mut self, text: &str) -> Result<(), CliError> {
         let written = self.file.write_all(text.as_bytes());
-        let written = written.and_then(|()| self.file.sync_all());
+        written.map_err(|source| self.failed(source))
+    }
+
+    /// Writes a text behind what is there, and puts the file in its place.
+    pub(crate) fn end(mut self, text: &str) -> Result<(), CliError> {
+        self.write(text)?;
+        let written = self.file.flush();
+        let written = written.and_then(|()| self.file.get_ref().sync_all());
         let written = written.and_then(|()| fs::rename(&self.partial, &self.path));
-        written.map_err(|source| {
-            let path = self.path.clone();
-            CliError::Report { path, source }
-        })
+        written.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> CliError {
+        let path = self.path.clone();
+        CliError::Report { path, source }
     }
 }
 

@@ -6,7 +6,7 @@ use replicator_core::{ImageResult, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::wording::{on_a_line, why_skipped};
+use super::wording::{on_a_line, why_skipped, why_stale};
 use super::words;
 use crate::error::why_not_done;
 
@@ -21,6 +21,7 @@ pub(crate) fn reason_word(outcome: &Outcome) -> Option<String> {
         Outcome::Skipped(reason) => word(reason),
         Outcome::Failed { error, .. } => word(&error.kind()),
         Outcome::NotDone(why) => word(why),
+        Outcome::Stale(stale) => word(stale),
         _ => None,
     }
 }
@@ -30,6 +31,7 @@ pub(crate) fn reason(result: &ImageResult) -> Option<String> {
     match &result.outcome {
         Outcome::Skipped(reason) => Some(why_skipped(&result.image, reason)),
         Outcome::Failed { error, .. } => Some(on_a_line(error)),
+        Outcome::Stale(stale) => Some(why_stale(&result.image, stale)),
         Outcome::NotDone(why) => Some(why_not_done(*why)),
         _ => None,
     }

@@ -58,8 +58,9 @@ fn counts(report: &Report, elapsed: Duration) -> String {
     let left = report.left().count() as u64;
     count(left, "left to another run");
     count(report.not_done(), "not done");
+    count(report.stale(), "not as planned any more");
     if work == 0 {
-        let begin = match failed + left + report.not_done() {
+        let begin = match failed + left + report.not_done() + report.stale() {
             0 if parts.is_empty() => "nothing to do, no images",
             0 => "nothing to do",
             _ => "nothing copied",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use glance_model::{Excess, ImageMetadata, ImageStatus, MetadataDiff, Visibility};
 use replicator_core::{
     Event, ImageError, ImageRef, ImageResult, LeftOut, MembersLeftOut, Outcome, Proof, SkipReason,
-    saving_limit,
+    Stale, saving_limit,
 };
 
 use super::causes::{Causes, Telling};
@@ -232,6 +232,17 @@ impl Wording {
                     vec![skipped(image, &why_skipped(image, reason))],
                 ));
             }
+            Outcome::Stale(stale) => {
+                let why = why_stale(image, stale);
+                let line = format!("stale: image {}: {why}", named(image));
+                let why = [why];
+                let [what] = &why;
+                let weight = match self.causes.count("stale", target, image, what, &why) {
+                    Telling::InFull | Telling::Image => Weight::Problem,
+                    Telling::Counted => Weight::Counted,
+                };
+                return Some(Lines::new(weight, vec![line]));
+            }
             Outcome::Failed { error, left_behind } => {
                 return Some(self.failed(target, image, error, left_behind.as_deref()));
             }
@@ -263,7 +274,7 @@ impl Wording {
         if let Some(first) = cause.first_mut() {
             first.clone_from(&what);
         }
-        lines.weight = match self.causes.count(target, image, &what, &cause) {
+        lines.weight = match self.causes.count("error", target, image, &what, &cause) {
             Telling::InFull => Weight::Problem,
             Telling::Image => Weight::Repeated,
             Telling::Counted => Weight::Counted,
@@ -329,6 +340,21 @@ fn weight_of(reason: &SkipReason) -> Weight {
         | SkipReason::CannotDeactivate => Weight::Problem,
         _ => Weight::Info,
     }
+}
+
+/// Returns why the work on an image is not what was approved.
+pub(super) fn why_stale(image: &ImageRef, stale: &Stale) -> String {
+    let why = match stale {
+        Stale::Gone => "the source does not have it any more",
+        Stale::Content => "its data at the source is other data by now",
+        Stale::Metadata => {
+            "its metadata has changed since the plan, at the source or at the target"
+        }
+        Stale::Action => "something else would have to be done by now",
+        Stale::Skipped(reason) => return why_skipped(image, reason),
+        _ => "it is not as it was planned",
+    };
+    why.to_owned()
 }
 
 pub(super) fn why_skipped(image: &ImageRef, reason: &SkipReason) -> String {

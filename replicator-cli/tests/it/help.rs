@@ -3,7 +3,7 @@
 use crate::kit::program::{program, run};
 
 /// The commands, in the order in which the help names them.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "check",
     "list",
     "compare",
@@ -11,6 +11,8 @@ const COMMANDS: [&str; 15] = [
     "livecopy",
     "dump",
     "load",
+    "plan",
+    "apply",
     "push",
     "verify",
     "size",

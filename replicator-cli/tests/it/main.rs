@@ -34,6 +34,7 @@ mod owners;
 mod parity;
 mod patience;
 mod places;
+mod plans;
 mod push;
 mod recipes;
 mod records;

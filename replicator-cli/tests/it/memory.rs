@@ -122,6 +122,50 @@ fn a_hundred_thousand_images_with_nothing_to_do_take_little_memory_and_few_reque
 }
 
 #[test]
+fn a_plan_of_twenty_thousand_images_takes_little_memory_as_does_applying_it() {
+    const IMAGES: u64 = 20_000;
+    /// The memory of a run with nothing to do, and 500 bytes an image.
+    const LIMIT_KIB: u64 = 45 * 1024;
+    let source = EmbeddedGlance::builder().page_size(1000);
+    let source = source.start_blocking().unwrap();
+    for number in 0..IMAGES {
+        let image = ImageSpec::new(&id(number)).visibility("private");
+        let image = image.name(&format!("some name or other {number}"));
+        let image = image.property("os_distro", "debian");
+        source.add_image(image.data(ImageContent::zeros(1)));
+    }
+    let target = EmbeddedGlance::builder().page_size(1000);
+    let target = target.start_blocking().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plan.json");
+    let file = file.to_str().unwrap();
+    let ends = [source.host_port(), target.host_port()];
+    let runs: [(&[&str], i32, &str); 3] = [
+        (
+            &["livecopy", "--dry-run", ends[0], ends[1]],
+            0,
+            "nothing was changed",
+        ),
+        (
+            &["plan", "-o", file, ends[0], ends[1]],
+            0,
+            "nothing was changed",
+        ),
+        (&["apply", file], 5, "20000 not as planned any more"),
+    ];
+    for (args, code, says) in runs {
+        if code == 5 {
+            (0..IMAGES).for_each(|number| source.burn(&id(number)));
+        }
+        let (ran, peak) = watch(args);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+        eprintln!("{args:?}: at most {peak} KiB");
+        assert!((1..LIMIT_KIB).contains(&peak), "{args:?}: {peak} KiB");
+    }
+}
+
+#[test]
 fn five_thousand_images_with_nothing_to_do_take_two_requests_a_page_and_few_more() {
     let (source, target) = (glance(), glance());
     let ran = run(&["livecopy", source.host_port(), target.host_port()]);

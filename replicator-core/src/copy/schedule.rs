@@ -99,7 +99,7 @@ impl Schedule {
         let mut targets = Vec::new();
         for (index, (run, nature)) in runs.into_iter().zip(&natures).enumerate() {
             let TargetRun { end, plan } = run;
-            for planned in plan.images {
+            for planned in plan.images.iter() {
                 if planned.action == Action::Copy {
                     let of_image = copies
                         .entry(planned.wanted.id)

@@ -6,7 +6,7 @@ use glance_model::ImageMetadata;
 
 use super::transfer::{Record, Transfer};
 use crate::content::proof::compare_stated;
-use crate::plan::PlannedImage;
+use crate::plan::planned_images::PlannedImages;
 use crate::port::{ImageSource, ImageTarget, PortError, Stage};
 use crate::run::error::ImageError;
 use crate::run::event::NoEvents;
@@ -52,11 +52,11 @@ fn of_stage(error: PortError) -> ImageError {
 
 /// Removes what an earlier run has sent, and was killed before it could remove
 /// it. What cannot be removed now, the next run will find.
-pub(crate) async fn tidy(stage: &dyn Stage, target: &TargetEnd, planned: &[PlannedImage]) {
+pub(crate) async fn tidy(stage: &dyn Stage, target: &TargetEnd, planned: &PlannedImages) {
     let Ok(mut left) = stage.staged_ids().await else {
         return;
     };
-    left.retain(|id| !planned.iter().any(|planned| planned.wanted.id == *id));
+    left.retain(|id| !planned.ids().any(|planned| planned == *id));
     let target_ids = target.target_ids();
     for id in left {
         let found = target
@@ -89,6 +89,7 @@ async fn fill(transfer: &Transfer<'_>, stage: &Arc<dyn Stage>) -> Result<(), Ima
         policy: transfer.target.policy.clone(),
         stage: None,
         id_map: None,
+        approved: None,
     };
     let to_stage = Transfer {
         target: &to_stage,

@@ -94,6 +94,12 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::NotDone(_)))
     }
 
+    /// The number of images whose work is not what was approved.
+    #[must_use]
+    pub fn stale(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::Stale(_)))
+    }
+
     /// The images that failed.
     pub fn failures(&self) -> impl Iterator<Item = (&ImageResult, &ImageError)> {
         self.not_at_the_target()

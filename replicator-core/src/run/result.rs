@@ -98,6 +98,25 @@ pub enum Outcome {
     },
     /// It was not begun, or not finished.
     NotDone(NotDone),
+    /// Nothing was done, since the work is not what was approved.
+    Stale(Stale),
+}
+
+/// The reason why the work on an image is not what was approved.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stale {
+    /// The source does not have the image any more.
+    Gone,
+    /// Its data at the source is other data.
+    Content,
+    /// The metadata that would be written is not what it was, or takes the place of other metadata.
+    Metadata,
+    /// Something else would have to be done.
+    Action,
+    /// Nothing can be done.
+    Skipped(SkipReason),
 }
 
 /// The reason why nothing was done about an image.

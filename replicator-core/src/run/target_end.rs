@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::TryFutureExt as _;
 use glance_model::{Excess, ImageMetadata, Lost, Retirement, View};
 
+use super::approved::Approved;
 use super::context::RunContext;
 use super::error::ImageError;
 use super::event::{Event, LeftOut, MembersLeftOut};
@@ -31,6 +32,8 @@ pub struct TargetEnd {
     pub stage: Option<Arc<dyn Stage>>,
     /// The images that go by another id at the target.
     pub id_map: Option<Arc<dyn IdMap>>,
+    /// The only work that is planned; without it, all is.
+    pub approved: Option<Arc<Approved>>,
 }
 
 impl TargetEnd {
@@ -44,6 +47,7 @@ impl TargetEnd {
             policy: TargetPolicy::default(),
             stage: None,
             id_map: None,
+            approved: None,
         }
     }
 

@@ -73,7 +73,8 @@ async fn planned(
     let ctx = RunContext::new(events.clone());
     let plan = options.plan(&ctx, &from, Arc::new(to)).await.unwrap();
     let failures: Vec<_> = plan.settled.iter().filter_map(ImageResult::error).collect();
-    match (&plan.images[..], &failures[..], &events.skipped()[..]) {
+    let images: Vec<_> = plan.images.iter().collect();
+    match (&images[..], &failures[..], &events.skipped()[..]) {
         ([one], [], []) => match &one.action {
             Action::Copy => format!("copy: {:?}", one.reason),
             Action::CreateRecord => "record".to_owned(),

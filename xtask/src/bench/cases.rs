@@ -32,12 +32,13 @@ pub(super) struct Case {
 pub(super) type Prepared<'a> = Result<Contest<'a>, Box<dyn Error>>;
 
 #[rustfmt::skip]
-pub(super) const ALL: [Case; 12] = [
+pub(super) const ALL: [Case; 13] = [
     case("one-image", "one image of 4 GiB, between embedded servers", one_image),
     case("transfers", "20 images of 200 MiB, 1, 2, 4 and 8 at once, between embedded servers", transfers),
     case("small-images", "1,000 images of 64 KiB, between embedded servers", small_images),
     case("nothing-10k", "nothing to do over 10,000 images, Images v1, between embedded servers", nothing_10k),
     case("nothing-100k", "nothing to do over 100,000 images, Images v2, between embedded servers", nothing_100k),
+    case("plan-100k", "a plan of 100,000 images to copy, and one of which nothing is true any more", plan_100k),
     case("dump", "one image of 4 GiB into a directory", dump),
     case("sparse", "one image of 10 GiB, a tenth of it data, into a directory and out of it", sparse),
     case("fan-out", "one image of 256 MiB to three targets that take 50 MB/s each", fan_out),
@@ -221,6 +222,47 @@ fn nothing_100k(bench: &Bench) -> Prepared<'_> {
         "Each listing is {} bytes of JSON an image.",
         page / 1000
     ));
+    Ok(contest)
+}
+
+fn plan_100k(bench: &Bench) -> Prepared<'_> {
+    const DRY_RUN: &str = "livecopy --dry-run";
+    const PLAN: &str = "plan --output";
+    const STALE: &str = "apply, all of it stale";
+    let images = Images::new(bench, bench.size(100_000, 5_000), KIB, "random")?;
+    let work = f64::from(images.count);
+    let file = bench.dir.join("plan.json").display().to_string();
+    let mut contest = Contest::new(Unit::Images);
+    for name in [DRY_RUN, PLAN, STALE] {
+        let (images, file) = (images.clone(), file.clone());
+        bench.product(&mut contest, name, work, move |program| {
+            let servers = [images.source(Api::V2), images.sink(Api::V2)];
+            let [source, target] = servers.map(Server::start);
+            let (source, target) = (source?, target?);
+            let (from, to) = (source.address.clone(), target.address.clone());
+            let command = match name {
+                DRY_RUN => product(program, &["livecopy", "--dry-run", &from, &to]),
+                PLAN => product(program, &["plan", "--output", &file, &from, &to]),
+                _ => {
+                    bench.run(vec![product(
+                        program,
+                        &["plan", "--output", &file, &from, &to],
+                    )])?;
+                    // As if the data of each image had changed.
+                    let plan = std::fs::read_to_string(&file)?;
+                    std::fs::write(&file, plan.replace("\"content\":\"", "\"content\":\"f"))?;
+                    product(program, &["apply", &file])
+                }
+            };
+            bench.run_with(
+                [("source", source), ("target", target)].into(),
+                vec![command],
+            )
+        });
+        let text = format!("{name}: seconds");
+        contest.goal(&text, Wanted::AtMost(3.0), SECONDS, name, &[]);
+        memory(&mut contest, name, 64.0);
+    }
     Ok(contest)
 }
 
