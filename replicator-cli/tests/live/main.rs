@@ -17,6 +17,7 @@ mod killed;
 mod kit;
 mod member;
 mod metadefs;
+mod mirror;
 mod names;
 mod odd;
 mod odd_images;
