@@ -230,6 +230,12 @@ fn what_a_schema_refuses_is_told_with_its_cure() {
     source.create_v1(&fields, data());
     let said = text(&run(3, &["livecopy", &source.url, &target.url]).stderr);
     assert!(said.contains("--drop-property"), "{said}");
+    // Its schema has told it, and nobody has tried.
+    assert!(
+        said.contains("kernel_id is \"None\", which does not match"),
+        "{said}"
+    );
+    assert!(target.by_creation().is_empty());
     let drop = ["--drop-property", "kernel_*"];
     run(
         0,
