@@ -17,6 +17,7 @@ mod sink;
 mod stderr;
 mod summary;
 mod table;
+mod terminal;
 mod wording;
 mod words;
 

@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use replicator_core::{Event, ImageRef};
 
 use super::bar::{Amounts, row};
 use super::escape::escaped;
 use super::stderr::LineStyle;
+use super::terminal::Terminal;
 use super::words::{amount, counted, rate, time};
 use crate::args::ProgressMode;
 
@@ -18,10 +19,15 @@ use crate::args::ProgressMode;
 const PERIOD: Duration = Duration::from_secs(10);
 /// The time between two drawings of the bars.
 const FRAME: Duration = Duration::from_millis(100);
+/// The most drawings a second, of all that could be drawn between two of ours.
+const DRAWINGS: u8 = 20;
 /// The most bars of images, however high the terminal is.
 const MOST_BARS: usize = 16;
 /// The rows of a terminal that bars of images leave free: that of the total, and some of the lines above.
 const FREE_ROWS: usize = 4;
+/// The columns that a row leaves free: what reaches the last one is wrapped by some terminals, and so is the
+/// `^C` that a terminal shows behind a row.
+const FREE_COLUMNS: usize = 3;
 /// The longest wait for an event when no line is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -195,8 +201,7 @@ impl Progress {
             return;
         }
         let (height, width) = Term::stderr().size();
-        // What reaches the last column is wrapped by some terminals.
-        let width = usize::from(width).saturating_sub(1);
+        let width = usize::from(width).saturating_sub(FREE_COLUMNS);
         let most = usize::from(height).saturating_sub(FREE_ROWS).min(MOST_BARS);
         let rows = self.rows(now, width, most);
         if let Some(bars) = &mut self.bars {
@@ -336,7 +341,9 @@ fn name(image: &ImageRef) -> String {
 
 impl Bars {
     fn new() -> Self {
-        let all = MultiProgress::new();
+        let terminal =
+            ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::stderr()), DRAWINGS);
+        let all = MultiProgress::with_draw_target(terminal);
         let total = all.add(text_row());
         Self {
             all,
@@ -378,7 +385,7 @@ impl Bars {
 fn text_row() -> ProgressBar {
     let bar = ProgressBar::new(0);
     // The template is ours; if it were wrong, the row would look plain.
-    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
         bar.set_style(style);
     }
     bar
