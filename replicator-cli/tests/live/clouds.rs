@@ -169,10 +169,10 @@ fn what_keystone_or_the_settings_refuse_is_an_error_of_its_own() {
     );
     lab.fail(
         2,
-        &["size", "cloud:nosuch"],
+        &["size", "cloud:alise-one"],
         &[
-            "there is no cloud \"nosuch\" in ",
-            "known are ",
+            "there is no cloud \"alise-one\" in ",
+            "near ones, of ",
             "alice-one",
         ],
     );
