@@ -25,10 +25,10 @@ fn add(glance: &EmbeddedGlance, number: u64, bytes: u64, visibility: &str) {
     glance.add_image(image.data(ImageContent::pattern(number, bytes)));
 }
 
-/// Connecting and the versions, at both ends at once; the two queries of a listing; and the data,
-/// whose record is made meanwhile. Then the answer to the upload, and a look at the record.
+/// Connecting and the versions, at both ends at once; the two queries of a listing; what the target
+/// requires of images; and the data, whose record is made meanwhile. Then the answer to the upload, and a look at the record.
 #[test]
-fn a_run_has_its_first_byte_after_five_round_trips_and_ends_after_seven() {
+fn a_run_has_its_first_byte_after_six_round_trips_and_ends_after_eight() {
     const ROUND_TRIP: Duration = Duration::from_millis(400);
     let trips = |times: f64| ROUND_TRIP.mul_f64(times);
     let far = || start(EmbeddedGlance::builder().round_trip(ROUND_TRIP));
@@ -49,7 +49,7 @@ fn a_run_has_its_first_byte_after_five_round_trips_and_ends_after_seven() {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{ran:?}");
         eprintln!("{asked:?}, {:?}", begun.elapsed());
-        asked < trips(5.3) && begun.elapsed() < trips(7.8)
+        asked < trips(6.3) && begun.elapsed() < trips(8.8)
     });
     assert!(is_in_time);
 }
@@ -106,9 +106,11 @@ fn an_image_costs_as_many_requests_as_it_takes_and_no_more() {
             assert!(fixed <= 1 + 2, "{what}: {fixed}");
             glance.total_requests() - fixed
         };
+        // With v2, the target is asked once what it requires of images.
+        let once = u64::from(!what.ends_with("v1"));
         assert_eq!(
             requests(&source) + requests(&target),
-            images * expected,
+            images * expected + once,
             "{what}"
         );
     }
