@@ -15,7 +15,7 @@ use crate::api::UsedIds;
 use crate::http::Request;
 use crate::paging::Listing;
 use crate::session::Session;
-use crate::survey::survey;
+use crate::survey::{Quota, quotas, survey};
 use crate::{
     ApiVersion, ClientConfig, Download, Endpoint, Error, ErrorKind, Store, Survey, Upload,
 };
@@ -370,6 +370,16 @@ impl GlanceClient {
     /// [`ErrorKind::Unauthorized`].
     pub async fn import_methods(&self) -> Result<Option<Vec<String>>, Error> {
         self.0.import_methods().await
+    }
+
+    /// Asks for the limits of the token's project, and what is in use of them, through v2; empty if
+    /// the server keeps none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorized`].
+    pub async fn quotas(&self) -> Result<Vec<Quota>, Error> {
+        quotas(&self.0).await
     }
 
     /// Asks the server about itself. Nothing is changed.

@@ -12,7 +12,7 @@ use glance_model::{
 };
 use replicator_core::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
-    ReadMembers, gives_last_byte,
+    ReadMembers, Room, gives_last_byte,
 };
 
 use crate::failure::port_error;
@@ -142,6 +142,20 @@ impl ImageTarget for GlanceEnd {
             .taken_ids(wanted)
             .map_err(|error| port_error(error, Operation::ListImages))
             .boxed()
+    }
+
+    /// What the project of the token has left; the quotas of other projects do not count.
+    async fn room(&self) -> Result<Room, PortError> {
+        let quotas = self.0.quotas().await;
+        let quotas = quotas.map_err(|error| port_error(error, Operation::ListImages))?;
+        let left = |resource: &str| {
+            let quota = quotas.iter().find(|quota| quota.resource == resource)?;
+            Some(quota.limit?.saturating_sub(quota.usage))
+        };
+        let mut room = Room::default();
+        room.bytes = left("image_size_total").map(|mib| mib.saturating_mul(1 << 20));
+        room.images = left("image_count_total");
+        Ok(room)
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

@@ -100,15 +100,21 @@ pub(crate) async fn survey(session: &Arc<Session>) -> Result<Survey, Error> {
     survey.bad_records = page.images.into_iter().filter_map(Result::err).collect();
     survey.stores = session.stores().await?;
     survey.import_methods = session.import_methods().await?;
-    if let Some(Usage { usage }) = session.info("usage").await? {
-        let quota = |(resource, entry): (String, UsageEntry)| Quota {
-            resource,
-            usage: entry.usage,
-            limit: u64::try_from(entry.limit).ok(),
-        };
-        survey.quotas = usage.into_iter().map(quota).collect();
-    }
+    survey.quotas = quotas(session).await?;
     Ok(survey)
+}
+
+/// Asks for the limits of the project, and what is in use of them.
+pub(crate) async fn quotas(session: &Session) -> Result<Vec<Quota>, Error> {
+    let Some(Usage { usage }) = session.info("usage").await? else {
+        return Ok(Vec::new());
+    };
+    let quota = |(resource, entry): (String, UsageEntry)| Quota {
+        resource,
+        usage: entry.usage,
+        limit: u64::try_from(entry.limit).ok(),
+    };
+    Ok(usage.into_iter().map(quota).collect())
 }
 
 async fn tries_range(session: &Session, images: &[Listed]) -> Result<Option<bool>, Error> {

@@ -32,8 +32,8 @@ pub use plan::planner::plan;
 pub use plan::{Action, LeftImage, Plan, PlannedImage, Reason, TargetId};
 pub use port::{
     Cause, FailureKind, IdMap, IdUse, ImageData, ImageDataStream, ImageFile, ImageSource,
-    ImageStream, ImageTarget, Nature, Operation, PortError, ReadMembers, Side, Stage, TargetIds,
-    gives_last_byte,
+    ImageStream, ImageTarget, Nature, Operation, PortError, ReadMembers, Room, Side, Stage,
+    TargetIds, gives_last_byte,
 };
 pub use replicate::replicate;
 pub use run::approved::{Approval, Approved, deal};

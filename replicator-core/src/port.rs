@@ -18,4 +18,4 @@ pub use nature::{IdUse, Nature};
 pub use side::Side;
 pub use source::{ImageSource, ImageStream, ReadMembers, gives_last_byte};
 pub use stage::Stage;
-pub use target::ImageTarget;
+pub use target::{ImageTarget, Room};

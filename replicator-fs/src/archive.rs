@@ -11,14 +11,14 @@ use futures_util::stream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, MetadataDiff, Selection};
 use replicator_core::{
-    ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError, Stage,
+    ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError, Room, Stage,
 };
 use tokio::sync::OwnedMutexGuard;
 
 use crate::ArchiveError;
 use crate::access;
 use crate::directory::{Contents, Directory, Shown};
-use crate::folder::{Folder, For};
+use crate::folder::{Folder, For, free_bytes};
 use crate::hardening;
 use crate::partial_file::PartialFile;
 use crate::transfer::{self, Writer, finish};
@@ -252,6 +252,12 @@ impl ImageTarget for ImageArchive {
             Ok(found) => Ok(found),
             Err(error) => Err(error.damages(*id)),
         }
+    }
+
+    async fn room(&self) -> Result<Room, PortError> {
+        let mut room = Room::default();
+        room.bytes = free_bytes(self.path());
+        Ok(room)
     }
 
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {

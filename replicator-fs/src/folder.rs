@@ -273,6 +273,20 @@ impl Folder {
     }
 }
 
+/// Returns the bytes that this user may still write to the disk of a path, or of the nearest directory
+/// above it that is there; `None` if the system does not say.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let mut above = path
+        .ancestors()
+        .map(|path| match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        });
+    let disk = above.find_map(|path| rustix::fs::statvfs(path).ok())?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// The file and its content.
 pub(crate) fn identity(file: &File) -> io::Result<Identity> {
     use std::os::unix::fs::MetadataExt as _;

@@ -20,6 +20,7 @@ mod transfer;
 pub use archive::ImageArchive;
 pub use directory::Contents;
 pub use error::ArchiveError;
+pub use folder::free_bytes;
 pub use id_map_file::IdMapFile;
 pub use local_file::LocalFile;
 pub use metadefs::MetadefDirectory;

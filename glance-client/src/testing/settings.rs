@@ -81,6 +81,8 @@ pub struct EmbeddedGlanceBuilder {
     pub(super) tokens: Option<BTreeMap<String, Caller>>,
     pub(super) size_cap: u64,
     pub(super) quota: Option<u64>,
+    /// In MiB.
+    pub(super) project_limit: Option<u64>,
     pub(super) algorithm: HashAlgorithm,
     pub(super) keeps_data: bool,
     /// Of data that is not kept, by its length.
@@ -106,6 +108,7 @@ impl Default for EmbeddedGlanceBuilder {
             tokens: None,
             size_cap: 1 << 40,
             quota: None,
+            project_limit: None,
             algorithm: HashAlgorithm::Sha512,
             keeps_data: true,
             stated: BTreeMap::new(),
@@ -164,6 +167,14 @@ impl EmbeddedGlanceBuilder {
     #[must_use]
     pub fn quota(mut self, bytes: u64) -> Self {
         self.quota = Some(bytes);
+        self
+    }
+
+    /// Sets the limit of `image_size_total` of every project in Keystone, in MiB; off by default. It
+    /// is told, and not kept to.
+    #[must_use]
+    pub fn project_limit(mut self, mib: u64) -> Self {
+        self.project_limit = Some(mib);
         self
     }
 

@@ -53,6 +53,7 @@ pub(super) async fn route(call: &mut Call) -> Result<Reply, Stop> {
             Ok(stores(call))
         }
         ("GET", ["schemas", "image"]) => Ok(schema::show(call)),
+        ("GET", ["info", "usage"]) if today => Ok(usage(call)),
         ("GET", ["info", "import"]) if today => {
             let mut methods = vec!["glance-direct", "web-download"];
             if !call.shared.settings.stores.is_empty() {
@@ -108,6 +109,21 @@ impl Call {
 
 fn show(call: &Call, id: &str) -> Result<Reply, Stop> {
     call.with_visible(id, |image| Ok(Reply::json(200, &call.record(image))))
+}
+
+/// What is in use of the limits, in MiB: whole ones that were begun.
+fn usage(call: &Call) -> Reply {
+    let Some(limit) = call.shared.settings.project_limit else {
+        return Reply::json(200, &json!({ "usage": {} }));
+    };
+    let bytes: u64 = call
+        .state()
+        .images
+        .values()
+        .filter_map(|image| image.size)
+        .sum();
+    let total = json!({ "usage": bytes.div_ceil(1 << 20), "limit": limit });
+    Reply::json(200, &json!({ "usage": { "image_size_total": total } }))
 }
 
 fn stores(call: &Call) -> Reply {

@@ -1,7 +1,7 @@
 //! `--dry-run`: prints a plan, or writes it to a file.
 
 use glance_model::Selection;
-use replicator_core::Plan;
+use replicator_core::{Plan, Room};
 use serde::Serialize;
 
 use super::plan_file::PlanFile;
@@ -9,7 +9,7 @@ use super::planned::{Planned, Totals};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::Sink;
+use crate::ui::{Sink, human_size};
 
 /// What becomes of a plan that is not done at once.
 pub(super) struct DryRun {
@@ -51,25 +51,30 @@ impl DryRun {
         verb: &'static str,
         source: String,
         selection: &Selection,
-        plans: &[(String, String, &Plan)],
+        plans: &[PlannedTarget<'_>],
     ) -> Result<ExitCode, CliError> {
         if let Some(file) = &mut self.file {
-            let targets = plans
-                .iter()
-                .map(|(end, name, _)| (end.clone(), name.clone()));
+            let targets = plans.iter();
+            let targets = targets.map(|target| (target.end.clone(), target.name.clone()));
             file.begin(&source, targets, selection)?;
         }
         let mut all = Vec::new();
-        let mut has_work = false;
-        for (_, target, plan) in plans {
+        let (mut has_work, mut code) = (false, ExitCode::Done);
+        for target in plans {
+            let PlannedTarget { name, plan, .. } = target;
             if plans.len() > 1 {
-                self.sink.only_text(&format!("{target}:"))?;
+                self.sink.only_text(&format!("{name}:"))?;
             }
-            let totals = self.rows(run, target, plan)?;
+            let mut totals = self.rows(run, name, plan)?;
+            totals.too_much = target.room_for(&totals);
+            if let Some(too_much) = &totals.too_much {
+                run.console.warning(&format!("{name}: {too_much}"));
+                code = code.and(ExitCode::ImagesFailed);
+            }
             self.sink.only_text(&totals.text(verb))?;
             all.push(totals);
             has_work |= !plan.images.is_empty() || !plan.left.is_empty();
-            let name = (plans.len() > 1).then_some(&**target);
+            let name = (plans.len() > 1).then_some(&**name);
             run.console.would_fail(name, plan);
         }
         match self.file {
@@ -87,8 +92,8 @@ impl DryRun {
             targets: all,
         })?;
         Ok(match self.exit_code && has_work {
-            true => ExitCode::Differences,
-            false => ExitCode::Done,
+            true => code.and(ExitCode::Differences),
+            false => code,
         })
     }
 
@@ -96,6 +101,7 @@ impl DryRun {
         let mut totals = Totals::new(target, plan);
         let planned = plan.images.iter().map(|image| {
             totals.count(&image.action);
+            totals.new += u64::from(image.found.is_none());
             (Planned::of(target, &image), Some(image.approval()))
         });
         let left = plan.left.iter().map(|left| {
@@ -114,6 +120,35 @@ impl DryRun {
             }
         }
         Ok(totals)
+    }
+}
+
+/// The plan of a target, and what the target has room for.
+pub(super) struct PlannedTarget<'a> {
+    /// The end, as it is written on a command line.
+    pub(super) end: String,
+    pub(super) name: String,
+    pub(super) plan: &'a Plan,
+    pub(super) room: Room,
+}
+
+impl PlannedTarget<'_> {
+    /// Returns what is too much for the target, if anything is.
+    fn room_for(&self, totals: &Totals) -> Option<String> {
+        let bytes = self.room.bytes.filter(|room| *room < totals.bytes);
+        let images = self.room.images.filter(|room| *room < totals.new);
+        match (bytes, images) {
+            (Some(room), _) => Some(format!(
+                "it has room for {}, and {} are to be copied",
+                human_size(room),
+                human_size(totals.bytes)
+            )),
+            (None, Some(room)) => Some(format!(
+                "it takes {room} more images, and {} are to be made",
+                totals.new
+            )),
+            (None, None) => None,
+        }
     }
 }
 

@@ -240,7 +240,7 @@ pub(super) struct Totals {
     /// The number of images that would be copied.
     copy: usize,
     /// The length of their data together.
-    bytes: u64,
+    pub(super) bytes: u64,
     create_record: usize,
     update_metadata: usize,
     #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
@@ -255,6 +255,12 @@ pub(super) struct Totals {
     /// The number of images that need something else than the plan that is applied approves.
     #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
     stale: usize,
+    /// What the target has too little room for, in words.
+    #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
+    pub(super) too_much: Option<String>,
+    /// The number of images that the target has nothing of.
+    #[serde(skip)]
+    pub(super) new: u64,
 }
 
 impl Totals {
@@ -276,6 +282,8 @@ impl Totals {
             fail: settled(|outcome| matches!(outcome, Outcome::Failed { .. })),
             leave: plan.left.len(),
             stale: settled(|outcome| matches!(outcome, Outcome::Stale(_))),
+            too_much: None,
+            new: 0,
         }
     }
 

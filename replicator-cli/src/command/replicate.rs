@@ -12,7 +12,7 @@ use replicator_core::{
     OnIdConflict, Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
-use super::dry_run::DryRun;
+use super::dry_run::{DryRun, PlannedTarget};
 use super::owners::{self, Owners, Use, leaves_members_pending};
 use super::plan_file::written;
 use super::removal;
@@ -156,14 +156,21 @@ pub(super) async fn copy(
     ends.record.selected(&selected.selection, count);
     let summary = count.and_then(|count| selected.summary(count));
     if let Some(dry_run) = dry_run {
-        let plans = planned.iter().map(|((number, target), plan)| {
+        let mut plans = Vec::new();
+        for ((number, target), plan) in &planned {
+            let name = target.name();
+            owners::warn_of_unknown(run, &name, plan);
+            removal::tell(run, &name, plan);
+            // What a target does not say is not known.
+            let room = run.ctx.until_cancelled(target.end.images.room()).await;
+            let room = room.map_err(|_| run.interrupted())?.unwrap_or_default();
             let end = ends.to.ends.get(*number).map(written);
-            (end.unwrap_or_default(), target.name(), plan)
-        });
-        let plans: Vec<_> = plans.collect();
-        for (_, target, plan) in &plans {
-            owners::warn_of_unknown(run, target, plan);
-            removal::tell(run, target, plan);
+            plans.push(PlannedTarget {
+                end: end.unwrap_or_default(),
+                name,
+                plan,
+                room,
+            });
         }
         let selection = &selected.selection;
         let code = dry_run.print(run, verb, source.to_string(), selection, &plans)?;

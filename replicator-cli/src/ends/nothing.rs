@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, MetadataDiff, Selection};
-use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError};
+use replicator_core::{ImageData, ImageSource, ImageStream, ImageTarget, Nature, PortError, Room};
+use replicator_fs::free_bytes;
 
 /// An archive with nothing in it, which takes nothing either.
 #[derive(Debug)]
@@ -35,6 +36,12 @@ impl ImageSource for Nothing {
 impl ImageTarget for Nothing {
     fn nature(&self) -> Nature {
         Nature::archive()
+    }
+
+    async fn room(&self) -> Result<Room, PortError> {
+        let mut room = Room::default();
+        room.bytes = free_bytes(&self.path);
+        Ok(room)
     }
 
     async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

@@ -308,3 +308,25 @@ fn a_file_that_is_no_plan_of_these_ends_is_an_error_before_anything_is_done() {
     assert_error(&ran, 2, &["the plan is for http://elsewhere:1"]);
     assert_eq!(target.images().len(), 0);
 }
+
+#[test]
+fn what_a_target_has_too_little_room_for_is_told_by_the_plan() {
+    let source = glance(Profile::Today);
+    for number in 1..=3 {
+        let data = ImageContent::zeros(1 << 20);
+        source.add_image(ImageSpec::new(&id(number)).data(data));
+    }
+    let target = EmbeddedGlance::builder().project_limit(2);
+    let target = target.start_blocking().unwrap();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("plan.json");
+    let ends = [source.host_port(), target.host_port()];
+    let ran = ended(3, &["plan", "-o", path(&file), ends[0], ends[1]]);
+    let told = "it has room for 2.0 MiB, and 3.0 MiB are to be copied";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+    assert_eq!(read(&file)["totals"][0]["too_much"], told);
+    // A directory says what its disk has.
+    succeeded(&["plan", "-o", path(&file), ends[0], "dir:/tmp/none/yet"]);
+    assert_eq!(read(&file)["totals"][0]["too_much"], Value::Null);
+    succeeded(&["plan", "--image", &id(1), ends[0], ends[1]]);
+}

@@ -5,6 +5,15 @@ use glance_model::{ImageId, ImageMetadata, MetadataDiff, Requirements, Selection
 
 use super::{ImageData, ImageSource, ImageStream, Nature, PortError};
 
+/// The room that a target has left, as far as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// The bytes of image data that it still takes.
+    pub bytes: Option<u64>,
+    /// The number of images that it still takes.
+    pub images: Option<u64>,
+}
+
 /// Writes images: a Glance endpoint, or an image archive on disk. What is there
 /// already is read through [`ImageSource`].
 #[async_trait]
@@ -23,6 +32,15 @@ pub trait ImageTarget: ImageSource {
     /// status that says so. In ascending order of ids.
     fn taken_ids(&self, wanted: &Selection) -> ImageStream {
         self.images(wanted)
+    }
+
+    /// Asks how much more the target takes.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Adapter`] if the target cannot say.
+    async fn room(&self) -> Result<Room, PortError> {
+        Ok(Room::default())
     }
 
     /// Finds one image.

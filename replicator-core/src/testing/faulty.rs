@@ -13,7 +13,7 @@ use glance_model::{
 
 use crate::port::{
     FailureKind, ImageData, ImageSource, ImageStream, ImageTarget, Nature, Operation, PortError,
-    ReadMembers, gives_last_byte,
+    ReadMembers, Room, gives_last_byte,
 };
 
 /// The faults to come. Numbers of times count down.
@@ -211,6 +211,10 @@ impl<P: ImageTarget> ImageTarget for Faulty<P> {
             return Ok(Some(ImageMetadata::new(*id, ImageStatus::Saving)));
         }
         self.inner.find_image(id).await
+    }
+
+    async fn room(&self) -> Result<Room, PortError> {
+        self.inner.room().await
     }
 
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {
