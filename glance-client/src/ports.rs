@@ -152,10 +152,10 @@ impl ImageTarget for GlanceEnd {
             let quota = quotas.iter().find(|quota| quota.resource == resource)?;
             Some(quota.limit?.saturating_sub(quota.usage))
         };
-        let mut room = Room::default();
-        room.bytes = left("image_size_total").map(|mib| mib.saturating_mul(1 << 20));
-        room.images = left("image_count_total");
-        Ok(room)
+        Ok(Room {
+            bytes: left("image_size_total").map(|mib| mib.saturating_mul(1 << 20)),
+            images: left("image_count_total"),
+        })
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {

@@ -255,9 +255,10 @@ impl ImageTarget for ImageArchive {
     }
 
     async fn room(&self) -> Result<Room, PortError> {
-        let mut room = Room::default();
-        room.bytes = free_bytes(self.path());
-        Ok(room)
+        Ok(Room {
+            bytes: free_bytes(self.path()),
+            images: None,
+        })
     }
 
     async fn partial_data(&self, image: &ImageMetadata) -> Result<Option<ImageData>, PortError> {

@@ -39,9 +39,10 @@ impl ImageTarget for Nothing {
     }
 
     async fn room(&self) -> Result<Room, PortError> {
-        let mut room = Room::default();
-        room.bytes = free_bytes(&self.path);
-        Ok(room)
+        Ok(Room {
+            bytes: free_bytes(&self.path),
+            images: None,
+        })
     }
 
     async fn find_image(&self, _: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
