@@ -7,7 +7,7 @@ use replicator_core::{
 use serde::Serialize;
 
 use crate::ui::{
-    Column, Row, Text, bytes, column, counted, counts, human_size, named, or_undefined, reason,
+    Column, Row, Text, amount, bytes, column, counts, human_size, named, or_undefined, reason,
     reason_word, word,
 };
 
@@ -212,7 +212,7 @@ impl Row for Planned {
         };
         let size = match self.size {
             _ if self.action != Work::Copy => String::new(),
-            Some(size) => format!(" {}", counted(size, "byte")),
+            Some(size) => format!(" {}", amount(size)),
             None => " of unknown size".to_owned(),
         };
         let changes = self.changes.iter().map(|change| {

@@ -17,6 +17,28 @@ fn listed(args: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn additional_properties_are_columns_of_lists_and_comparisons() {
+    let server = glance(Profile::default());
+    for (number, distro) in [(1, Some("ubuntu")), (2, None), (3, Some("debian"))] {
+        let image = ImageSpec::new(&id(number)).name(&format!("image {number}"));
+        let image = image.data(ImageContent::pattern(number, 20));
+        server.add_image(match distro {
+            Some(distro) => image.property("os_distro", distro),
+            None => image,
+        });
+    }
+    let columns = ["-f", "value", "--column", "name,property:os_distro"];
+    let (server, empty) = (server.url(), glance(Profile::default()));
+    let by_distro = ["list", server, "--sort", "property:os_distro"];
+    let ran = succeeded(&[&by_distro[..], &columns].concat());
+    assert_eq!(ran.stdout, "image 3 debian\nimage 1 ubuntu\nimage 2 None\n");
+    let ran = succeeded(&[&["compare", server, empty.url()][..], &columns].concat());
+    assert_eq!(ran.stdout, "image 1 ubuntu\nimage 2 None\nimage 3 debian\n");
+    let ran = run(&["size", server, "--column", "property:os_distro"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
 fn same_images_are_listed_of_servers_of_both_versions_and_of_archives() {
     let v2 = filled(Profile::default());
     let v1 = filled(Profile::V1Only);

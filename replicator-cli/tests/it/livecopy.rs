@@ -159,12 +159,12 @@ fn a_dry_run_prints_the_plan_and_creates_nothing() {
     let ran = succeeded(&["dump", "--dry-run", source.host_port(), path(&archive)]);
     assert!(!archive.exists());
     insta::assert_snapshot!(ran.stdout, @r#"
-    copy (missing) "image 1" (00000000-0000-4000-8000-000000000001) 0 bytes
-    copy (missing) "image 2" (00000000-0000-4000-8000-000000000002) 1 byte
-    copy (missing) "image 3" (00000000-0000-4000-8000-000000000003) 3000000 bytes
-    copy (missing) "日本 \"quoted\"" (00000000-0000-4000-8000-000000000004) 70000 bytes
-    copy (missing) "image 5" (00000000-0000-4000-8000-000000000005) 5 bytes
-    copy (missing) "image 6" (00000000-0000-4000-8000-000000000006) 5 bytes
+    copy (missing) "image 1" (00000000-0000-4000-8000-000000000001) 0 B
+    copy (missing) "image 2" (00000000-0000-4000-8000-000000000002) 1 B
+    copy (missing) "image 3" (00000000-0000-4000-8000-000000000003) 2.9 MiB
+    copy (missing) "日本 \"quoted\"" (00000000-0000-4000-8000-000000000004) 68.4 KiB
+    copy (missing) "image 5" (00000000-0000-4000-8000-000000000005) 5 B
+    copy (missing) "image 6" (00000000-0000-4000-8000-000000000006) 5 B
     write metadata (missing) "queued" (00000000-0000-4000-8000-000000000007)
     dump: would copy 6 (2.9 MiB), write the metadata of 1
     "#);
