@@ -120,7 +120,7 @@ fn uploads_that_a_restart_leaves_in_saving_are_named_until_they_are_there() {
         let ran = run(&[&["--retries", "0"], &livecopy[..]].concat());
         assert_eq!(ran.code, Some(3), "{ran:?}");
         for number in 1..=2 {
-            let named = format!("not at the target yet: \"image {number}\" ({})", id(number));
+            let named = format!("not at the target yet: \"image\" ({})", id(number));
             assert!(ran.stderr.contains(&named), "{ran:?}");
         }
     }
