@@ -40,6 +40,8 @@ fn tasks(job: &str) -> Vec<String> {
 /// told to begin.
 fn end(job: &str) {
     let begun = Instant::now();
+    // A task that is requeued is out of the list for a moment.
+    let mut gone = 0;
     loop {
         let tasks = tasks(job);
         let waiting = tasks.iter().filter(|task| task.contains("PENDING"));
@@ -50,7 +52,8 @@ fn end(job: &str) {
                 .args(["update", &task, "StartTime=now"])
                 .output();
         }
-        if tasks.is_empty() {
+        gone = if tasks.is_empty() { gone + 1 } else { 0 };
+        if gone == 5 {
             return;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{tasks:?}");
@@ -94,7 +97,7 @@ fn each_image_arrives_once_though_a_task_is_requeued_and_a_node_is_lost() {
 
     assert_each_arrived_once(&target);
     // Some were broken off, and begun again.
-    assert!(target.count(RequestKind::Upload) > super::IMAGES);
+    assert!(source.count(RequestKind::Download) > super::IMAGES);
     let report = merged(dir.path());
     assert_eq!(report["exit_code"], 0, "{report}");
     let totals = &report["targets"][0];
