@@ -15,3 +15,4 @@ pub(crate) mod staging;
 pub(crate) mod target;
 mod transfer;
 mod update;
+mod waiting;

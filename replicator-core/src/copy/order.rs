@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use glance_model::{ImageId, ImageMetadata};
+use glance_model::ImageMetadata;
 use tokio::time::Instant;
 
 use crate::list::newest::Group;
@@ -45,34 +45,9 @@ impl Order {
     }
 }
 
-/// Puts kernels and ramdisks before the images that start with them, or all images before those
-/// that name them, and leaves the order of all else as it is.
-pub(crate) fn named_first<T>(
-    items: Vec<T>,
-    image: impl Fn(&T) -> Option<&ImageMetadata>,
-    names: impl Fn(&ImageMetadata) -> Vec<ImageId>,
-) -> Vec<T> {
-    let ids = items.iter().enumerate();
-    let places: HashMap<ImageId, usize> = ids
-        .filter_map(|(at, item)| Some((image(item)?.id, at)))
-        .collect();
-    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(items.len());
-    for at in 0..items.len() {
-        let item = items.get(at).and_then(Option::as_ref);
-        let first = item.and_then(&image).map(&names).unwrap_or_default();
-        let first = first.iter().filter_map(|id| places.get(id).copied());
-        let first: Vec<usize> = first.collect();
-        for place in first.into_iter().chain([at]) {
-            ordered.extend(items.get_mut(place).and_then(Option::take));
-        }
-    }
-    ordered
-}
-
 #[cfg(test)]
 mod tests {
-    use glance_model::ImageStatus;
+    use glance_model::{ImageId, ImageStatus};
 
     use super::*;
 
@@ -102,23 +77,5 @@ mod tests {
         ] {
             assert_eq!(order.not_before(image, created_at), expected, "{image:?}");
         }
-    }
-
-    #[test]
-    fn kernels_and_ramdisks_come_before_the_images_that_start_with_them() {
-        let mut images: Vec<_> = (0..6).map(image).collect();
-        let mut names = |of: usize, property: &str, id: u32| {
-            let id = image(id).id.to_string();
-            images[of].properties.insert(property.into(), id);
-        };
-        names(1, "kernel_id", 4);
-        names(1, "ramdisk_id", 3);
-        names(2, "kernel_id", 4);
-        names(0, "kernel_id", 0);
-        names(5, "kernel_id", 99);
-        let starts_with = |image: &ImageMetadata| image.starts_with().collect();
-        let ordered = named_first(images, |image| Some(image), starts_with);
-        let ordered: Vec<_> = ordered.iter().map(|image| image.id).collect();
-        assert_eq!(ordered, [0, 4, 3, 1, 2, 5].map(|number| image(number).id));
     }
 }

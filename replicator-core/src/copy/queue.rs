@@ -1,13 +1,13 @@
 //! The images whose data is to be copied, in the order in which their records are made.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use glance_model::{ImageId, ImageMetadata};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::order::{Order, named_first};
+use super::order::Order;
+use super::waiting::Waiting;
 use crate::list::newest::Group;
 use crate::plan::PlannedImage;
 use crate::port::Nature;
@@ -16,6 +16,11 @@ use crate::port::Nature;
 const SMALL_BYTES: u64 = 1 << 20;
 /// The images of a queue among which one is looked for that need not wait for others.
 const WINDOW: usize = 256;
+/// The most images that are read ahead of their turn, so that there is a choice of small and of large
+/// ones. Each takes some 6 KiB.
+const MOST_READ: usize = 1000;
+/// The fewest names and tags that are kept in mind: fewer are not worth a look at which are made.
+const KEPT: usize = 1000;
 
 /// An image whose data is to be copied, and to which targets.
 pub(crate) struct Copies {
@@ -88,49 +93,88 @@ pub(crate) enum Pace {
 /// The images that have yet to be begun.
 pub(crate) struct Queue {
     pace: Pace,
+    natures: Vec<Nature>,
+    /// Whether all targets keep records as they are, in whatever order.
+    keep_records: bool,
+    waiting: Waiting,
     small: VecDeque<Copies>,
     large: VecDeque<Copies>,
     is_made: Vec<bool>,
+    /// The last image that was read of each name and tag.
+    last: HashMap<Group<'static>, usize>,
+    /// The number of names and tags from which on those are forgotten whose records are made.
+    full: usize,
+    /// The images that others refer to, and their numbers once they are read.
+    referred: HashMap<ImageId, Option<usize>>,
     order: Order,
 }
 
 impl Queue {
-    /// Puts images in order. Where all targets keep records as they are, that is the largest first;
-    /// elsewhere the source's order of creation. Images that may get another id come before all that
-    /// name them.
-    pub(crate) fn new(
-        copies: BTreeMap<ImageId, Copies>,
-        keep_records: bool,
-        have_other_ids: bool,
-        pace: Pace,
-    ) -> Self {
-        let mut copies: Vec<Copies> = copies.into_values().collect();
-        if keep_records {
-            copies.sort_by_key(|copies| Reverse(copies.bytes));
-        } else {
-            // Consumers that take the newest image of a name go by the time of its record.
-            // Those of one second stay in order of ids.
-            copies.sort_by(|a, b| {
-                (a.created_at.is_none(), &a.created_at)
-                    .cmp(&(b.created_at.is_none(), &b.created_at))
-            });
-            copies = named_first(copies, Copies::image, |image| match have_other_ids {
-                true => image.references().collect(),
-                false => image.starts_with().collect(),
-            });
-        }
-        let turns = turns(&copies, keep_records);
-        let mut queue = Self {
+    /// Takes images, in the order of their records, for targets of these natures.
+    pub(crate) fn new(waiting: Waiting, natures: Vec<Nature>, pace: Pace) -> Self {
+        let referred = waiting.referred().into_iter().map(|id| (id, None));
+        Self {
             pace,
+            keep_records: natures.iter().all(|nature| nature.keeps_records),
+            natures,
             small: VecDeque::new(),
             large: VecDeque::new(),
-            is_made: vec![false; copies.len()],
+            is_made: Vec::new(),
+            last: HashMap::new(),
+            full: KEPT,
+            referred: referred.collect(),
             order: Order::default(),
-        };
-        for (copies, turn) in copies.into_iter().zip(turns) {
-            queue.push(Copies { turn, ..copies });
+            waiting,
         }
-        queue
+    }
+
+    /// Reads images until there is a choice in each lane.
+    fn read(&mut self) {
+        let lacks = |lane: &VecDeque<Copies>| lane.len() < WINDOW;
+        while self.small.len() + self.large.len() < MOST_READ
+            && (lacks(&self.large) || (self.pace == Pace::Lanes && lacks(&self.small)))
+            && let Some(planned) = self.waiting.next_copies()
+        {
+            let Some((_, first)) = planned.first() else {
+                continue;
+            };
+            let mut copies = Copies::of(first);
+            for (target, planned) in planned {
+                if let Some(nature) = self.natures.get(target) {
+                    copies.add(target, planned, *nature);
+                }
+            }
+            copies.turn = self.turn(&copies);
+            self.push(copies);
+        }
+    }
+
+    /// Numbers an image, and has it wait for those before it with which it shares a name or a tag,
+    /// and for those that it refers to, which may get another id.
+    fn turn(&mut self, copies: &Copies) -> Turn {
+        let number = self.is_made.len();
+        self.is_made.push(false);
+        let mut after: Vec<usize> = Vec::new();
+        if let Some(image) = copies.image().filter(|_| !self.keep_records) {
+            for group in Group::of(image) {
+                after.extend(self.last.insert(group.owned(), number));
+            }
+            let of_references = image.references();
+            after.extend(of_references.filter_map(|id| *self.referred.get(&id)?));
+            if let Some(place) = self.referred.get_mut(&image.id) {
+                *place = Some(number);
+            }
+        }
+        if self.last.len() > self.full {
+            let is_made = &self.is_made;
+            self.last
+                .retain(|_, number| is_made.get(*number) == Some(&false));
+            self.full = KEPT.max(2 * self.last.len());
+        }
+        Turn {
+            number: Some(number),
+            after,
+        }
     }
 
     /// Adds an image whose record need not wait for any other one.
@@ -141,26 +185,31 @@ impl Queue {
         }
     }
 
-    /// The number of images that are not small.
+    /// The number of images that are not small, or not known to be.
     pub(crate) fn large(&self) -> usize {
-        self.large.len()
+        self.large.len() + self.waiting.copies()
     }
 
+    /// The number of images that have yet to be begun, those included of which there is only metadata.
     pub(crate) fn images(&self) -> usize {
-        let all = self.small.iter().chain(&self.large);
-        all.map(|copies| copies.planned.len()).sum()
+        self.waiting.copies() + self.waiting.updates()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let all = self.small.iter().chain(&self.large);
-        all.map(|copies| copies.bytes).sum()
+        self.waiting.bytes()
     }
 
-    /// Takes out all that is left.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (usize, PlannedImage)> {
-        let small = std::mem::take(&mut self.small);
-        let all = small.into_iter().chain(std::mem::take(&mut self.large));
-        all.flat_map(|copies| copies.planned)
+    /// Takes out the next image that is left.
+    pub(crate) fn take_any(&mut self) -> Option<Vec<(usize, PlannedImage)>> {
+        let read = self.small.pop_front().or_else(|| self.large.pop_front());
+        let copies = read.map(|copies| copies.planned);
+        let copies = copies.or_else(|| self.waiting.next_copies());
+        copies.or_else(|| self.next_update().map(|update| vec![update]))
+    }
+
+    /// Takes out the next image of which there is only metadata to be written.
+    pub(crate) fn next_update(&mut self) -> Option<(usize, PlannedImage)> {
+        self.waiting.next_update()
     }
 
     /// Takes out the next small image whose record can be made now, if there is room for it. If
@@ -170,6 +219,7 @@ impl Queue {
         has_room: impl Fn(u64) -> bool,
         wake: &mut Option<Instant>,
     ) -> Option<Copies> {
+        self.read();
         let next = self.small.front()?;
         if !has_room(next.bytes) {
             return None;
@@ -180,6 +230,7 @@ impl Queue {
 
     /// Takes out the next other image whose record can be made now.
     pub(crate) fn next_large(&mut self, wake: &mut Option<Instant>) -> Option<Copies> {
+        self.read();
         let at = self.next(&self.large, wake);
         self.large.remove(at?)
     }
@@ -256,33 +307,4 @@ impl Copies {
             to: to.clone(),
         }
     }
-}
-
-/// Numbers images, and has each wait for those before it with which it shares a name or a tag, and
-/// for those that it refers to, which may get another id.
-fn turns(copies: &[Copies], keep_records: bool) -> Vec<Turn> {
-    let mut last: HashMap<Group<'_>, usize> = HashMap::new();
-    let images = || copies.iter().filter_map(Copies::image);
-    let referred: HashSet<ImageId> = images().flat_map(ImageMetadata::references).collect();
-    let mut referred: HashMap<ImageId, Option<usize>> =
-        referred.into_iter().map(|id| (id, None)).collect();
-    let mut turns = Vec::with_capacity(copies.len());
-    for (number, copies) in copies.iter().enumerate() {
-        let image = copies.image().filter(|_| !keep_records);
-        let mut after: Vec<usize> = Vec::new();
-        if let Some(image) = image {
-            let of_groups = Group::of(image).filter_map(|group| last.insert(group, number));
-            after.extend(of_groups);
-            let of_references = image.references().filter_map(|id| *referred.get(&id)?);
-            after.extend(of_references);
-            if let Some(place) = referred.get_mut(&image.id) {
-                *place = Some(number);
-            }
-        }
-        turns.push(Turn {
-            number: Some(number),
-            after,
-        });
-    }
-    turns
 }

@@ -4,12 +4,10 @@
 //! first, as many at a time as there are transfers. Each image goes by itself.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
-use glance_model::ImageId;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +19,8 @@ use super::progress::{Place, Progress};
 use super::queue::{Copies, Made, Pace, Queue, TellMade};
 use super::small_lane::SmallLane;
 use super::target::TargetRun;
-use crate::plan::{Action, LeftImage, PlannedImage};
+use super::waiting::Waiting;
+use crate::plan::{LeftImage, PlannedImage};
 use crate::port::{IdUse, ImageSource};
 use crate::run::context::RunContext;
 use crate::run::error::ImageError;
@@ -69,7 +68,6 @@ pub(crate) struct Schedule {
     ready: Vec<Ready>,
     /// Whether there was a choice of the image that goes first.
     is_filled: bool,
-    updates: VecDeque<(usize, PlannedImage)>,
     /// The images that leave their targets when all else is done.
     removals: Vec<(usize, PlannedImage)>,
     /// The images that are looked at again when all else is done.
@@ -92,25 +90,11 @@ impl Schedule {
         options: &RunOptions,
     ) -> Self {
         let natures: Vec<_> = runs.iter().map(|run| run.end.nature()).collect();
-        let mut copies: BTreeMap<ImageId, Copies> = BTreeMap::new();
-        let mut updates = VecDeque::new();
-        let mut removals = Vec::new();
+        let mut plans = Vec::new();
         let mut left = Vec::new();
         let mut targets = Vec::new();
-        for (index, (run, nature)) in runs.into_iter().zip(&natures).enumerate() {
-            let TargetRun { end, plan } = run;
-            for planned in plan.images.iter() {
-                if planned.action == Action::Copy {
-                    let of_image = copies
-                        .entry(planned.wanted.id)
-                        .or_insert_with(|| Copies::of(&planned));
-                    of_image.add(index, planned, *nature);
-                } else if planned.action.removes() {
-                    removals.push((index, planned));
-                } else {
-                    updates.push_back((index, planned));
-                }
-            }
+        for (index, TargetRun { end, plan }) in runs.into_iter().enumerate() {
+            plans.push(plan.images);
             left.extend(plan.left.into_iter().map(|left| (index, left)));
             let report = Report {
                 results: plan.settled,
@@ -131,17 +115,17 @@ impl Schedule {
         };
         let keep_records = natures.iter().all(|nature| nature.keeps_records);
         let have_other_ids = targets.iter().any(|target| target.end.id_map.is_some());
+        let (waiting, removals) = Waiting::new(plans, keep_records, have_other_ids);
         Self {
             ctx: ctx.clone(),
             options: Arc::new(options.clone()),
             source,
             targets,
-            queue: Queue::new(copies, keep_records, have_other_ids, pace),
+            queue: Queue::new(waiting, natures, pace),
             small: SmallLane::new(options.small_transfers.get(), Instant::now()),
             preparing: 0,
             ready: Vec::new(),
             is_filled: false,
-            updates,
             removals,
             left,
             free_transfers: options.transfers.get(),
@@ -155,7 +139,7 @@ impl Schedule {
 
     pub(crate) async fn run(mut self) -> Vec<Report> {
         self.ctx.emit(Event::Planned {
-            images: (self.queue.images() + self.updates.len() + self.removals.len()) as u64,
+            images: (self.queue.images() + self.removals.len()) as u64,
             total_bytes: self.queue.bytes(),
         });
         self.work().await;
@@ -170,13 +154,15 @@ impl Schedule {
         }
         let ready = std::mem::take(&mut self.ready).into_iter();
         let ready = ready.flat_map(|ready| ready.members);
-        let ready = ready.map(|member| (member.index, member.planned));
-        let copies = self.queue.drain();
-        let left: Vec<_> = ready.chain(copies).chain(self.updates.drain(..)).collect();
-        for (index, planned) in left {
-            if let Some(target) = self.targets.get_mut(index) {
-                target.not_done(Place::of(index, &planned));
+        let ready: Vec<_> = ready.map(|member| (member.index, member.planned)).collect();
+        let mut left = Some(ready);
+        while let Some(images) = left {
+            for (index, planned) in images {
+                if let Some(target) = self.targets.get_mut(index) {
+                    target.not_done(Place::of(index, &planned));
+                }
             }
+            left = self.queue.take_any();
         }
         let removals = std::mem::take(&mut self.removals);
         leave(&self.options, &self.source, &mut self.targets, removals).await;
@@ -251,7 +237,7 @@ impl Schedule {
             }
         }
         while self.free_checkers > 0
-            && let Some((index, update)) = self.updates.pop_front()
+            && let Some((index, update)) = self.queue.next_update()
         {
             if let Some(member) = self.member(index, update) {
                 self.free_checkers -= 1;
