@@ -209,43 +209,34 @@ fn read(text: impl Read, shard: Option<Shard>) -> Result<ReadPlan, String> {
     json.end().map_err(words)?;
     let head: Head = serde_json::from_value(Value::Object(head))
         .map_err(|error| format!("it is no plan: {error}"))?;
-    let Rows { images, targets } = rows.into_inner();
-    let mut numbers = Vec::new();
-    for name in targets {
+    let Rows { targets, sizes } = rows.into_inner();
+    let dealt = shard.map(|shard| deal(sizes, shard));
+    let mut approved = Vec::new();
+    approved.resize_with(head.targets.len(), Approved::default);
+    for ReadTarget { name, mut images } in targets {
         let number = head.targets.iter().position(|target| target.name == name);
-        numbers.push(
-            number.ok_or_else(|| format!("it has images of {name}, which is no target of it"))?,
-        );
-    }
-    let dealt = shard.map(|shard| deal(images.iter().map(|image| (image.id, image.bytes)), shard));
-    let mut approved: Vec<Vec<(ImageId, Approval)>> = Vec::new();
-    approved.resize_with(head.targets.len(), Vec::new);
-    for image in images {
-        let is_ours = dealt.as_ref().is_none_or(|dealt| dealt.contains(&image.id));
-        let number = numbers.get(image.target).filter(|_| is_ours);
-        if let Some(approved) = number.and_then(|number| approved.get_mut(*number)) {
-            approved.push((image.id, image.approval));
+        let place = number.and_then(|number| approved.get_mut(number));
+        let place =
+            place.ok_or_else(|| format!("it has images of {name}, which is no target of it"))?;
+        if let Some(dealt) = &dealt {
+            images.retain(|(id, _)| dealt.contains(id));
         }
+        *place = Approved::new(images);
     }
-    let approved = approved.into_iter().map(Approved::from_iter).collect();
     Ok(ReadPlan { head, approved })
 }
 
-/// An approved image.
-struct ApprovedImage {
-    /// The number of its target, as they come in the file.
-    target: usize,
-    id: ImageId,
-    /// The bytes that are to be copied.
-    bytes: u64,
-    approval: Approval,
+/// The approved images of a target.
+struct ReadTarget {
+    name: String,
+    images: Vec<(ImageId, Approval)>,
 }
 
-/// The approved images of a file, and the names of the targets that they have.
+/// The approved images of a file, and the bytes that are to be copied of each.
 #[derive(Default)]
 struct Rows {
-    images: Vec<ApprovedImage>,
-    targets: Vec<String>,
+    targets: Vec<ReadTarget>,
+    sizes: Vec<(ImageId, u64)>,
 }
 
 /// An image, as far as it is read.
@@ -321,22 +312,23 @@ impl<'de> Visitor<'de> for Images<'_> {
                 continue;
             };
             let id = ImageId::parse(&row.id).map_err(A::Error::custom)?;
-            let target = match numbers.get(&row.target) {
+            let size = row.size.filter(|_| row.action == "copy");
+            rows.sizes.push((id, size.unwrap_or(0)));
+            let number = match numbers.get(&row.target) {
                 Some(number) => *number,
                 None => {
                     let number = rows.targets.len();
-                    rows.targets.push(row.target.clone());
+                    rows.targets.push(ReadTarget {
+                        name: row.target.clone(),
+                        images: Vec::new(),
+                    });
                     numbers.insert(row.target, number);
                     number
                 }
             };
-            let size = row.size.filter(|_| row.action == "copy");
-            rows.images.push(ApprovedImage {
-                target,
-                id,
-                bytes: size.unwrap_or(0),
-                approval,
-            });
+            if let Some(target) = rows.targets.get_mut(number) {
+                target.images.push((id, approval));
+            }
         }
         Ok(())
     }

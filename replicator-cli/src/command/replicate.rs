@@ -183,9 +183,12 @@ pub(super) async fn copy(
     for ((_, target), plan) in &mut planned {
         removal::settle(run, &target.name(), plan, ends.to.yes, ends.code).await?;
     }
+    // The plans have what is approved; the rest of it is not needed any more.
+    ends.to.approved = Vec::new();
     let (targets, runs): (Vec<_>, Vec<_>) = planned
         .into_iter()
-        .map(|((number, target), plan)| {
+        .map(|((number, mut target), plan)| {
+            target.end.approved = None;
             let name = target.name();
             ((number, name), TargetRun::new(target.end, plan))
         })

@@ -229,7 +229,7 @@ impl<'a> Decisions<'a> {
 
     fn without_project(&self, image: ImageRef, problem: NoProject) -> ImageResult {
         if self.decider.view.identity.skips(&problem) {
-            let skipped = Outcome::Skipped(SkipReason::NoProject(problem));
+            let skipped = Outcome::Skipped(SkipReason::NoProject(problem.into()));
             return ImageResult::new(image.into(), skipped);
         }
         ImageResult::failed(image, problem.into())

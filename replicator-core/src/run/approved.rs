@@ -44,14 +44,17 @@ pub(crate) enum Work {
 /// The first half of the SHA-256 of a value, as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct Mark(u128);
+struct Mark([u8; 16]);
 
 impl Mark {
     fn of(value: &impl Serialize) -> Self {
         // All values are texts, numbers, and lists and maps of these.
         let digest = Sha256::digest(serde_json::to_vec(value).unwrap_or_default());
-        let bytes = digest.iter().take(16);
-        Self(bytes.fold(0, |mark, byte| mark << 8 | u128::from(*byte)))
+        let mut mark = [0; 16];
+        mark.iter_mut()
+            .zip(digest)
+            .for_each(|(to, byte)| *to = byte);
+        Self(mark)
     }
 
     fn of_change(change: &Change) -> Self {
@@ -62,7 +65,7 @@ impl Mark {
 
 impl From<Mark> for String {
     fn from(Mark(mark): Mark) -> Self {
-        format!("{mark:032x}")
+        format!("{:032x}", u128::from_be_bytes(mark))
     }
 }
 
@@ -70,7 +73,8 @@ impl TryFrom<String> for Mark {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let mark = u128::from_str_radix(&text, 16).map(Self);
+        let mark = u128::from_str_radix(&text, 16);
+        let mark = mark.map(|mark| Self(mark.to_be_bytes()));
         mark.map_err(|_| format!("{text:?} is not 32 hexadecimal digits"))
     }
 }
@@ -143,17 +147,16 @@ pub struct Approved {
     images: Vec<(ImageId, Approval)>,
 }
 
-impl FromIterator<(ImageId, Approval)> for Approved {
-    /// Of an image that comes twice, the first approval counts.
-    fn from_iter<T: IntoIterator<Item = (ImageId, Approval)>>(images: T) -> Self {
-        let mut images: Vec<_> = images.into_iter().collect();
+impl Approved {
+    /// Approves work on images. Of an image that comes twice, the first approval counts.
+    #[must_use]
+    pub fn new(mut images: Vec<(ImageId, Approval)>) -> Self {
         images.sort_by_key(|(id, _)| *id);
         images.dedup_by_key(|(id, _)| *id);
+        images.shrink_to_fit();
         Self { images }
     }
-}
 
-impl Approved {
     /// The images that something is approved for.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = ImageId> {
         self.images.iter().map(|(id, _)| *id)

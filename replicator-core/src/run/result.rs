@@ -190,7 +190,7 @@ pub enum SkipReason {
     /// Its id cannot be used at the target, as its listing tells.
     Id(IdProblem),
     /// Its owner has no counterpart at the target.
-    NoProject(NoProject),
+    NoProject(Box<NoProject>),
     /// Its id is taken at the target, by an image that was deleted or that the
     /// caller does not see.
     IdTaken,

@@ -250,7 +250,9 @@ fn plan_100k(bench: &Bench) -> Prepared<'_> {
                     )])?;
                     // As if the data of each image had changed.
                     let plan = std::fs::read_to_string(&file)?;
-                    std::fs::write(&file, plan.replace("\"content\":\"", "\"content\":\"f"))?;
+                    let swapped = plan.replace("\"content\":", "\"other\":");
+                    let swapped = swapped.replace("\"wanted\":", "\"content\":");
+                    std::fs::write(&file, swapped.replace("\"other\":", "\"wanted\":"))?;
                     product(program, &["apply", &file])
                 }
             };
