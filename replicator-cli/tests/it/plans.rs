@@ -165,7 +165,8 @@ fn an_apply_that_was_killed_is_run_again() {
         let uploads = || target.count(RequestKind::Upload);
         let before = uploads();
         let mut child = spawn(&["apply", "--transfers", "2", path(&file)]);
-        wait_until(|| uploads() >= before + 2);
+        // It may have done all of it, on a machine that is busy with others.
+        wait_until(|| uploads() > before || child.try_wait().unwrap().is_some());
         child.kill().unwrap();
         child.wait().unwrap();
         // The server notices that the uploads have broken off.
