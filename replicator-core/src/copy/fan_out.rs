@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use glance_model::TargetForm;
 
 use super::flow::{Flow, Sent};
 use super::one_image::{Begun, Done, WriteError, Writer};
@@ -63,7 +62,7 @@ pub(crate) async fn open_early(
     planned: &PlannedImage,
     target: &TargetEnd,
 ) -> Option<SharedData> {
-    if !matches!(target.nature().form, TargetForm::V2 { .. }) || target.stage().is_some() {
+    if !target.nature().makes_records_first() || target.stage().is_some() {
         return None;
     }
     let (options, sent) = (flow_options(run, target), Sent::default());

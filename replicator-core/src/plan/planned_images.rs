@@ -1,8 +1,8 @@
 //! The images of a plan, packed: as values, the records of 100,000 images are half a gigabyte.
 
-use std::fmt;
+use std::{fmt, mem};
 
-use glance_model::ImageId;
+use glance_model::{ImageId, ImageMetadata};
 use jiff::Timestamp;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec;
@@ -22,10 +22,18 @@ const LEVEL: u8 = 1;
 #[derive(Clone, Default)]
 pub struct PlannedImages {
     keys: Vec<Key>,
-    /// Compressed JSON, of as many images each as a block has.
-    blocks: Vec<Box<[u8]>>,
+    blocks: Vec<Block>,
     /// Those behind the last block.
     last: Vec<PlannedImage>,
+}
+
+/// As many images as are packed together.
+#[derive(Clone)]
+enum Block {
+    /// Compressed JSON.
+    Packed(Box<[u8]>),
+    /// Images that JSON would not give back: nested, as properties may be, to the depth that is read.
+    Plain(Box<[PlannedImage]>),
 }
 
 /// The part of an image that is looked at before its turn comes.
@@ -63,12 +71,8 @@ impl PlannedImages {
     pub fn push(&mut self, planned: PlannedImage) {
         self.keys.push(Key::of(&planned));
         self.last.push(planned);
-        // What cannot be written down, which nobody has seen, stays as it is.
-        if self.last.len() == BLOCK
-            && let Ok(text) = serde_json::to_vec(&self.last)
-        {
-            self.blocks.push(compress_to_vec(&text, LEVEL).into());
-            self.last.clear();
+        if self.last.len() == BLOCK {
+            self.blocks.push(Block::of(mem::take(&mut self.last)));
         }
     }
 
@@ -86,9 +90,8 @@ impl PlannedImages {
 
     /// Goes through the images.
     pub fn iter(&self) -> impl Iterator<Item = PlannedImage> {
-        let packed = self.blocks.iter();
-        let packed = packed.flat_map(|block| read::<Vec<_>>(&inflated(block)));
-        packed.chain(self.last.iter().cloned())
+        let blocks = self.blocks.iter().flat_map(Block::images);
+        blocks.chain(self.last.iter().cloned())
     }
 
     /// The number of bytes of image data that are to be copied, as far as sizes are known.
@@ -112,15 +115,51 @@ impl PlannedImages {
 
     /// Returns the image of that number.
     pub(crate) fn get(&self, number: usize) -> Option<PlannedImage> {
-        let Some(block) = self.blocks.get(number / BLOCK) else {
-            let number = number - self.blocks.len() * BLOCK;
-            return self.last.get(number).cloned();
-        };
-        let text = inflated(block);
-        let images: Vec<&RawValue> = read(&text);
-        let image = images.get(number % BLOCK)?;
-        Some(read(image.get().as_bytes()))
+        match self.blocks.get(number / BLOCK) {
+            Some(block) => block.get(number % BLOCK),
+            None => self.last.get(number % BLOCK).cloned(),
+        }
     }
+}
+
+impl Block {
+    fn of(images: Vec<PlannedImage>) -> Self {
+        match packed(&images) {
+            Some(packed) => Self::Packed(packed),
+            None => Self::Plain(images.into()),
+        }
+    }
+
+    fn images(&self) -> Vec<PlannedImage> {
+        match self {
+            Self::Packed(packed) => read(&inflated(packed)),
+            Self::Plain(images) => images.to_vec(),
+        }
+    }
+
+    fn get(&self, number: usize) -> Option<PlannedImage> {
+        match self {
+            Self::Packed(packed) => {
+                let text = inflated(packed);
+                let images: Vec<&RawValue> = read(&text);
+                let image = images.get(number)?;
+                Some(read(image.get().as_bytes()))
+            }
+            Self::Plain(images) => images.get(number).cloned(),
+        }
+    }
+}
+
+/// Packs images, if they can be read again.
+fn packed(images: &[PlannedImage]) -> Option<Box<[u8]>> {
+    let text = serde_json::to_vec(images).ok()?;
+    // Only properties with values other than text are as deep as their source likes.
+    let odd = |metadata: &ImageMetadata| !metadata.other.is_empty();
+    let is_odd = |image: &PlannedImage| odd(&image.wanted) || image.found.as_ref().is_some_and(odd);
+    if images.iter().any(is_odd) {
+        serde_json::from_slice::<Vec<PlannedImage>>(&text).ok()?;
+    }
+    Some(compress_to_vec(&text, LEVEL).into())
 }
 
 #[expect(clippy::expect_used, reason = "it was packed by this process")]
@@ -130,7 +169,7 @@ fn inflated(block: &[u8]) -> Vec<u8> {
 
 #[expect(clippy::expect_used, reason = "it was written by this process")]
 fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> T {
-    serde_json::from_slice(text).expect("an image that was written here")
+    serde_json::from_slice(text).expect("images that were written here")
 }
 
 impl fmt::Debug for PlannedImages {
@@ -179,7 +218,8 @@ impl<'de> Deserialize<'de> for PlannedImages {
 
 #[cfg(test)]
 mod tests {
-    use glance_model::{ImageMetadata, ImageStatus};
+    use glance_model::ImageStatus;
+    use serde_json::Value;
 
     use super::super::{Reason, TargetId};
     use super::*;
@@ -213,6 +253,23 @@ mod tests {
             }
             assert!(images.get(count).is_none());
             assert_eq!(images.bytes_to_copy(), (0..count as u64).sum::<u64>());
+        }
+    }
+    #[test]
+    fn properties_that_are_nested_as_deeply_as_any_are_no_trouble() {
+        // 127 is the depth to which JSON is read.
+        for depth in [1, 100, 120, 121, 122, 123, 124, 125, 126, 127, 128] {
+            let deep = (0..depth).fold(Value::Null, |value, _| vec![value].into());
+            let deep = |number| {
+                let mut image = planned(number);
+                image.wanted.other.insert("deep".into(), deep.clone());
+                image
+            };
+            let images: PlannedImages = (0..BLOCK).map(deep).collect();
+            let wanted: Vec<_> = (0..BLOCK).map(|number| deep(number).wanted).collect();
+            let all: Vec<_> = images.iter().map(|image| image.wanted).collect();
+            assert_eq!(all, wanted, "{depth}");
+            assert_eq!(images.get(3).unwrap().wanted, wanted[3], "{depth}");
         }
     }
 }

@@ -71,6 +71,11 @@ impl Nature {
         self.ids == IdUse::UsedUpByBrokenUpload
     }
 
+    /// Returns whether a record is made by a request of its own, before its data is sent.
+    pub(crate) fn makes_records_first(self) -> bool {
+        self.ids == IdUse::UsedUpByDeletion
+    }
+
     /// Returns whether an image that is there can be written over.
     #[must_use]
     pub fn can_replace(self) -> bool {

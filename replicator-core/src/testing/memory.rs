@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use glance_model::{
-    ImageId, ImageMetadata, ImageStatus, Members, MetadataDiff, Requirements, Selection,
-    TargetForm, Visibility,
+    ImageId, ImageMetadata, ImageStatus, Members, MetadataDiff, Selection, TargetForm, Visibility,
 };
 
 use crate::content::digest::DigestAlgorithm;
@@ -27,7 +26,6 @@ type Image = (ImageMetadata, Option<Bytes>);
 pub struct MemoryImages {
     images: Arc<Mutex<BTreeMap<ImageId, Image>>>,
     form: TargetForm,
-    requirements: Requirements,
     member_reads: Arc<AtomicU32>,
 }
 
@@ -36,7 +34,6 @@ impl Default for MemoryImages {
         Self {
             images: Arc::default(),
             form: TargetForm::V2 { hidden: true },
-            requirements: Requirements::default(),
             member_reads: Arc::default(),
         }
     }
@@ -47,13 +44,6 @@ impl MemoryImages {
     #[must_use]
     pub fn with_form(mut self, form: TargetForm) -> Self {
         self.form = form;
-        self
-    }
-
-    /// States requirements, which it does not hold by itself.
-    #[must_use]
-    pub fn with_requirements(mut self, requirements: Requirements) -> Self {
-        self.requirements = requirements;
         self
     }
 
@@ -179,10 +169,6 @@ impl ImageTarget for MemoryImages {
             TargetForm::Whole => Nature::archive(),
             form => Nature::glance(form),
         }
-    }
-
-    async fn requirements(&self) -> Requirements {
-        self.requirements.clone()
     }
 
     async fn find_image(&self, id: &ImageId) -> Result<Option<ImageMetadata>, PortError> {
