@@ -5,7 +5,7 @@ use std::process;
 /// An exit status: its code, its name, and what counts as it.
 type Row = (&'static str, &'static str, &'static str);
 
-/// The table of the exit statuses, as the help prints it and README.md has it.
+/// The table of the exit statuses, as the help prints it and docs/scripting.md has it.
 const TABLE: [Row; 11] = [
     (
         "0",

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
-use crate::{deploy, fuzz, lab, layers, live, setup, tidy};
+use crate::{book, deploy, fuzz, lab, layers, live, setup, tidy};
 
 /// The libraries, each of which others link alone and without features.
 const LIBRARIES: [&str; 4] = [
@@ -25,8 +25,9 @@ const FAST: [Step; 6] = [
 ];
 
 /// The examples of `deploy/` come behind the live suite, with which they share what is compiled.
-const SLOW: [Step; 5] = [
+const SLOW: [Step; 6] = [
     ("docs", docs),
+    ("book", book::build),
     ("cargo-deny", deny),
     ("fuzz", fuzz),
     ("live", live_with_lab),

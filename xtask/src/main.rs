@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, value_parser};
 
 #[cfg(target_os = "linux")]
 mod bench;
+mod book;
 mod ci;
 mod demo;
 mod deploy;
@@ -35,6 +36,8 @@ enum Task {
     /// Measure the product beside what else does the same work: docs/performance.md
     #[cfg(target_os = "linux")]
     Bench(bench::Options),
+    /// Build the book of docs/ into target/book, with mdBook, which is installed where it is missing
+    Book,
     /// Check and test everything, as CI does, and install first what is missing for it
     Ci {
         /// Leave out the documentation, the fuzzing and the live suite: what runs before each commit
@@ -76,7 +79,7 @@ enum Task {
     Layers,
     /// Open the page of `status --html` in Chromium, which is installed where it is missing
     Page,
-    /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz
+    /// Install what `ci` takes and this machine lacks: parts of Rust, Debian packages, cargo-fuzz, mdBook
     Setup,
     /// Run the live suites against the lab, which is started where it is down
     Live,
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().task {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run_bench(&options),
+        Task::Book => book::build(),
         Task::Ci { fast: false } => ci::full(),
         Task::Ci { fast: true } => ci::fast(),
         Task::Demo => demo::run_demo(),

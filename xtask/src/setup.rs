@@ -1,5 +1,5 @@
 //! Installs what the tasks take and a machine with Rust may lack: parts of Rust itself, Debian
-//! packages, cargo-fuzz.
+//! packages, cargo-fuzz, mdBook.
 
 use std::env;
 use std::error::Error;
@@ -16,6 +16,7 @@ const NEEDED: [&str; 12] = [
 ];
 
 const CARGO_FUZZ: &str = "0.13.2";
+const MDBOOK: &str = "0.5.4";
 /// What a release is made with, and the versions.
 const RELEASE_TOOLS: [(&str, &str); 4] = [
     ("cargo-auditable", "0.7.7"),
@@ -30,7 +31,8 @@ const TOOLS: &str = "target/tools";
 pub(crate) fn everything() -> Outcome {
     components()?;
     install(&NEEDED)?;
-    install_cargo_fuzz()
+    install_cargo_fuzz()?;
+    install_mdbook()
 }
 
 /// Installs the parts of Rust that a minimal toolchain does not have.
@@ -44,21 +46,29 @@ pub(crate) fn components() -> Outcome {
 
 /// Installs cargo-fuzz for this checkout.
 pub(crate) fn install_cargo_fuzz() -> Outcome {
-    install_tool("cargo-fuzz", CARGO_FUZZ)
+    install_tool("cargo-fuzz", CARGO_FUZZ, &[])
+}
+
+/// Installs mdBook for this checkout, without its server.
+pub(crate) fn install_mdbook() -> Outcome {
+    let features = ["--no-default-features", "--features=search"];
+    install_tool("mdbook", MDBOOK, &features)
 }
 
 /// Installs what packages are made with, for this checkout.
 pub(crate) fn install_release_tools() -> Outcome {
     RELEASE_TOOLS
         .iter()
-        .try_for_each(|(name, version)| install_tool(name, version))
+        .try_for_each(|(name, version)| install_tool(name, version, &[]))
 }
 
 /// Where it is installed, cargo does nothing.
-fn install_tool(name: &str, version: &str) -> Outcome {
+fn install_tool(name: &str, version: &str, features: &[&str]) -> Outcome {
     // Each only calls others, or packs a few files: a build for debugging is done sooner.
     let arguments = ["install", "-q", name, "--version", version];
-    run(cargo(&arguments).args(["--locked", "--debug", "--root", TOOLS]))
+    let mut install = cargo(&arguments);
+    install.args(["--locked", "--debug", "--root", TOOLS]);
+    run(install.args(features))
 }
 
 /// Returns a command of the cargo-fuzz of this checkout.

@@ -22,6 +22,9 @@ const OWN_WORKSPACE: &str = "fuzz/Cargo.toml";
 /// The promises, each with the tests that hold it.
 const GUARANTEES: &str = "docs/guarantees.md";
 
+/// The chapters of the book; mdBook leaves out, without a word, what is not named here.
+const SUMMARY: &str = "docs/SUMMARY.md";
+
 /// Checks every file of the workspace, and lists all problems at once.
 pub(crate) fn check() -> Outcome {
     let root = root();
@@ -43,6 +46,7 @@ pub(crate) fn check() -> Outcome {
             Some("md") => {
                 let text = fs::read_to_string(path)?;
                 let mut found = links::problems(path, &text);
+                found.extend(forgotten_chapter(&root, &name)?);
                 if name == GUARANTEES {
                     found.extend(guarantees::problems(path, &text));
                 }
@@ -99,6 +103,16 @@ fn missing_documents(crate_dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Returns the problem of a document in `docs` that is no chapter of the book.
+fn forgotten_chapter(root: &Path, name: &str) -> io::Result<Option<String>> {
+    let Some(chapter) = name.strip_prefix("docs/").filter(|_| name != SUMMARY) else {
+        return Ok(None);
+    };
+    let summary = fs::read_to_string(root.join(SUMMARY))?;
+    let is_named = summary.contains(&format!("]({chapter})"));
+    Ok((!is_named).then(|| format!("{SUMMARY} does not name it")))
+}
+
 /// Returns the problem of a file in `tests/it` that `main.rs` beside it does not name, so that its
 /// tests never run.
 fn forgotten_test(path: &Path) -> Option<String> {
@@ -123,6 +137,18 @@ mod tests {
         assert_eq!(
             forgotten_test(&tests.join("it/none.rs")).as_deref(),
             Some("`main.rs` does not say `mod none;`")
+        );
+    }
+
+    #[test]
+    fn document_that_the_book_does_not_name_is_a_problem() {
+        let found = |name| forgotten_chapter(&root(), name).unwrap();
+        for name in ["docs/guarantees.md", SUMMARY, "README.md"] {
+            assert_eq!(found(name), None);
+        }
+        assert_eq!(
+            found("docs/none.md").as_deref(),
+            Some("docs/SUMMARY.md does not name it")
         );
     }
 

@@ -5,8 +5,8 @@ use std::fs;
 use glance_client::testing::{Profile, RequestKind};
 
 use crate::kit::images::{contents, filled, glance, id};
-use crate::kit::program::{Ran, run};
-use crate::kit::runs::{path, succeeded, timeless};
+use crate::kit::program::{Ran, run, timeless};
+use crate::kit::runs::{path, succeeded};
 
 #[test]
 fn dump_and_load_carry_images_over_an_archive() {

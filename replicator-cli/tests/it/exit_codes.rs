@@ -1,4 +1,4 @@
-//! Each exit code for each command that can end with it, as the one table of README.md and `--help`
+//! Each exit code for each command that can end with it, as the one table of docs/scripting.md and `--help`
 //! has them.
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
@@ -91,9 +91,9 @@ fn on(kind: RequestKind) -> FaultOn {
 }
 
 #[test]
-fn readme_and_help_have_the_same_table() {
-    let readme = fs::read_to_string("../README.md").unwrap();
-    let (_, section) = readme.split_once("### Exit codes\n").unwrap();
+fn book_and_help_have_the_same_table() {
+    let chapter = fs::read_to_string("../docs/scripting.md").unwrap();
+    let (_, section) = chapter.split_once("## Exit codes\n").unwrap();
     let section = section.split("\n#").next().unwrap().replace('`', "");
     let rows = section.lines().filter_map(|line| {
         let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;

@@ -4,8 +4,8 @@ use glance_client::testing::{FaultAction, FaultOn, ImageContent, ImageSpec, Prof
 use serde_json::Value;
 
 use crate::kit::images::{contents, filled, glance, id};
-use crate::kit::program::run;
-use crate::kit::runs::{path, succeeded, summary, timeless};
+use crate::kit::program::{run, timeless};
+use crate::kit::runs::{path, succeeded, summary};
 
 #[test]
 fn livecopy_makes_the_target_equal_and_the_second_run_changes_nothing() {

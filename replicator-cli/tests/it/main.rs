@@ -3,6 +3,7 @@
 mod adapted;
 mod archives;
 mod backups;
+mod book;
 mod clouds;
 mod cuts;
 mod disks;
@@ -36,7 +37,6 @@ mod patience;
 mod places;
 mod plans;
 mod push;
-mod recipes;
 mod records;
 mod reports;
 mod requirements;

@@ -82,8 +82,8 @@ fn words_of_the_manifests_are_those_that_kubernetes_knows() {
 /// Done, and differences, which only `compare` ends with, need no rule.
 #[test]
 fn each_exit_code_has_its_rule_and_slurm_repeats_what_kubernetes_repeats() {
-    let table = read("README.md");
-    let rows = table.split("### Exit codes").nth(1).unwrap().lines();
+    let table = read("docs/scripting.md");
+    let rows = table.split("## Exit codes").nth(1).unwrap().lines();
     let rows = rows.filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
     let known = rows
         .flat_map(|row| row.split(", "))

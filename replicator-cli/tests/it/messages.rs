@@ -9,8 +9,7 @@ use glance_client::testing::{
 };
 
 use crate::kit::images::{filled, glance, id};
-use crate::kit::program::{Ran, run};
-use crate::kit::runs::timeless;
+use crate::kit::program::{Ran, run, timeless};
 
 fn image(number: u64) -> ImageSpec {
     ImageSpec::new(&id(number))

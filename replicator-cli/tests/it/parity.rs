@@ -10,8 +10,8 @@ use std::path::Path;
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::{Value, json};
 
-use crate::kit::program::{Ran, run};
-use crate::kit::runs::{summary, timeless};
+use crate::kit::program::{Ran, run, timeless};
+use crate::kit::runs::summary;
 
 const FIRST: &str = "5dcddce0-cba5-4f18-9cf4-9853c7b207a6";
 const INACTIVE: &str = "f4da1d2a-40e8-4710-b3aa-0222a4cc887b";

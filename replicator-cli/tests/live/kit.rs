@@ -2,6 +2,8 @@
 
 #[path = "../it/kit/background.rs"]
 pub(crate) mod background;
+#[path = "../it/kit/book.rs"]
+pub(crate) mod book;
 #[path = "../it/kit/killing.rs"]
 pub(crate) mod killing;
 #[path = "../it/kit/program.rs"]

@@ -9,6 +9,7 @@
     reason = "test helpers"
 )]
 
+mod book;
 mod clouds;
 mod images;
 mod inspector;

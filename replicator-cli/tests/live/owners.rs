@@ -11,14 +11,14 @@ use crate::keystone::{Shell, SignedIn, sign_in, sign_in_at, variable};
 use crate::server::Server;
 
 /// A cloud: its Glance and its Keystone, as an administrator sees them.
-struct Cloud {
-    glance: String,
-    keystone: String,
+pub(crate) struct Cloud {
+    pub(crate) glance: String,
+    pub(crate) keystone: String,
     admin: SignedIn,
 }
 
 impl Cloud {
-    fn new(glance: &str, keystone: &str) -> Self {
+    pub(crate) fn new(glance: &str, keystone: &str) -> Self {
         Self {
             glance: variable(glance),
             keystone: variable(keystone),
@@ -42,7 +42,7 @@ impl Cloud {
     }
 
     /// The ids of projects by `domain/name`.
-    fn projects(&self) -> BTreeMap<String, String> {
+    pub(crate) fn projects(&self) -> BTreeMap<String, String> {
         let list = |what: &str| {
             let url = format!("{}/v3/{what}", self.keystone);
             let list = self.send(Method::GET, &url, &Value::Null);
@@ -62,7 +62,19 @@ impl Cloud {
             .collect()
     }
 
-    fn share(&self, id: &str, project: &str, status: &str) {
+    /// Makes a project of the default domain, if there is none of that name.
+    pub(crate) fn ensure_project(&self, name: &str) {
+        if !self.projects().contains_key(&format!("Default/{name}")) {
+            let project = json!({"project": {"name": name, "domain_id": "default"}});
+            self.send(
+                Method::POST,
+                &format!("{}/v3/projects", self.keystone),
+                &project,
+            );
+        }
+    }
+
+    pub(crate) fn share(&self, id: &str, project: &str, status: &str) {
         let url = format!("{}/v2/images/{id}/members", self.glance);
         self.send(Method::POST, &url, &json!({ "member": project }));
         let url = format!("{url}/{project}");
@@ -84,13 +96,13 @@ impl Cloud {
         );
     }
 
-    fn owner(&self, id: &str) -> String {
+    pub(crate) fn owner(&self, id: &str) -> String {
         let url = format!("{}/v2/images/{id}", self.glance);
         let image = self.send(Method::GET, &url, &Value::Null);
         image["owner"].as_str().unwrap().to_owned()
     }
 
-    fn members(&self, id: &str) -> BTreeMap<String, String> {
+    pub(crate) fn members(&self, id: &str) -> BTreeMap<String, String> {
         let url = format!("{}/v2/images/{id}/members", self.glance);
         let list = self.send(Method::GET, &url, &Value::Null);
         let text = |value: &Value| value.as_str().unwrap().to_owned();

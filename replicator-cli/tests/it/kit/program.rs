@@ -44,3 +44,13 @@ pub(crate) fn run(args: &[&str]) -> Ran {
     assert!(!ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
     ran
 }
+
+/// The line with TIME for the seconds and the rate, which differ from run to run.
+pub(crate) fn timeless(line: &str) -> String {
+    let parts = line.split_once(" in ");
+    let parts = parts.and_then(|(bytes, rest)| Some((bytes, rest.split_once("/s)")?.1)));
+    match parts {
+        Some((bytes, counts)) => format!("{bytes} in TIME){counts}"),
+        None => line.to_owned(),
+    }
+}

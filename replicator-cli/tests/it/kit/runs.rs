@@ -3,21 +3,11 @@
 
 use std::path::Path;
 
-use crate::kit::program::{Ran, run};
+use crate::kit::program::{Ran, run, timeless};
 
 /// The last line, which sums the run up, without its times.
 pub(crate) fn summary(ran: &Ran) -> String {
     timeless(ran.stderr.lines().last().unwrap())
-}
-
-/// The line with TIME for the seconds and the rate, which differ from run to run.
-pub(crate) fn timeless(line: &str) -> String {
-    let parts = line.split_once(" in ");
-    let parts = parts.and_then(|(bytes, rest)| Some((bytes, rest.split_once("/s)")?.1)));
-    match parts {
-        Some((bytes, counts)) => format!("{bytes} in TIME){counts}"),
-        None => line.to_owned(),
-    }
 }
 
 /// The path as an argument.
