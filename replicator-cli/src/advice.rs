@@ -33,7 +33,9 @@ impl Advised for CliError {
             | Self::Unfinished { source } => {
                 return source.hint();
             }
-            Self::End { hint, .. } => return hint.clone().map(Cow::Owned),
+            Self::End { hint, .. } | Self::Job { hint, .. } => {
+                return hint.clone().map(Cow::Owned);
+            }
             Self::NoArchiveButCloud { cloud, .. } => {
                 return Some(Cow::Owned(format!(
                     "there is a cloud of that name: write {cloud}"

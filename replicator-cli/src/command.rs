@@ -5,20 +5,16 @@ mod archive;
 mod check;
 mod compare;
 mod completion;
-mod dry_run;
 mod dump;
 mod jobs;
 mod list;
 mod livecopy;
 mod load;
 mod metadefs;
-mod metrics;
 mod owners;
 mod plan;
-mod plan_file;
 mod planned;
 mod push;
-mod removal;
 mod replicate;
 mod report;
 mod results;
@@ -26,13 +22,9 @@ mod results;
 mod schemas;
 mod select;
 mod size;
-mod snapshot;
-mod sort;
-mod standing;
 mod status;
 mod verify;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,17 +44,19 @@ use self::load::LoadArgs;
 use self::metadefs::MetadefsArgs;
 use self::plan::PlanArgs;
 use self::push::PushArgs;
+use self::replicate::run_job;
 use self::report::ReportsArgs;
 use self::size::SizeArgs;
 use self::status::StatusArgs;
 use self::verify::VerifyArgs;
 use crate::args::CommonArgs;
 use crate::args::config_file::{self, Invocation};
+use crate::ends::End;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::signals;
-use crate::ui::{Console, log, with_cause};
+use crate::ui::{Console, log};
 
 /// The longest wait at the end for what is still under way: a name that is being looked up cannot
 /// be broken off.
@@ -136,9 +130,9 @@ impl Command {
             Self::List(args) => list::run(run, args).await,
             Self::Compare(args) => compare::run(run, args).await,
             Self::Status(args) => status::run(run, args).await,
-            Self::Livecopy(args) => livecopy::run(run, args).await,
-            Self::Dump(args) => dump::run(run, args).await,
-            Self::Load(args) => load::run(run, args).await,
+            Self::Livecopy(args) => run_job(run, livecopy::job(run, args)?).await,
+            Self::Dump(args) => run_job(run, dump::job(run, args)?).await,
+            Self::Load(args) => run_job(run, load::job(run, args)?).await,
             Self::Plan(args) => plan::run(run, args).await,
             Self::Apply(args) => apply::run(run, args).await,
             Self::Push(args) => push::run(run, args).await,
@@ -152,6 +146,36 @@ impl Command {
             Self::Complete(args) => completion::complete(run, args),
             Self::Man(args) => completion::man(args),
         }
+    }
+
+    /// Fails where the command would, before it opens anything; else returns the ends that it names.
+    fn check(&self, run: &Run<'_>) -> Result<Vec<End>, CliError> {
+        let plain = |ends: Vec<(String, End)>| ends.into_iter().map(|(_, end)| end).collect();
+        Ok(match self {
+            Self::Check(args) => plain(check::asked(run, args)?.2),
+            Self::List(args) => vec![list::asked(run, args)?.3],
+            Self::Compare(args) => compare::asked(run, args)?.1.ends(),
+            Self::Status(args) => status::asked(run, args)?.1.ends(),
+            Self::Livecopy(args) => livecopy::job(run, args)?.check(run)?,
+            Self::Dump(args) => dump::job(run, args)?.check(run)?,
+            Self::Load(args) => load::job(run, args)?.check(run)?,
+            Self::Plan(args) => plan::asked(run, args)?.1.ends(),
+            Self::Push(args) => plain(push::asked(run, args)?.1),
+            Self::Verify(args) => verify::asked(run, args)?.1.ends(),
+            Self::Size(args) => vec![size::asked(run, args)?.2],
+            Self::Archive(args) => vec![End::Archive(archive::asked(run, args)?.1)],
+            Self::Metadefs(args) => {
+                let (_, (_, source), (_, target)) = metadefs::asked(run, args)?;
+                vec![source, target]
+            }
+            // All that these are about is in files.
+            Self::Apply(_)
+            | Self::Report(_)
+            | Self::Run(_)
+            | Self::Completion(_)
+            | Self::Complete(_)
+            | Self::Man(_) => Vec::new(),
+        })
     }
 
     /// Returns whether the command changes a target.
@@ -190,17 +214,20 @@ impl Command {
     }
 }
 
-/// Reads the command line of a job; the error is the first line of what is wrong.
-fn understand(line: Vec<OsString>) -> Result<(), String> {
-    let error = match config_file::parse::<Cli>(line.into_iter()) {
-        Ok(_) => return Ok(()),
-        Err(CliError::Usage(error)) => error,
-        Err(CliError::Setting { source }) => *source,
-        Err(error) => return Err(with_cause(&error)),
+/// Reads the command line of a job, as the program that is begun with it does.
+fn understand(
+    run: &Run<'_>,
+    line: &[String],
+    variables: &[(String, String)],
+) -> Result<Vec<End>, CliError> {
+    let of_job = |name: &str| {
+        let mut variables = variables.iter();
+        let value = variables.find_map(|(variable, value)| (variable == name).then_some(value));
+        value.map(Into::into).or_else(|| std::env::var_os(name))
     };
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    Err(first.strip_prefix("error: ").unwrap_or(first).to_owned())
+    let line = line.iter().map(Into::into);
+    let Invocation { command: job, .. } = config_file::parse::<Cli>(line, &of_job)?;
+    job.command.check(&run.of(&job.common, variables))
 }
 
 /// Runs a command to its end.

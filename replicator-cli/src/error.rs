@@ -56,7 +56,11 @@ pub(crate) enum CliError {
     #[error("the file of jobs {} cannot be used: {problem}", path.display())]
     JobsFile { path: PathBuf, problem: String },
     #[error("job {job}: {problem}")]
-    Job { job: String, problem: String },
+    Job {
+        job: String,
+        problem: String,
+        hint: Option<String>,
+    },
     #[error("there is no job {name:?} in the file")]
     NoSuchJob { name: String, near: Vec<String> },
     #[error("job {job} runs already: {holder}")]
@@ -91,7 +95,7 @@ pub(crate) enum CliError {
     },
     #[error("no image of {end} is selected")]
     NothingSelected { end: String },
-    #[error("what is to be left out cannot be")]
+    #[error("--dontreplicate or --drop-property cannot be used")]
     Filter(#[from] OmitError),
     #[error("--set-property cannot be used")]
     SetProperty(#[from] SetPropertyError),
@@ -106,6 +110,8 @@ pub(crate) enum CliError {
         /// Whether there are also those of additional properties.
         has_properties: bool,
     },
+    #[error("{text:?} has no direction: write :asc or :desc behind a column")]
+    Direction { text: String },
     /// The file of a report or of a plan.
     #[error("cannot write {}", path.display())]
     Report { path: PathBuf, source: io::Error },
@@ -224,6 +230,11 @@ impl CliError {
             | Self::Selection(_)
             | Self::BadId { .. }
             | Self::Column { .. }
+            | Self::Direction { .. }
+            | Self::ConfigFile { .. }
+            | Self::ImagesFrom { .. }
+            | Self::ReadReport { .. }
+            | Self::NoReport { .. }
             | Self::SetProperty(_)
             | Self::SetAndOmitted { .. }
             | Self::NoIdMap

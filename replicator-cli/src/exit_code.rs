@@ -21,7 +21,8 @@ const TABLE: [Row; 11] = [
     (
         "2",
         "usage",
-        "an option, a setting or an end makes no sense; nothing was begun",
+        "an option, a setting or an end makes no sense, or a file that says what to do cannot be read; \
+         nothing was begun",
     ),
     (
         "3",

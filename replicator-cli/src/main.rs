@@ -20,7 +20,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
-    let code = match config_file::parse(std::env::args_os()) {
+    let code = match config_file::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(invocation) => command::run(&invocation),
         Err(error) => Err(error),
     };

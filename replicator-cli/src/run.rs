@@ -36,7 +36,7 @@ impl<'a> Run<'a> {
         is_writing: bool,
     ) -> Result<Self, CliError> {
         let ctx = RunContext::new(Arc::clone(console) as _);
-        let env = environment();
+        let env = environment(&[]);
         env.proxies().for_each(secrets::know_url);
         let limits = Limits::default();
         let RequestRate(requests) = common.servers.tpslimit;
@@ -52,9 +52,23 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Returns a run of another command line, with more variables in its environment. It is to be looked
+    /// at, and not to be run: it shares the limits and the signals of this one.
+    pub(crate) fn of<'b>(&self, common: &'b CommonArgs, variables: &[(String, String)]) -> Run<'b> {
+        Run {
+            common,
+            env: environment(variables),
+            ctx: self.ctx.clone(),
+            begun: self.begun,
+            limits: self.limits.clone(),
+            console: Arc::clone(&self.console),
+            signal: Arc::clone(&self.signal),
+        }
+    }
+
     /// Makes the sink of the command's result.
     pub(crate) fn sink<R: Row>(&self) -> Result<Sink<R>, CliError> {
-        Sink::new(&self.common.output)
+        Sink::new(&self.common.output, &self.console)
     }
 
     /// Returns the signal that has cancelled the run.
@@ -89,9 +103,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Reads the variables of this process whose names and values are UTF-8.
-fn environment() -> Environment {
+/// Reads the variables of this process whose names and values are UTF-8, and sets more.
+fn environment(more: &[(String, String)]) -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .chain(more.iter().cloned())
         .collect()
 }

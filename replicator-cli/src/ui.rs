@@ -23,7 +23,7 @@ mod words;
 
 pub(crate) use self::console::{Console, failure};
 pub(crate) use self::escape::escaped_json;
-pub(crate) use self::metrics::{Gauge, Metrics, MetricsFile};
+pub(crate) use self::metrics::{Gauge, Metrics, MetricsFile, gauge};
 pub(crate) use self::page::page;
 pub(crate) use self::report_file::{Readers, ReportFile};
 pub(crate) use self::result::{outcome_word, reason, reason_word, with_cause, word};

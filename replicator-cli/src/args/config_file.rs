@@ -37,9 +37,13 @@ pub(crate) fn grammar<C: CommandFactory>() -> Command {
     grammar::whole(C::command())
 }
 
+/// Returns the value of a variable of the environment, if it is set.
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
 /// Reads the command line, and the files that it names.
 pub(crate) fn parse<C: Parser>(
     line: impl Iterator<Item = OsString>,
+    variables: Variables<'_>,
 ) -> Result<Invocation<C>, CliError> {
     let line: Vec<OsString> = line.collect();
     if line.len() < 2 {
@@ -64,11 +68,12 @@ pub(crate) fn parse<C: Parser>(
         settings.extend(set.into_iter().flatten());
     }
     warnings.extend(ignored_in_environment(&options));
-    let matches = grammar::read(&with_defaults(grammar, &settings), &line).map_err(|source| {
-        CliError::Setting {
-            source: Box::new(source),
-        }
-    })?;
+    let matches =
+        grammar::read(&with_defaults(grammar, &settings, variables), &line).map_err(|source| {
+            CliError::Setting {
+                source: Box::new(source),
+            }
+        })?;
     warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
         command: C::from_arg_matches(&matches)?,
@@ -186,21 +191,28 @@ fn near<'a>(name: &str, options: &'a BTreeSet<String>) -> Option<&'a str> {
 
 /// Makes settings the defaults of the options that they name. A setting that a command does not
 /// use is not even looked at.
-fn with_defaults(grammar: Command, settings: &HashMap<String, String>) -> Command {
+fn with_defaults(
+    grammar: Command,
+    settings: &HashMap<String, String>,
+    variables: Variables<'_>,
+) -> Command {
+    let with_default = |arg| with_default(arg, settings, variables);
     grammar
-        .mut_args(|arg| with_default(arg, settings))
-        .mut_subcommands(|command| command.mut_args(|arg| with_default(arg, settings)))
+        .mut_args(with_default)
+        .mut_subcommands(|command| command.mut_args(with_default))
 }
 
-fn with_default(arg: clap::Arg, settings: &HashMap<String, String>) -> clap::Arg {
+fn with_default(
+    arg: clap::Arg,
+    settings: &HashMap<String, String>,
+    variables: Variables<'_>,
+) -> clap::Arg {
     let names = names(&arg);
     let is_setting = |name: &String| name != CONFIG_FILE && !ENDS.contains(&&**name);
     if arg.is_hide_set() || !names.iter().all(is_setting) {
         return arg;
     }
-    let in_environment = names
-        .iter()
-        .find_map(|name| std::env::var_os(variable(name)));
+    let in_environment = names.iter().find_map(|name| variables(&variable(name)));
     let in_file = || names.iter().find_map(|name| settings.get(name));
     match in_environment.or_else(|| in_file().map(OsString::from)) {
         Some(value) => arg.default_value(value),

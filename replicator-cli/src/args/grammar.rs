@@ -3,7 +3,9 @@
 //! of its commands.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::ffi::OsString;
+use std::num::{IntErrorKind, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command, Id};
@@ -22,8 +24,15 @@ pub(super) fn whole(commands: Command) -> Command {
         .filter(|arg| !arg.is_positional())
         .map(|arg| (arg.get_id().clone(), arg.clone().hide(true)));
     let options: BTreeMap<Id, Arg> = options.collect();
+    // What is wrong with -1 is told as of any other value.
+    let number = |arg: Arg| {
+        let takes_values = arg.get_action().takes_values() && !arg.is_positional();
+        arg.allow_negative_numbers(takes_values)
+    };
     let grammar = commands
+        .mut_args(number)
         .mut_subcommands(|command| {
+            let command = command.mut_args(number);
             let takes = |id: &Id| command.get_arguments().any(|arg| arg.get_id() == id);
             let lacks = options
                 .iter()
@@ -57,6 +66,32 @@ fn front(grammar: &Command) -> Command {
 /// Reads a command line. Options that stand before the command's name are read as if they stood
 /// right behind it.
 pub(super) fn read(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    read_in_order(grammar, line).map_err(|error| {
+        let Some(message) = no_number(&error) else {
+            return error;
+        };
+        let mut told = grammar.clone().error(ErrorKind::ValueValidation, message);
+        for (kind, value) in error.context() {
+            told.insert(kind, value.clone());
+        }
+        told
+    })
+}
+
+/// Returns the words for a value that is no number, or not one of those that an option takes.
+fn no_number(error: &clap::Error) -> Option<String> {
+    let problem = error.source()?.downcast_ref::<ParseIntError>()?;
+    let problem = match problem.kind() {
+        IntErrorKind::Zero => "write a whole number of at least 1",
+        IntErrorKind::PosOverflow => "the number is too large",
+        _ => "write a whole number",
+    };
+    let value = error.get(ContextKind::InvalidValue)?;
+    let option = error.get(ContextKind::InvalidArg)?;
+    Some(format!("invalid value '{value}' for '{option}': {problem}"))
+}
+
+fn read_in_order(grammar: &Command, line: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let front = front(grammar).try_get_matches_from(line);
     let whole = grammar.clone();
     let front = match front {

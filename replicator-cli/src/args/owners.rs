@@ -8,6 +8,7 @@ use super::heading;
 use super::words::{
     MembersPolicy, MissingProject, OwnerPolicy, members, on_missing_project, owner,
 };
+use crate::error::CliError;
 
 /// The options of copies to a server, and of comparisons with one.
 #[derive(clap::Args, Debug)]
@@ -35,6 +36,22 @@ pub(crate) struct OwnerArgs {
     #[arg(long, value_name = "WHAT", hide_short_help = true)]
     #[arg(value_parser = on_missing_project(), hide_possible_values = true)]
     pub(crate) on_missing_project: Option<MissingProject>,
+}
+
+impl OwnerArgs {
+    /// Fails if options are given that the policy has no use for.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        let problem = match self.owner {
+            OwnerPolicy::Keep if self.project_map.is_some() => {
+                "--project-map needs --owner map or --owner mine"
+            }
+            OwnerPolicy::Keep | OwnerPolicy::Mine if self.on_missing_project.is_some() => {
+                "--on-missing-project needs --owner map"
+            }
+            _ => return Ok(()),
+        };
+        Err(CliError::Owners { problem })
+    }
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,5 +1,6 @@
 //! The options by which image data is moved and proven.
 
+use std::error::Error;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -245,22 +246,18 @@ pub(crate) struct PlanningArgs {
     pub(crate) target: TargetArgs,
 }
 
-fn streams(text: &str) -> Result<NonZeroUsize, String> {
-    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
-    if number.get() > MOST_STREAMS {
-        return Err(format!(
-            "no more than {MOST_STREAMS} connections read one image"
-        ));
+fn streams(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
+    let number: NonZeroUsize = text.parse()?;
+    match number.get() {
+        ..=MOST_STREAMS => Ok(number),
+        _ => Err(format!("no more than {MOST_STREAMS} connections read one image").into()),
     }
-    Ok(number)
 }
 
-fn at_a_time(text: &str) -> Result<NonZeroUsize, String> {
-    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
-    if number.get() > MOST_AT_A_TIME {
-        return Err(format!(
-            "no more than {MOST_AT_A_TIME} images are worked on at a time"
-        ));
+fn at_a_time(text: &str) -> Result<NonZeroUsize, Box<dyn Error + Send + Sync>> {
+    let number: NonZeroUsize = text.parse()?;
+    match number.get() {
+        ..=MOST_AT_A_TIME => Ok(number),
+        _ => Err(format!("no more than {MOST_AT_A_TIME} images are worked on at a time").into()),
     }
-    Ok(number)
 }

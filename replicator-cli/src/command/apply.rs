@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use glance_model::{ImageId, Selection, Shard};
-use replicator_core::{Approved, Side};
+use replicator_core::Approved;
 
-use super::dry_run::DryRun;
-use super::plan_file::{PlannedEnd, ReadPlan};
+use super::planned::dry_run::DryRun;
+use super::planned::file::{PlannedEnd, ReadPlan};
 use super::replicate::{Targets, copy, is_planned, policy, work_options};
 use super::results::{Output, Record};
 use super::select::Selected;
 use crate::args::{
     PlanningArgs, SideArgs, SourceArgs, StreamArgs, TargetArgs, WayArgs, Worded, WorkArgs, heading,
 };
-use crate::ends::{self, Access, End, Taken};
+use crate::ends::{End, Sides, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -120,8 +120,6 @@ impl Applied<'_> {
         let (args, planning) = (self.args, &self.planning);
         let source = SideArgs::from(&args.source).or((&planning.source).into());
         let target = SideArgs::from(&args.target).or((&planning.target).into());
-        let access = Access::new(run, Side::Target, target)?;
-        let access = access.sending(&args.way).into_stores(&planning.data.stores);
         let policy = policy(&planning.what, Some((&planning.ids, &planning.data)))?;
         let selected = Selected::only(selection(&approved));
         let names = self.targets.iter().map(|target| target.name.clone());
@@ -130,15 +128,15 @@ impl Applied<'_> {
             metadata_only: planning.what.metaonly.metaonly,
         };
         let (planned, end) = &self.source;
-        let source_access = Access::new(run, Side::Source, source)?;
-        let source = (&source_access, end, taken);
-        let opened = ends::source_and_reach(run, source, &access, &self.ends);
-        let (source, reached) = opened.await?;
+        let to = (self.ends.clone(), target);
+        let sides = Sides::new(run, (end.clone(), source), taken, to)?;
+        let sides = sides.sending(&args.way).into_stores(&planning.data.stores);
+        let (source, reached) = sides.open(run).await?;
         is_planned(end, &planned.name, &source.images.to_string())?;
         let to = Targets {
             verb: "apply",
-            access: &access,
-            ends: &self.ends,
+            access: &sides.target_access,
+            ends: &sides.targets,
             reached,
             policy,
             options: work_options(run, &args.work, args.streams.streams, self.ends.len()),

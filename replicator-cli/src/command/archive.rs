@@ -1,16 +1,17 @@
 //! `archive`: directories of snapshots.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use replicator_fs::{Snapshot, Snapshots};
 use serde::Serialize;
 
-use crate::ends::{End, Ends};
+use crate::ends::Ends;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, bytes, column};
+use crate::ui::{Column, Row, Sink, bytes, column};
 
 /// List the snapshots of a directory
 ///
@@ -39,13 +40,17 @@ enum Action {
     List,
 }
 
+/// What is asked for: the result, and the directory. Nothing is opened yet.
+pub(super) type Asked = (Sink<Listed>, PathBuf);
+
+pub(super) fn asked(run: &Run<'_>, args: &ArchiveArgs) -> Result<Asked, CliError> {
+    let path = Ends::new([&args.directory], &run.env).archive()?;
+    Ok((run.sink()?, path))
+}
+
 pub(super) fn run(run: &Run<'_>, args: &ArchiveArgs) -> Result<ExitCode, CliError> {
     let Action::List = args.action;
-    let mut sink = run.sink()?;
-    let mut ends = Ends::new([&args.directory], &run.env);
-    let End::Archive(path) = ends.archive()? else {
-        return Ok(ExitCode::Done);
-    };
+    let (mut sink, path) = asked(run, args)?;
     let all = Snapshots::open(&path)?.all()?;
     let mut totals = Totals::default();
     for snapshot in &all {

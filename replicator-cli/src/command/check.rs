@@ -14,7 +14,7 @@ use crate::ends::{self, Access, Connected, End, Ends, described};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column, counted, named, with_cause};
+use crate::ui::{Column, Row, Sink, Text, column, counted, named, with_cause};
 
 /// The largest difference of two clocks before tokens seem to end at the wrong time.
 const HARMLESS_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -40,11 +40,18 @@ pub(crate) struct CheckArgs {
     one: OneEndArgs,
 }
 
-/// Checks each end, also after one that could not be checked.
-pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
-    let mut sink = run.sink()?;
+/// What is asked for: the result, and the ends with their names. Nothing is opened yet.
+pub(super) type Asked = (Sink<Facts>, Access, Vec<(String, End)>);
+
+pub(super) fn asked(run: &Run<'_>, args: &CheckArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.one)?;
     let ends = Ends::new(&args.ends, &run.env).each(args.one.cloud())?;
+    Ok((run.sink()?, access, ends))
+}
+
+/// Checks each end, also after one that could not be checked.
+pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
+    let (mut sink, access, ends) = asked(run, args)?;
     let mut code = ExitCode::Done;
     let mut first: Option<Connected> = None;
     for (name, end) in &ends {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::builder::BoolishValueParser;
-use glance_model::{FieldValue, View};
-use replicator_core::{Compared, Difference, Group, PortError, Side, compare};
+use glance_model::{Adapt, FieldValue, Omit, View};
+use replicator_core::{Compared, Difference, Group, PortError, compare};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::args::{
     AllowEmpty, IdMapArgs, MetaOnly, MirrorArgs, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs,
     StateArgs, TargetArgs, heading,
 };
-use crate::ends::{self, Access, Ends, Opening, Taken};
+use crate::ends::{Ends, Sides, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -69,32 +69,35 @@ pub(crate) struct CompareArgs {
     target_args: TargetArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
-    let sink = run.sink()?;
-    let source_access = Access::new(run, Side::Source, &args.source_args)?;
-    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+/// What is asked for: the result, the ends, and what counts of their images. Nothing is opened yet.
+pub(super) type Asked = (Sink<DifferenceRow>, Sides, Omit, Adapt);
+
+pub(super) fn asked(run: &Run<'_>, args: &CompareArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
     let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
     let target = ends.next("TARGET", args.target_args.target_os_cloud.as_deref())?;
     ends.finish()?;
-    let omit = args.omit.filter()?;
-    let adapt = args.state.adapt(&omit)?;
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
-    let source = (&source_access, &source, taken);
-    let targets = std::slice::from_ref(&target);
-    let opened = ends::source_and_reach(run, source, &target_access, targets);
-    let (mut source, reached) = opened.await?;
-    let reached = reached.into_iter().next().flatten();
-    let id_map = args.id_map.id_map.as_deref();
-    let target = ends::target(run, &target_access, &target, reached, Opening::Read, id_map);
-    let target = target.await?;
-    source.is_another_than(&target)?;
+    let (from, to) = (
+        (source, &args.source_args),
+        (vec![target], &args.target_args),
+    );
+    let sides = Sides::new(run, from, taken, to)?;
+    let omit = args.omit.filter()?;
+    let adapt = args.state.adapt(&omit)?;
+    args.owners.check()?;
+    Ok((run.sink()?, sides, omit, adapt))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
+    let (sink, sides, omit, adapt) = asked(run, args)?;
+    let (mut source, target) = sides.open_pair(run, args.id_map.id_map.as_deref()).await?;
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
-    let mut owners = Owners::new(run, Some(&args.owners))?;
+    let mut owners = Owners::new(run, Some(&args.owners));
     let mut view = View::new(omit, target.end.images.nature().form);
     view.adapt = adapt;
     view.mirrors = args.mirror.mirror_metadata;

@@ -3,16 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use replicator_core::Side;
-
-use super::replicate::{Job, run_job};
-use super::snapshot;
+use super::replicate::{Job, copy_policy, snapshot};
 use crate::args::{
     CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, SnapshotArgs, SourceArgs, StreamArgs,
 };
-use crate::ends::{Access, End, Ends, Taken};
+use crate::ends::{End, Ends, Sides, Taken};
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::run::Run;
 
 /// Copy the images of a server into a directory: SERVER -> DIR
@@ -47,16 +43,17 @@ pub(crate) struct DumpArgs {
 }
 
 impl DumpArgs {
-    /// Returns the path of the directory, if it is written like one.
+    /// Returns the path of the directory that the files of images go to, if it is written like one. A
+    /// snapshot has another name while it is made.
     pub(super) fn path(&self) -> Option<PathBuf> {
+        if self.snapshots.snapshot {
+            return None;
+        }
         let directory = match self.cloud() {
             Some(_) => &self.server,
             None => self.directory.as_ref()?,
         };
-        match End::archive(directory) {
-            Ok(End::Archive(path)) => Some(path),
-            _ => None,
-        }
+        End::archive(directory).ok()
     }
 
     /// Returns the cloud that an option names.
@@ -66,7 +63,8 @@ impl DumpArgs {
     }
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliError> {
+/// Takes the command line; nothing is opened yet.
+pub(super) fn job<'a>(run: &Run<'_>, args: &'a DumpArgs) -> Result<Job<'a>, CliError> {
     let words = [&args.server].into_iter().chain(&args.directory);
     let mut ends = Ends::new(words, &run.env);
     let server = ends.next("SERVER", args.cloud())?;
@@ -75,28 +73,28 @@ pub(super) async fn run(run: &Run<'_>, args: &DumpArgs) -> Result<ExitCode, CliE
     if !args.snapshots.snapshot && args.snapshots.keep().is_some() {
         return Err(CliError::KeepWithoutSnapshot);
     }
-    let snapshots = match &directory {
-        End::Archive(path) if args.snapshots.snapshot => Some(snapshot::Into {
-            path: path.clone(),
-            args: &args.snapshots,
-        }),
-        _ => None,
+    let snapshots = args.snapshots.snapshot.then(|| snapshot::Into {
+        path: directory.clone(),
+        args: &args.snapshots,
+    });
+    let policy = copy_policy(&args.copies, &args.selection, None)?;
+    if policy.delete.is_some() && snapshots.is_some() {
+        return Err(CliError::DeleteInSnapshot);
+    }
+    let taken = Taken {
+        allow_empty: false,
+        metadata_only: args.copies.what.metaonly.metaonly,
     };
-    let job = Job {
+    let target = vec![End::Archive(directory)];
+    let (from, to) = ((server, &args.source), (target, SideArgs::default()));
+    Ok(Job {
         verb: "dump",
-        source_access: Access::new(run, Side::Source, &args.source)?,
-        source: server,
-        taken: Taken {
-            allow_empty: false,
-            metadata_only: args.copies.what.metaonly.metaonly,
-        },
-        target_access: Access::new(run, Side::Target, SideArgs::default())?,
-        targets: vec![directory],
+        sides: Sides::new(run, from, taken, to)?,
+        policy,
         snapshots,
         selection: &args.selection,
         copies: &args.copies,
         streams: args.streams.streams,
         uploads: None,
-    };
-    run_job(run, &job).await
+    })
 }

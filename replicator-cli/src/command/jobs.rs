@@ -4,32 +4,40 @@
 //! A job is turned into a command line, which is read by the same grammar as any other: so it has
 //! each option that its command has, by the same name, with the same errors.
 
-use std::ffi::OsString;
+use std::borrow::Cow;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
+use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue};
+use glance_client::cloud::{AuthError, Cloud, CloudOptions};
 use rustix::process::{Pid, kill_process};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::file::{Job, JobsFile};
 use self::lock::Lock;
+use crate::advice::Advised as _;
+use crate::args::config_file::variable;
 use crate::args::heading;
+use crate::ends::End;
 use crate::error::CliError;
 use crate::exit_code::{ExitCode, Signal};
 use crate::near::near;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column};
+use crate::ui::{Column, Row, Text, column, with_cause};
 
 pub(super) mod file;
 mod lock;
 
 /// A process takes as long to listen to signals; one that comes before ends it.
 const DEAF: Duration = Duration::from_secs(1);
+/// The value, in a command line that is checked, of an option whose value stands elsewhere.
+const ELSEWHERE: &str = "elsewhere";
 /// The largest number of names that are suggested.
 const MOST_NEAR: usize = 3;
 
@@ -57,8 +65,10 @@ pub(crate) struct JobsArgs {
     check: bool,
 }
 
-/// Reads a command line as the program does; its error is the first line that it is told by.
-pub(super) type Understand = fn(Vec<OsString>) -> Result<(), String>;
+/// Reads a command line as the program does that is begun with it, in an environment with these
+/// variables; returns the ends that it names.
+pub(super) type Understand =
+    fn(&Run<'_>, &[String], &[(String, String)]) -> Result<Vec<End>, CliError>;
 
 pub(super) async fn run(
     run: &Run<'_>,
@@ -70,11 +80,13 @@ pub(super) async fn run(
     // All of them before the first one begins.
     let mut code = ExitCode::Done;
     for job in &jobs {
-        let hidden = job.elsewhere().map(|name| format!("--{name}=elsewhere"));
-        let program = std::iter::once("glance-replicator".to_owned());
-        let line = program.chain(job.words()).chain(hidden);
-        if let Err(problem) = understand(line.map(Into::into).collect()) {
-            let error = of(job, problem);
+        let problem = match read(run, job, understand) {
+            // Another job of the file needs no cloud that is gone.
+            Ok(ends) if args.check => unknown_cloud(run, job, ends),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = problem {
             run.console.failed("", &error);
             code = code.and(error.exit_code());
         }
@@ -116,6 +128,58 @@ pub(super) async fn run(
     Ok(match run.signal() {
         Some(signal) => ExitCode::Interrupted(signal),
         None => code,
+    })
+}
+
+/// Reads the command line of a job, and returns the ends that it names.
+fn read(run: &Run<'_>, job: &Job, understand: Understand) -> Result<Vec<End>, CliError> {
+    let variables = job.known_variables()?;
+    let line = || iter::once("glance-replicator".to_owned()).chain(job.words());
+    let hidden = job.elsewhere().map(|name| {
+        let mut known = variables.iter();
+        let known = known.find(|(variable, _)| *variable == self::variable(name));
+        let value = known.map_or(ELSEWHERE, |(_, value)| value);
+        format!("--{name}={value}")
+    });
+    let whole: Vec<String> = line().chain(hidden).collect();
+    let read = match understand(run, &whole, &variables) {
+        // It is no value of the option; that there is such an option is known by that.
+        Err(CliError::Usage(error)) if is_about(&error, ELSEWHERE) => {
+            understand(run, &line().collect::<Vec<_>>(), &variables)
+        }
+        read => read,
+    };
+    read.map_err(|error| of(job, &error))
+}
+
+/// Returns whether an error is about a value of an option.
+fn is_about(error: &clap::Error, value: &str) -> bool {
+    matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(found)) if found == value)
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+}
+
+/// Returns the error of a cloud or a region that clouds.yaml lacks, if there is one.
+fn unknown_cloud(run: &Run<'_>, job: &Job, ends: Vec<End>) -> Option<CliError> {
+    let env = run.of(run.common, &job.known_variables().ok()?).env;
+    ends.into_iter().find_map(|end| {
+        let End::Cloud(name, region) = end else {
+            return None;
+        };
+        let found = Cloud::named(&name, region.as_deref(), &CloudOptions::default(), &env);
+        let error = match found {
+            Err(AuthError::UnknownCloud { known, .. }) if known.is_empty() => return None,
+            Err(error @ (AuthError::UnknownCloud { .. } | AuthError::UnknownRegion { .. })) => {
+                error
+            }
+            // Options of the job may have what it lacks.
+            _ => return None,
+        };
+        Some(of(job, &CliError::Auth(error)))
     })
 }
 
@@ -223,10 +287,16 @@ fn hook(run: &Run<'_>, job: &Job, ended: ExitCode) -> ExitCode {
     error.exit_code()
 }
 
-fn of(job: &Job, problem: String) -> CliError {
+/// Returns the error of a job whose command line has one.
+fn of(job: &Job, error: &CliError) -> CliError {
     CliError::Job {
         job: job.name.clone(),
-        problem,
+        problem: match error {
+            CliError::Usage(error) => first_line(error),
+            CliError::Setting { source } => first_line(source),
+            error => with_cause(error),
+        },
+        hint: error.hint().map(Cow::into_owned),
     }
 }
 
@@ -241,7 +311,7 @@ pub(crate) struct Checked {
 
 impl Checked {
     fn of(job: &Job) -> Self {
-        let program = std::iter::once("glance-replicator".to_owned());
+        let program = iter::once("glance-replicator".to_owned());
         Self {
             name: job.name.clone(),
             command: program.chain(job.words()).collect(),

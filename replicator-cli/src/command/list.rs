@@ -1,5 +1,7 @@
 //! `list`: the images of an end.
 
+mod sort;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -10,10 +12,10 @@ use replicator_core::{ImageSource, Side, list_images};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::sort::{Key, SortBy, Sortable, compare};
 use super::select::select;
-use super::sort::{Key, SortBy, Sortable, compare};
 use crate::args::{OneEndArgs, SelectionArgs, heading};
-use crate::ends::{self, Access, Ends, Opening};
+use crate::ends::{self, Access, End, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
@@ -52,15 +54,23 @@ pub(crate) struct ListArgs {
     one: OneEndArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliError> {
-    let mut sink = Sink::<Listed>::of(&run.common.output, args.long)?;
+/// What is asked for: the result, its order, and the end. Nothing is opened yet.
+pub(super) type Asked = (Sink<Listed>, Vec<SortBy>, Access, End);
+
+pub(super) fn asked(run: &Run<'_>, args: &ListArgs) -> Result<Asked, CliError> {
+    let sink = Sink::of(&run.common.output, &run.console, args.long)?;
     let sort = args.sort.iter().map(|text| SortBy::parse::<Listed>(text));
-    let mut sort = sort.collect::<Result<Vec<_>, _>>()?;
+    let sort = sort.collect::<Result<_, _>>()?;
+    let access = Access::new(run, Side::Target, &args.one)?;
+    let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
+    Ok((sink, sort, access, end))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliError> {
+    let (mut sink, mut sort, access, end) = asked(run, args)?;
     let is_as_listed = matches!(&*sort, [first, ..] if first.is_by_id());
     // They are listed by their ids, which is the order of those that are equal otherwise.
     sort.extend(["name", "created"].map(SortBy::ascending));
-    let access = Access::new(run, Side::Target, &args.one)?;
-    let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     let end = ends::target(run, &access, &end, None, Opening::Read, None).await?;
     let name = end.name();
     let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;

@@ -2,15 +2,12 @@
 
 use std::ffi::OsString;
 
-use replicator_core::Side;
-
-use super::replicate::{Job, run_job};
+use super::replicate::{Job, copy_policy};
 use crate::args::{
     AllowEmpty, CopyArgs, SelectionArgs, SourceArgs, StreamArgs, TargetArgs, UploadArgs,
 };
-use crate::ends::{Access, Ends, Taken};
+use crate::ends::{Ends, Sides, Taken};
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::run::Run;
 
 /// Copy the images of one server to others
@@ -48,29 +45,25 @@ pub(crate) struct LivecopyArgs {
     target_args: TargetArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &LivecopyArgs) -> Result<ExitCode, CliError> {
-    let source_access = Access::new(run, Side::Source, &args.source_args)?;
-    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+/// Takes the command line; nothing is opened yet.
+pub(super) fn job<'a>(run: &Run<'_>, args: &'a LivecopyArgs) -> Result<Job<'a>, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
     let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
     let targets = ends.rest("TARGET", args.target_args.target_os_cloud.as_deref())?;
-    let job = Job {
+    let targets = targets.into_iter().map(|(_, end)| end).collect();
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: args.copies.what.metaonly.metaonly,
+    };
+    let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
+    Ok(Job {
         verb: "livecopy",
-        source_access,
-        source,
-        taken: Taken {
-            allow_empty: args.allow_empty.allow_empty,
-            metadata_only: args.copies.what.metaonly.metaonly,
-        },
-        target_access: target_access
-            .sending(&args.uploads.send.way)
-            .into_stores(&args.uploads.send.data.stores),
-        targets: targets.into_iter().map(|(_, end)| end).collect(),
+        sides: Sides::new(run, from, taken, to)?,
+        policy: copy_policy(&args.copies, &args.selection, Some(&args.uploads))?,
         selection: &args.selection,
         copies: &args.copies,
         snapshots: None,
         streams: args.streams.streams,
         uploads: Some(&args.uploads),
-    };
-    run_job(run, &job).await
+    })
 }

@@ -3,15 +3,12 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 
-use replicator_core::Side;
-
-use super::replicate::{Job, run_job};
+use super::replicate::{Job, copy_policy};
 use crate::args::{
     AllowEmpty, CopyArgs, OsCloudArgs, SelectionArgs, SideArgs, TargetArgs, UploadArgs,
 };
-use crate::ends::{Access, Ends, Taken};
+use crate::ends::{End, Ends, Sides, Taken};
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::run::Run;
 
 /// Copy the images of a directory to a server: SERVER <- DIR
@@ -45,32 +42,31 @@ pub(crate) struct LoadArgs {
     target: TargetArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &LoadArgs) -> Result<ExitCode, CliError> {
-    let target_access = Access::new(run, Side::Target, &args.target)?;
+/// Takes the command line; nothing is opened yet.
+pub(super) fn job<'a>(run: &Run<'_>, args: &'a LoadArgs) -> Result<Job<'a>, CliError> {
     let cloud = args.os_cloud.os_cloud.as_ref();
     let cloud = cloud.or(args.target.target_os_cloud.as_ref());
     let words = [&args.server].into_iter().chain(&args.directory);
     let mut ends = Ends::new(words, &run.env);
     let server = ends.next("SERVER", cloud.map(String::as_str))?;
-    let directory = ends.archive()?;
+    let directory = End::Archive(ends.archive()?);
     ends.finish()?;
-    let job = Job {
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: args.copies.what.metaonly.metaonly,
+    };
+    let (from, to) = (
+        (directory, SideArgs::default()),
+        (vec![server], &args.target),
+    );
+    Ok(Job {
         verb: "load",
-        source_access: Access::new(run, Side::Source, SideArgs::default())?,
-        target_access: target_access
-            .sending(&args.uploads.send.way)
-            .into_stores(&args.uploads.send.data.stores),
-        targets: vec![server],
-        source: directory,
-        taken: Taken {
-            allow_empty: args.allow_empty.allow_empty,
-            metadata_only: args.copies.what.metaonly.metaonly,
-        },
+        sides: Sides::new(run, from, taken, to)?,
+        policy: copy_policy(&args.copies, &args.selection, Some(&args.uploads))?,
         selection: &args.selection,
         copies: &args.copies,
         snapshots: None,
         streams: NonZeroUsize::MIN,
         uploads: Some(&args.uploads),
-    };
-    run_job(run, &job).await
+    })
 }

@@ -9,11 +9,11 @@ use replicator_core::Side;
 use serde::Serialize;
 
 use crate::args::{SourceArgs, TargetArgs, heading};
-use crate::ends::{Access, Definitions, Ends, Listed, Opening};
+use crate::ends::{Access, Definitions, End, Ends, Listed, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, column, counts};
+use crate::ui::{Column, Row, Sink, Text, column, counts};
 
 /// Copy metadata definitions between servers and directories
 ///
@@ -52,8 +52,10 @@ enum Action {
     Load,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, CliError> {
-    let mut sink = run.sink()?;
+/// What is asked for: the result, the source and the target. Nothing is opened yet.
+pub(super) type Asked = (Sink<Defined>, (Access, End), (Access, End));
+
+pub(super) fn asked(run: &Run<'_>, args: &MetadefsArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(&args.ends, &run.env);
     let source_cloud = args.source.source_os_cloud.as_deref();
     let target_cloud = args.target.target_os_cloud.as_deref();
@@ -64,16 +66,21 @@ pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, 
         }
         Action::Dump => {
             let server = ends.next("SERVER", source_cloud.or(target_cloud))?;
-            (server, ends.archive()?)
+            (server, End::Archive(ends.archive()?))
         }
         Action::Load => {
             let server = ends.next("SERVER", target_cloud.or(source_cloud))?;
-            (ends.archive()?, server)
+            (End::Archive(ends.archive()?), server)
         }
     };
     ends.finish()?;
     let from = Access::new(run, Side::Source, &args.source)?;
     let to = Access::new(run, Side::Target, &args.target)?;
+    Ok((run.sink()?, (from, source), (to, target)))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, CliError> {
+    let (mut sink, (from, source), (to, target)) = asked(run, args)?;
     let opening = match args.dry_run {
         true => Opening::DryRun,
         false => Opening::Write,

@@ -38,27 +38,9 @@ pub(super) struct Owners<'a> {
 
 impl<'a> Owners<'a> {
     /// Takes the options of copies to servers; copies into a directory have none.
-    pub(super) fn new(run: &'a Run<'a>, args: Option<&'a OwnerArgs>) -> Result<Self, CliError> {
-        if let Some(args) = args {
-            let option = match args {
-                OwnerArgs {
-                    owner: OwnerPolicy::Keep,
-                    project_map: Some(_),
-                    ..
-                } => Some("--project-map needs --owner map or --owner mine"),
-                OwnerArgs {
-                    owner: OwnerPolicy::Keep | OwnerPolicy::Mine,
-                    on_missing_project: Some(_),
-                    ..
-                } => Some("--on-missing-project needs --owner map"),
-                _ => None,
-            };
-            if let Some(problem) = option {
-                return Err(CliError::Owners { problem });
-            }
-        }
+    pub(super) fn new(run: &'a Run<'a>, args: Option<&'a OwnerArgs>) -> Self {
         let source = None;
-        Ok(Self { run, args, source })
+        Self { run, args, source }
     }
 
     /// Returns the owners and the members of images at a target.

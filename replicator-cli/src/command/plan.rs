@@ -5,19 +5,21 @@ use std::num::NonZeroUsize;
 use std::path::{self, PathBuf};
 
 use clap::builder::BoolishValueParser;
-use replicator_core::Side;
+use replicator_core::TargetPolicy;
 
-use super::dry_run::DryRun;
-use super::plan_file::{PlanFile, written};
+use super::planned::Planned;
+use super::planned::dry_run::DryRun;
+use super::planned::file::{PlanFile, written};
 use super::replicate::{Targets, copy, policy, run_options};
 use super::results::Record;
 use super::select::select;
 use crate::args::{AllowEmpty, PlanningArgs, SelectionArgs, Worded, heading};
-use crate::ends::{self, Access, End, Ends, Taken};
+use crate::ends::{End, Ends, Sides, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::Parallel;
 use crate::run::Run;
+use crate::ui::Sink;
 
 /// Print or write down what a copy would do
 ///
@@ -54,43 +56,47 @@ pub(crate) struct PlanArgs {
     planning: Worded<PlanningArgs>,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &PlanArgs) -> Result<ExitCode, CliError> {
-    let Worded {
-        args: planning,
-        words,
-    } = &args.planning;
-    let source_access = Access::new(run, Side::Source, &planning.source)?;
-    let target_access = Access::new(run, Side::Target, &planning.target)?;
+/// What is asked for: the result, the ends, and what the copies would be like. Nothing is opened yet.
+pub(super) type Asked = (Sink<Planned>, Sides, TargetPolicy);
+
+pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
+    let planning = &args.planning.args;
     let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
     let source = absolute(ends.next("SOURCE", planning.source.source_os_cloud.as_deref())?);
     let targets = ends.rest("TARGET", planning.target.target_os_cloud.as_deref())?;
-    let targets: Vec<End> = targets.into_iter().map(|(_, end)| absolute(end)).collect();
-    let sink = run.sink()?;
-    let file = args.output.as_deref();
-    let file = file.map(|path| PlanFile::new(path, written(&source), words.clone()));
-    let one = Parallel {
-        transfers: NonZeroUsize::MIN,
-        small: NonZeroUsize::MIN,
-        checkers: NonZeroUsize::MIN,
-    };
-    let dry_run = DryRun::planning(sink, file.transpose()?, args.exit_code);
+    let targets = targets.into_iter().map(|(_, end)| absolute(end)).collect();
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: planning.what.metaonly.metaonly,
     };
-    let target_access = target_access.into_stores(&planning.data.stores);
+    let (from, to) = ((source, &planning.source), (targets, &planning.target));
+    let sides = Sides::new(run, from, taken, to)?;
     let policy = policy(&planning.what, Some((&planning.ids, &planning.data)))?;
-    let mut record = Record::begin("plan", source.to_string(), &targets);
-    let source = (&source_access, &source, taken);
-    let opened = ends::source_and_reach(run, source, &target_access, &targets);
-    let (mut source, reached) = opened.await?;
+    Ok((
+        run.sink()?,
+        sides.into_stores(&planning.data.stores),
+        policy,
+    ))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &PlanArgs) -> Result<ExitCode, CliError> {
+    let (sink, sides, policy) = asked(run, args)?;
+    let Worded {
+        args: planning,
+        words,
+    } = &args.planning;
+    let file = args.output.as_deref();
+    let file = file.map(|path| PlanFile::new(path, written(&sides.source), words.clone()));
+    let dry_run = DryRun::planning(sink, file.transpose()?, args.exit_code);
+    let mut record = Record::begin("plan", sides.source.to_string(), &sides.targets);
+    let (mut source, reached) = sides.open(run).await?;
     let to = Targets {
         verb: "plan",
-        access: &target_access,
-        ends: &targets,
+        access: &sides.target_access,
+        ends: &sides.targets,
         reached,
         policy,
-        options: run_options(run, one, NonZeroUsize::MIN, targets.len()),
+        options: run_options(run, Parallel::ONE, NonZeroUsize::MIN, sides.targets.len()),
         stage: None,
         id_map: planning.ids.id_map.id_map.as_deref(),
         owners: Some(&planning.ids.owners),

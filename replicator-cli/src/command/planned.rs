@@ -1,5 +1,8 @@
 //! The rows of a plan: an image each, and its totals.
 
+pub(super) mod dry_run;
+pub(super) mod file;
+
 use glance_model::{FieldValue, ImageMetadata, MetadataDiff};
 use replicator_core::{
     Action, ImageRef, ImageResult, LeftImage, Outcome, Plan, PlannedImage, TargetId,

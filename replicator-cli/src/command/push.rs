@@ -9,7 +9,8 @@ use glance_model::{ImageId, ImageMetadata, Selection};
 use replicator_core::{FileSource, ImageError, Outcome, Report, Side, TargetPolicy, Verify, Wrong};
 use serde::Serialize;
 
-use super::dry_run::DryRun;
+use super::planned::Planned;
+use super::planned::dry_run::DryRun;
 use super::replicate::{Targets, copy, run_options};
 use super::results::{Output, Record};
 use super::select::Selected;
@@ -62,19 +63,26 @@ pub(crate) struct PushArgs {
     target_args: TargetArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
-    limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
+/// What is asked for: the targets, with their names. Nothing is opened yet.
+pub(super) type Asked = (Access, Vec<(String, End)>);
+
+pub(super) fn asked(run: &Run<'_>, args: &PushArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.target_args)?;
     let access = access.sending(&args.send.way);
     let access = access.into_stores(&args.send.data.stores);
     let cloud = args.target_args.target_os_cloud.as_deref();
     let ends = Ends::new(&args.targets, &run.env).rest("TARGET", cloud)?;
+    match args.dry_run {
+        true => run.sink::<Planned>().map(drop)?,
+        false => run.sink::<Pushed>().map(drop)?,
+    }
+    Ok((access, ends))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
+    let (access, ends) = asked(run, args)?;
+    limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
     let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
-    let one = Parallel {
-        transfers: NonZeroUsize::MIN,
-        small: NonZeroUsize::MIN,
-        checkers: NonZeroUsize::MIN,
-    };
     let mut policy = TargetPolicy::default();
     (policy.verify, policy.format_check) = (args.verify, args.send.data.format_check);
     let mut targets = Targets {
@@ -83,7 +91,7 @@ pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliE
         ends: &ends,
         reached: Vec::new(),
         policy,
-        options: run_options(run, one, NonZeroUsize::MIN, ends.len()),
+        options: run_options(run, Parallel::ONE, NonZeroUsize::MIN, ends.len()),
         stage: args.send.way.stage.as_deref(),
         id_map: None,
         owners: None,
@@ -140,7 +148,7 @@ async fn read(
     let file = named.file.to_string();
     let id = args.image.id().unwrap_or_else(new_id);
     let image = args.image.describe(id, named.name.as_deref())?;
-    if args.image.id().is_none() {
+    if args.image.id().is_none() && !args.dry_run {
         let note = format!("the new image is {id}: to go on after an interruption, give --id {id}");
         run.console.note(&note);
     }

@@ -1,5 +1,8 @@
 //! `livecopy`, `dump` and `load`, which differ in their verb and their ends.
 
+mod removal;
+pub(super) mod snapshot;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +15,17 @@ use replicator_core::{
     OnIdConflict, Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
 };
 
-use super::dry_run::{DryRun, PlannedTarget};
+use self::snapshot::Making;
 use super::owners::{self, Owners, Use, leaves_members_pending};
-use super::plan_file::written;
-use super::removal;
-use super::results::{Output, Record};
+use super::planned::Planned;
+use super::planned::dry_run::{DryRun, PlannedTarget};
+use super::planned::file::written;
+use super::results::{ImageRow, Output, Record};
 use super::select::{Selected, select};
-use super::snapshot::{self, Making};
 use crate::args::{
-    CopyArgs, DataArgs, IdArgs, OwnerArgs, SelectionArgs, UploadArgs, WhatArgs, WorkArgs,
+    CopyArgs, DataArgs, IdArgs, OwnerArgs, SelectionArgs, SendArgs, UploadArgs, WhatArgs, WorkArgs,
 };
-use crate::ends::{self, Access, End, Opening, Reached, Source, Taken, Target};
+use crate::ends::{self, Access, End, Opening, Reached, Sides, Source, Target};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, MOST_SMALL, Parallel};
@@ -31,11 +34,8 @@ use crate::run::Run;
 /// The ends and options of a copy.
 pub(super) struct Job<'a> {
     pub(super) verb: &'static str,
-    pub(super) source_access: Access,
-    pub(super) source: End,
-    pub(super) taken: Taken,
-    pub(super) target_access: Access,
-    pub(super) targets: Vec<End>,
+    pub(super) sides: Sides,
+    pub(super) policy: TargetPolicy,
     /// The directory of snapshots, one of which is the target then.
     pub(super) snapshots: Option<snapshot::Into<'a>>,
     pub(super) selection: &'a SelectionArgs,
@@ -46,11 +46,22 @@ pub(super) struct Job<'a> {
     pub(super) uploads: Option<&'a UploadArgs>,
 }
 
-pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, CliError> {
+impl Job<'_> {
+    /// Fails if its result cannot be shown as it is asked for; else returns its ends.
+    pub(super) fn check(&self, run: &Run<'_>) -> Result<Vec<End>, CliError> {
+        match self.copies.dry_run {
+            true => run.sink::<Planned>().map(drop)?,
+            false => run.sink::<ImageRow>().map(drop)?,
+        }
+        Ok(self.sides.ends())
+    }
+}
+
+pub(super) async fn run_job(run: &Run<'_>, job: Job<'_>) -> Result<ExitCode, CliError> {
     let dry_run = job.copies.dry_run.then(|| run.sink()).transpose()?;
     let dry_run = dry_run.map(DryRun::new);
     let output = Output::begin(run, &job.copies.work.report, dry_run.is_none())?;
-    let mut record = Record::begin(job.verb, job.source.to_string(), &job.targets);
+    let mut record = Record::begin(job.verb, job.sides.source.to_string(), &job.sides.targets);
     // However early it ends: who adds reports up has to know which share this one is of.
     let share = Selection::default().of_shard(job.selection.shard);
     record.selected(&share, None);
@@ -60,27 +71,26 @@ pub(super) async fn run_job(run: &Run<'_>, job: &Job<'_>) -> Result<ExitCode, Cl
 
 async fn make_copies(
     run: &Run<'_>,
-    job: &Job<'_>,
+    job: Job<'_>,
     dry_run: Option<DryRun>,
     record: &mut Record,
 ) -> Result<ExitCode, CliError> {
-    let uploads = job.uploads;
-    let to_server = uploads.map(|uploads| (&uploads.ids, &uploads.send.data));
-    let mut policy = policy(&job.copies.what, to_server)?;
-    policy.origin = job.copies.delete.origin(&policy.omit)?;
-    policy.delete = removal::policy(run, &job.copies.delete, job.selection)?;
-    if policy.delete.is_some() && job.snapshots.is_some() {
-        return Err(CliError::DeleteInSnapshot);
+    let (uploads, mut sides) = (job.uploads, job.sides);
+    if let Some(uploads) = uploads {
+        let SendArgs { way, data } = &uploads.send;
+        sides = sides.sending(way).into_stores(&data.stores);
+    }
+    let mut policy = job.policy;
+    if policy.delete.is_some() && !removal::is_done_by(run, job.selection.shard) {
+        policy.delete = None;
     }
     let is_dry_run = dry_run.is_some();
-    let options = work_options(run, &job.copies.work, job.streams, job.targets.len());
-    let source = (&job.source_access, &job.source, job.taken);
-    let opened = ends::source_and_reach(run, source, &job.target_access, &job.targets);
-    let (mut source, reached) = opened.await?;
+    let options = work_options(run, &job.copies.work, job.streams, sides.targets.len());
+    let (mut source, reached) = sides.open(run).await?;
     let targets = Targets {
         verb: job.verb,
-        access: &job.target_access,
-        ends: &job.targets,
+        access: &sides.target_access,
+        ends: &sides.targets,
         reached,
         policy,
         options,
@@ -239,7 +249,7 @@ impl<'a> Ends<'a> {
         opening: Opening,
     ) -> Result<Vec<Numbered>, CliError> {
         let (id_map, stage) = (self.to.id_map, self.to.stage);
-        let mut owners = Owners::new(self.run, self.to.owners)?;
+        let mut owners = Owners::new(self.run, self.to.owners);
         let usage = match opening {
             Opening::DryRun => Use::DryRun,
             Opening::Write => Use::Write,
@@ -420,6 +430,19 @@ pub(super) fn work_options(
     options
 }
 
+/// Takes the options of copies that may remove images, too.
+pub(super) fn copy_policy(
+    copies: &CopyArgs,
+    selection: &SelectionArgs,
+    uploads: Option<&UploadArgs>,
+) -> Result<TargetPolicy, CliError> {
+    let to_server = uploads.map(|uploads| (&uploads.ids, &uploads.send.data));
+    let mut policy = policy(&copies.what, to_server)?;
+    policy.origin = copies.delete.origin(&policy.omit)?;
+    policy.delete = removal::policy(&copies.delete, selection)?;
+    Ok(policy)
+}
+
 /// Takes the options of copies; a directory has none of those of a server.
 pub(super) fn policy(
     what: &WhatArgs,
@@ -434,6 +457,7 @@ pub(super) fn policy(
         policy.data = DataPolicy::MetadataOnly;
     }
     if let Some((ids, data)) = to_server {
+        ids.owners.check()?;
         if ids.on_id_conflict == OnIdConflict::NewId && ids.id_map.id_map.is_none() {
             return Err(CliError::NoIdMap);
         }

@@ -5,7 +5,6 @@ use jiff::{Timestamp, Unit};
 use replicator_core::{ImageResult, Outcome, Report, SelectedCount};
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{LAST_SUCCESS, gauge, succeeded};
 use super::planned::Change;
 use crate::args::ReportArgs;
 use crate::ends::End;
@@ -14,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{
     Column, Gauge, Metrics, MetricsFile, Readers, ReportFile, Row, Sink, bytes, column, document,
-    outcome_word, reason, reason_word, with_cause, word,
+    gauge, outcome_word, reason, reason_word, with_cause, word,
 };
 
 /// The outcome of an image at a target. What was listed and needs nothing has no row.
@@ -109,10 +108,10 @@ pub(super) struct Totals {
     pub(super) record_created: u64,
     pub(super) metadata_updated: u64,
     /// The number of images that the source does not have any more, and that were hidden.
-    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
     pub(super) retired: u64,
     /// The number of images that were retired before, and have been deleted.
-    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
     pub(super) deleted: u64,
     /// The number of images that need nothing.
     pub(super) unchanged: u64,
@@ -122,14 +121,8 @@ pub(super) struct Totals {
     pub(super) left: u64,
     pub(super) not_done: u64,
     /// The number of images of an applied plan that need something else by now.
-    #[cfg_attr(test, schemars(skip_serializing_if = "is_of_an_older_version"))]
+    #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
     pub(super) stale: u64,
-}
-
-/// Returns nothing for the program: it makes the schema take documents of older versions.
-#[cfg(test)]
-fn is_of_an_older_version(_: &u64) -> bool {
-    false
 }
 
 impl Totals {
@@ -261,7 +254,7 @@ impl Rest {
                 metrics.add(RUN_IMAGES, &labels, images);
             }
             if totals.failed + totals.left + totals.not_done == 0 && self.error.is_none() {
-                succeeded(&mut metrics, &self.command, &record.typed, target.1);
+                metrics.succeeded(&self.command, &record.typed, target.1);
             }
         }
         metrics
@@ -425,7 +418,7 @@ impl Output {
             pieces.try_for_each(|piece| file.write(&piece))?;
             file.end("")
         };
-        let metrics = |file: MetricsFile| file.end(rest.metrics(record), LAST_SUCCESS);
+        let metrics = |file: MetricsFile| file.end(rest.metrics(record));
         let report = self.file.map_or(Ok(()), report);
         let metrics = self.metrics.map_or(Ok(()), metrics);
         if let Err(error) = report.and(metrics) {

@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    archive, check, compare, dry_run, jobs, list, metadefs, plan_file, planned, push, results,
-    size, standing, verify,
+    archive, check, compare, jobs, list, metadefs, planned, push, results, size, status, verify,
 };
 use crate::ui::Row;
 use crate::ui::document::schema_id;
@@ -24,10 +23,6 @@ const ADDED: &[(&str, &str)] = &[("compare/1", "group"), ("compare/1", "other_ne
 struct Nothing {}
 
 /// Stands at a field that was added to a schema: it is always written, and older documents lack it.
-#[expect(
-    dead_code,
-    reason = "a schema is made by whether a field names such a function"
-)]
 pub(super) fn later<T>(_: &T) -> bool {
     false
 }
@@ -104,14 +99,14 @@ fn all() -> Vec<(String, String)> {
         schema::<check::Facts, Nothing>(),
         schema::<list::Listed, list::Rest>(),
         schema::<compare::DifferenceRow, compare::Rest>(),
-        schema::<planned::Planned, dry_run::Rest>(),
-        schema::<plan_file::PlanRow, plan_file::Rest>(),
+        schema::<planned::Planned, planned::dry_run::Rest>(),
+        schema::<planned::file::PlanRow, planned::file::Rest>(),
         schema::<results::ImageRow, results::Rest>(),
         schema::<push::Pushed, Nothing>(),
         schema::<verify::NotVerified, verify::Rest>(),
         schema::<size::Total, Nothing>(),
         schema::<archive::Listed, archive::Rest>(),
-        schema::<standing::StandingRow, standing::Rest>(),
+        schema::<status::standing::StandingRow, status::standing::Rest>(),
         schema::<metadefs::Defined, metadefs::Rest>(),
     ]
 }

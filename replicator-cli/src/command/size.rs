@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::select::select;
 use crate::args::{OneEndArgs, SelectionArgs};
-use crate::ends::{self, Access, Ends, Opening};
+use crate::ends::{self, Access, End, Ends, Opening};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text, bytes, column, human_size};
+use crate::ui::{Column, Row, Sink, Text, bytes, column, human_size};
 
 /// Sum up the active images of a server
 ///
@@ -35,10 +35,17 @@ pub(crate) struct SizeArgs {
     one: OneEndArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliError> {
-    let mut sink = run.sink()?;
+/// What is asked for: the result, and the end. Nothing is opened yet.
+pub(super) type Asked = (Sink<Total>, Access, End);
+
+pub(super) fn asked(run: &Run<'_>, args: &SizeArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
+    Ok((run.sink()?, access, end))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliError> {
+    let (mut sink, access, end) = asked(run, args)?;
     let end = ends::target(run, &access, &end, None, Opening::Read, None).await?;
     let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;
     let selected = select(run, &args.selection, &mut images, end.details()).await?;

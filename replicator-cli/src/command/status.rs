@@ -1,27 +1,28 @@
 //! `status`: what each of several targets has of the images of a source.
 
+pub(super) mod standing;
+
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use replicator_core::{Side, TargetPolicy, status};
+use replicator_core::{TargetPolicy, status};
 
-use super::metrics::LAST_SUCCESS;
+use self::standing::{Overview, StandingRow};
 use super::replicate::{Ends as TargetEnds, Targets, run_options};
 use super::results::Record;
 use super::select::select;
-use super::standing::Overview;
 use crate::args::{
     AllowEmpty, IdMapArgs, MetricsArgs, OmitArgs, OwnerArgs, SelectionArgs, SourceArgs, StateArgs,
     TargetArgs, heading,
 };
-use crate::ends::{self, Access, Ends, Opening, Taken};
+use crate::ends::{Ends, Opening, Sides, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::Parallel;
 use crate::run::Run;
-use crate::ui::{MetricsFile, Readers, ReportFile, counted, duration};
+use crate::ui::{MetricsFile, Readers, ReportFile, Sink, counted, duration};
 
 /// Show what each target has of the images of a source
 ///
@@ -73,46 +74,48 @@ pub(crate) struct StatusArgs {
     target_args: TargetArgs,
 }
 
+/// What is asked for: the result, the ends, and what counts of their images. Nothing is opened yet.
+pub(super) type Asked = (Sink<StandingRow>, Sides, TargetPolicy);
+
+pub(super) fn asked(run: &Run<'_>, args: &StatusArgs) -> Result<Asked, CliError> {
+    let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
+    let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
+    let targets = ends.rest("TARGET", args.target_args.target_os_cloud.as_deref())?;
+    let targets = targets.into_iter().map(|(_, end)| end).collect();
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: false,
+    };
+    let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
+    let sides = Sides::new(run, from, taken, to)?;
+    let mut policy = TargetPolicy::default();
+    policy.omit = args.omit.filter()?;
+    policy.adapt = args.state.adapt(&policy.omit)?;
+    args.owners.check()?;
+    Ok((run.sink()?, sides, policy))
+}
+
 pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, CliError> {
-    let sink = run.sink()?;
+    let (sink, sides, policy) = asked(run, args)?;
     let html = args.html.as_deref();
     let html = html.map(|path| ReportFile::begin(path, Readers::Everybody));
     let html = html.transpose()?;
     let metrics = args.metrics.metrics_file.as_deref();
     let metrics = metrics.map(MetricsFile::begin).transpose()?;
-    let source_access = Access::new(run, Side::Source, &args.source_args)?;
-    let target_access = Access::new(run, Side::Target, &args.target_args)?;
-    let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
-    let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
-    let targets = ends.rest("TARGET", args.target_args.target_os_cloud.as_deref())?;
-    let targets: Vec<_> = targets.into_iter().map(|(_, end)| end).collect();
-    let mut policy = TargetPolicy::default();
-    policy.omit = args.omit.filter()?;
-    policy.adapt = args.state.adapt(&policy.omit)?;
+    let targets = &sides.targets;
     // Nothing is copied.
-    let parallel = Parallel {
-        transfers: NonZeroUsize::MIN,
-        small: NonZeroUsize::MIN,
-        checkers: NonZeroUsize::MIN,
-    };
-    let options = run_options(run, parallel, NonZeroUsize::MIN, targets.len());
-    let taken = Taken {
-        allow_empty: args.allow_empty.allow_empty,
-        metadata_only: false,
-    };
-    let typed = source.to_string();
-    let source = (&source_access, &source, taken);
-    let opened = ends::source_and_reach(run, source, &target_access, &targets);
-    let (mut source, reached) = opened.await?;
+    let options = run_options(run, Parallel::ONE, NonZeroUsize::MIN, targets.len());
+    let typed = sides.source.to_string();
+    let (mut source, reached) = sides.open(run).await?;
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;
-    let mut record = Record::begin("status", typed.clone(), &targets);
+    let mut record = Record::begin("status", typed.clone(), targets);
     let mut at = TargetEnds::new(
         run,
         Targets {
             verb: "status",
-            access: &target_access,
-            ends: &targets,
+            access: &sides.target_access,
+            ends: targets,
             reached,
             policy,
             options: options.clone(),
@@ -152,7 +155,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
     let names = targets.iter().map(ToString::to_string);
     let overview = Overview::new(typed, names, &numbers, &errors, status);
     if let Some(file) = metrics {
-        file.end(overview.metrics(), LAST_SUCCESS)?;
+        file.end(overview.metrics())?;
     }
     if overview.listed().next().is_none() {
         // Each is told with its reason.

@@ -8,23 +8,23 @@ use clap::builder::BoolishValueParser;
 use glance_model::Sample;
 use jiff::Timestamp;
 use replicator_core::{
-    ImageError, ImageRef, ImageResult, Side, TargetIds, VerifyBy, VerifyOptions, verify,
+    ImageError, ImageRef, ImageResult, TargetIds, VerifyBy, VerifyOptions, verify,
 };
 use serde::Serialize;
 
-use super::metrics::{LAST_SUCCESS, gauge, succeeded};
 use super::select::select;
 use crate::args::{
     AllowEmpty, IdMapArgs, MetaOnly, MetricsArgs, SelectionArgs, SourceArgs, TargetArgs,
     TransferArgs, heading,
 };
-use crate::ends::{self, Access, Ends, Opening, Taken};
+use crate::ends::{Ends, Sides, Taken};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::limits::{self, Parallel};
 use crate::run::Run;
 use crate::ui::{
-    Column, Gauge, Metrics, MetricsFile, Row, Text, column, counts, reason, reason_word,
+    Column, Gauge, Metrics, MetricsFile, Row, Sink, Text, column, counts, gauge, reason,
+    reason_word,
 };
 
 const SECONDS_A_DAY: u64 = 86_400;
@@ -82,19 +82,30 @@ pub(crate) struct VerifyArgs {
     target_args: TargetArgs,
 }
 
-pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
-    let mut sink = run.sink()?;
-    let metrics = args.metrics.metrics_file.as_deref();
-    let metrics = metrics.map(MetricsFile::begin).transpose()?;
-    let source_access = Access::new(run, Side::Source, &args.source_args)?;
-    let target_access = Access::new(run, Side::Target, &args.target_args)?;
+/// What is asked for: the result, and the ends. Nothing is opened yet.
+pub(super) type Asked = (Sink<NotVerified>, Sides);
+
+pub(super) fn asked(run: &Run<'_>, args: &VerifyArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
     let source = ends.next("SOURCE", args.source_args.source_os_cloud.as_deref())?;
     let target = ends.optional(args.target_args.target_os_cloud.as_deref())?;
     ends.finish()?;
+    let taken = Taken {
+        allow_empty: args.allow_empty.allow_empty,
+        metadata_only: args.metaonly.metaonly,
+    };
+    let targets = target.into_iter().collect();
+    let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
+    Ok((run.sink()?, Sides::new(run, from, taken, to)?))
+}
+
+pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
+    let (mut sink, sides) = asked(run, args)?;
+    let metrics = args.metrics.metrics_file.as_deref();
+    let metrics = metrics.map(MetricsFile::begin).transpose()?;
     let typed = [
-        source.to_string(),
-        target.as_ref().unwrap_or(&source).to_string(),
+        sides.source.to_string(),
+        sides.targets.first().unwrap_or(&sides.source).to_string(),
     ];
     limits::keep_to(args.transfers.bwlimit(), &run.limits, &run.console);
     let parallel = Parallel {
@@ -104,21 +115,12 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
         checkers: NonZeroUsize::MIN,
     };
     let parallel = parallel.within_limit(2, &run.console);
-    let taken = Taken {
-        allow_empty: args.allow_empty.allow_empty,
-        metadata_only: args.metaonly.metaonly,
-    };
-    let source = (&source_access, &source, taken);
-    let opened = ends::source_and_reach(run, source, &target_access, target.as_slice());
-    let (mut source, reached) = opened.await?;
-    let reached = reached.into_iter().next().flatten();
+    let (mut source, target) = sides
+        .open_to_read(run, args.id_map.id_map.as_deref())
+        .await?;
     let source_name = source.images.to_string();
     let (target, target_name, ids, by) = match target {
         Some(target) => {
-            let id_map = args.id_map.id_map.as_deref();
-            let target = ends::target(run, &target_access, &target, reached, Opening::Read, id_map);
-            let target = target.await?;
-            source.is_another_than(&target)?;
             let (name, ids) = (target.name(), target.end.target_ids());
             let by = match (args.read_back, args.probe) {
                 (true, _) => VerifyBy::Reading,
@@ -194,7 +196,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     let selected = selected.map_or_else(String::new, |selected| format!(" ({selected})"));
     let due = options
         .sample
-        .map(|sample| format!(" (of {} days)", sample.days()));
+        .map(|sample| format!(" (today's part, one of {})", sample.days()));
     let due = due.unwrap_or_default();
     let how = match by {
         VerifyBy::Stated => "same digest on record",
@@ -214,7 +216,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     run.console
         .summary(&format!("verify: {found}{selected}{due}"));
     if let Some(file) = metrics {
-        file.end(rest.totals.metrics(&typed), LAST_SUCCESS)?;
+        file.end(rest.totals.metrics(&typed))?;
     }
     let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
     let mut errors = report.failures.iter().filter_map(ImageResult::error);
@@ -329,7 +331,7 @@ impl Totals {
             metrics.add(VERIFY_IMAGES, &labels, images);
         }
         if missing + failed == 0 {
-            succeeded(&mut metrics, "verify", source, target);
+            metrics.succeeded("verify", source, target);
         }
         metrics
     }

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{join_all, try_join};
+use futures_util::future::join_all;
 use glance_client::cloud::{self, Cloud, CloudOptions, CloudTokens, Details};
 use glance_client::{AuthToken, ClientConfig, GlanceClient, GlanceEnd, Tls};
 use replicator_core::{ImageSource, ImageTarget, Side, Stage, TargetEnd};
@@ -44,7 +43,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Takes the options of a side; a side that is always a directory has none.
+    /// Takes the options of a side.
     pub(crate) fn new(
         run: &Run<'_>,
         side: Side,
@@ -87,7 +86,7 @@ pub(crate) struct Taken {
 }
 
 /// Opens the end that images come from.
-pub(crate) async fn source(
+pub(super) async fn source(
     run: &Run<'_>,
     access: &Access,
     end: &End,
@@ -215,18 +214,6 @@ pub(crate) async fn reach(run: &Run<'_>, access: &Access, ends: &[End]) -> Vec<R
         }
     }))
     .await
-}
-
-/// Opens the source, and connects to the servers of targets meanwhile: no round trip of one waits
-/// for those of another. If the source fails, no target has been opened.
-pub(crate) async fn source_and_reach(
-    run: &Run<'_>,
-    (access, end, taken): (&Access, &End, Taken),
-    target_access: &Access,
-    targets: &[End],
-) -> Result<(Source, Vec<Reached>), CliError> {
-    let reached = reach(run, target_access, targets).map(Ok);
-    try_join(source(run, access, end, taken), reached).await
 }
 
 /// Opens the end that images go to, or that is only looked at.

@@ -77,16 +77,16 @@ impl End {
 
     /// Reads the path of an archive, with or without `dir:`. Without it, what is written like
     /// a server is none: a dump would go into a directory of that name.
-    pub(crate) fn archive(text: &OsStr) -> Result<Self, ParseEndError> {
+    pub(crate) fn archive(text: &OsStr) -> Result<PathBuf, ParseEndError> {
         if let Some(path) = path_in(text) {
-            return Ok(Self::Archive(path));
+            return Ok(path);
         }
         let shown = text.to_string_lossy();
         if is_like_a_server(&shown) {
             let text = without_user(&shown);
             return Err(ParseEndError::NoDirectory { text });
         }
-        Ok(Self::Archive(text.into()))
+        Ok(text.into())
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
         for text in ["archive", "dir:archive"] {
             let archive = End::archive(OsStr::new(text));
-            assert_eq!(archive, Ok(End::Archive("archive".into())));
+            assert_eq!(archive, Ok("archive".into()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The ends of a command: written out, or named by the options that openstackclient's users know.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glance_client::EndpointProblem;
 use glance_client::cloud::{Cloud, Environment};
@@ -43,7 +43,7 @@ impl<'a> Ends<'a> {
     }
 
     /// Takes the next one as the path of an archive.
-    pub(crate) fn archive(&mut self) -> Result<End, CliError> {
+    pub(crate) fn archive(&mut self) -> Result<PathBuf, CliError> {
         let word = self.words.pop().ok_or_else(|| missing("DIR"))?;
         End::archive(word).map_err(|error| self.wrong(word, error))
     }
@@ -137,7 +137,7 @@ impl<'a> Ends<'a> {
 
 const WRITE_ONE: &str = "write one, such as cloud:NAME or HOST:PORT";
 
-fn missing(what: &str) -> CliError {
+pub(super) fn missing(what: &str) -> CliError {
     CliError::End {
         problem: format!("no {what} is named"),
         hint: Some(WRITE_ONE.to_owned()),

@@ -1,14 +1,14 @@
-//! A source whose images are noted as they are listed.
+//! The images that a source has listed.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use glance_model::{ImageId, ImageMetadata, Selection};
-use replicator_core::{ImageData, ImageSource, ImageStream, PortError, ReadMembers};
+use glance_model::ImageId;
+use replicator_core::ImageSource;
+
+use super::relisted::relisted;
 
 /// The ids of the selected images that a source has listed.
 #[derive(Clone, Debug, Default)]
@@ -23,72 +23,19 @@ impl Noted {
     /// Notes the images of a source from now on.
     pub(crate) fn of(images: &mut Arc<dyn ImageSource>) -> Self {
         let noted = Self::default();
-        *images = Arc::new(NotedImages {
-            images: Arc::clone(images),
-            noted: noted.clone(),
+        let noting = noted.clone();
+        *images = relisted(images, move |listed, wanted| {
+            let (noted, tested) = (noting.clone(), wanted.clone());
+            let listed = listed.inspect(move |listed| {
+                if let Ok(image) = listed
+                    && tested.matches(image)
+                {
+                    let mut noted = noted.0.lock().unwrap_or_else(PoisonError::into_inner);
+                    noted.insert(image.id);
+                }
+            });
+            listed.boxed()
         });
         noted
-    }
-}
-
-#[derive(Debug)]
-struct NotedImages {
-    images: Arc<dyn ImageSource>,
-    noted: Noted,
-}
-
-impl fmt::Display for NotedImages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.images.fmt(f)
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl ImageSource for NotedImages {
-    fn images(&self, wanted: &Selection) -> ImageStream {
-        let (noted, tested) = (self.noted.clone(), wanted.clone());
-        let images = self.images.images(wanted).inspect(move |listed| {
-            if let Ok(image) = listed
-                && tested.matches(image)
-            {
-                let mut noted = noted.0.lock().unwrap_or_else(PoisonError::into_inner);
-                noted.insert(image.id);
-            }
-        });
-        images.boxed()
-    }
-
-    fn leaves_out(&self, wanted: &Selection) -> bool {
-        self.images.leaves_out(wanted)
-    }
-
-    fn members(&self) -> Option<Arc<dyn ReadMembers>> {
-        self.images.members()
-    }
-
-    async fn has_image(&self, id: &ImageId) -> Result<bool, PortError> {
-        self.images.has_image(id).await
-    }
-
-    async fn image_data(
-        &self,
-        id: &ImageId,
-        offset_bytes: u64,
-    ) -> Result<Option<ImageData>, PortError> {
-        self.images.image_data(id, offset_bytes).await
-    }
-
-    async fn image_part(
-        &self,
-        id: &ImageId,
-        offset_bytes: u64,
-        len_bytes: u64,
-    ) -> Result<Option<ImageData>, PortError> {
-        self.images.image_part(id, offset_bytes, len_bytes).await
-    }
-
-    async fn has_data(&self, image: &ImageMetadata) -> Result<bool, PortError> {
-        self.images.has_data(image).await
     }
 }

@@ -29,6 +29,13 @@ pub(crate) struct Parallel {
 }
 
 impl Parallel {
+    /// One image after the other.
+    pub(crate) const ONE: Self = Self {
+        transfers: NonZeroUsize::MIN,
+        small: NonZeroUsize::MIN,
+        checkers: NonZeroUsize::MIN,
+    };
+
     /// Returns the numbers that were asked for, or lower ones, with a warning, where there are
     /// not enough handles for them.
     ///

@@ -1,6 +1,6 @@
 //! The output on stderr: progress, problems, summaries, and the log if it goes nowhere else.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +52,8 @@ enum Message {
     Log(String),
     /// Somebody wants to know how far it is.
     State,
+    /// Something else is written to the terminal, once this is answered.
+    Room(Sender<()>),
     /// The end, and whether all went well.
     Finish(bool),
 }
@@ -126,6 +128,16 @@ impl Console {
     /// Tells how far the run is, also one that is quiet.
     pub(crate) fn state(&self) {
         self.send(Message::State);
+    }
+
+    /// Takes the rows of progress off the terminal, if the result is written there, too.
+    pub(crate) fn make_room(&self) {
+        if io::stdout().is_terminal() {
+            let (answer, is_made) = mpsc::channel();
+            self.send(Message::Room(answer));
+            // If nobody answers, nobody draws.
+            let _ = is_made.recv();
+        }
     }
 
     /// Takes the lines of a log that goes to stderr.
@@ -237,6 +249,10 @@ fn write(messages: &Receiver<Message>, look: Look, mut stderr: Stderr, mut wordi
                 let lines = Lines::new(Weight::Problem, progress.state());
                 lines.log();
                 progress.above(|| stderr.write_at_once(&lines));
+            }
+            Ok(Message::Room(answer)) => {
+                progress.hide();
+                let _ = answer.send(());
             }
             Ok(Message::Log(line)) => progress.above(|| stderr.write_line(line)),
             Err(RecvTimeoutError::Timeout) => {}

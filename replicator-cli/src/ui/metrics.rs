@@ -4,6 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::escape::escaped;
 use super::report_file::{Readers, ReportFile};
 use crate::error::CliError;
@@ -11,9 +13,20 @@ use crate::error::CliError;
 /// The name and the meaning of a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gauge {
-    pub(crate) name: &'static str,
-    pub(crate) help: &'static str,
+    name: &'static str,
+    help: &'static str,
 }
+
+/// A gauge with this name and meaning.
+pub(crate) const fn gauge(name: &'static str, help: &'static str) -> Gauge {
+    Gauge { name, help }
+}
+
+/// The time of the last run that went well, by command, source and target.
+const LAST_SUCCESS: Gauge = gauge(
+    "glance_replicator_last_success_timestamp_seconds",
+    "Time of the last run that did all that was asked of it, in seconds since 1970.",
+);
 
 /// Numbers, each with the labels that tell it from others of its name.
 #[derive(Debug, Default)]
@@ -44,8 +57,15 @@ impl Metrics {
         }
     }
 
-    /// Takes those numbers of this name from an older text that have other labels.
-    fn keep(&mut self, gauge: Gauge, old: &str) {
+    /// Notes that a run has gone well at a target.
+    pub(crate) fn succeeded(&mut self, command: &str, source: &str, target: &str) {
+        let labels = [("command", command), ("source", source), ("target", target)];
+        self.add(LAST_SUCCESS, &labels, Timestamp::now().as_second());
+    }
+
+    /// Takes the times of successes from an older text that have other labels.
+    fn keep_successes(&mut self, old: &str) {
+        let gauge = LAST_SUCCESS;
         let begin = format!("{}{{", gauge.name);
         let lines = old.lines().filter_map(|line| line.strip_prefix(&*begin));
         let old: Vec<Sample> = lines
@@ -114,10 +134,9 @@ impl MetricsFile {
         })
     }
 
-    /// Writes the metrics. What an earlier run has said of `kept`, and this one does not say, stays:
-    /// the time of a success is known while later runs fail.
-    pub(crate) fn end(self, mut metrics: Metrics, kept: Gauge) -> Result<(), CliError> {
-        metrics.keep(kept, &self.old);
+    /// Writes the metrics. The time of an earlier success stays while later runs fail.
+    pub(crate) fn end(self, mut metrics: Metrics) -> Result<(), CliError> {
+        metrics.keep_successes(&self.old);
         tracing::debug!("metrics go to {}", self.path.display());
         self.file.end(&metrics.to_string())
     }
@@ -127,14 +146,8 @@ impl MetricsFile {
 mod tests {
     use super::*;
 
-    const IMAGES: Gauge = Gauge {
-        name: "images",
-        help: "Images.",
-    };
-    const LAST: Gauge = Gauge {
-        name: "last",
-        help: "Last.",
-    };
+    const IMAGES: Gauge = gauge("images", "Images.");
+    const LAST: Gauge = gauge("last", "Last.");
 
     #[test]
     fn numbers_of_a_name_stand_together_and_labels_are_escaped() {
@@ -165,16 +178,18 @@ last{target="e"} 5
             let mut metrics = Metrics::default();
             metrics.add(IMAGES, &[], of.len());
             for (target, time) in of {
-                metrics.add(LAST, &[("target", target)], time);
+                metrics.add(LAST_SUCCESS, &[("target", target)], time);
             }
             let file = MetricsFile::begin(&path).unwrap();
-            file.end(metrics, LAST).unwrap();
+            file.end(metrics).unwrap();
             let text = fs::read_to_string(&path).unwrap();
-            let last = text.lines().filter(|line| line.starts_with("last"));
+            let last = text
+                .lines()
+                .filter(|line| line.starts_with(LAST_SUCCESS.name));
             last.map(str::to_owned).collect::<Vec<_>>()
         };
-        let [a1, a3, b1] =
-            ["a\"} 1", "a\"} 3", "b\"} 1"].map(|end| format!("last{{target=\"{end}"));
+        let [a1, a3, b1] = ["a\"} 1", "a\"} 3", "b\"} 1"]
+            .map(|end| format!("{}{{target=\"{end}", LAST_SUCCESS.name));
         assert_eq!(write(&[("a", 1), ("b", 1)]), [&*a1, &*b1]);
         assert_eq!(write(&[]), [&*a1, &*b1]);
         assert_eq!(write(&[("a", 3)]), [a3, b1]);

@@ -319,6 +319,11 @@ impl Progress {
     /// Shows nothing any more.
     pub(super) fn end(&mut self) {
         self.next_line = None;
+        self.hide();
+    }
+
+    /// Draws no rows any more, until something else is begun.
+    pub(super) fn hide(&mut self) {
         if let Some(bars) = self.bars.take() {
             bars.clear();
         }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write as _};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::console::Console;
 use super::escape::escaped;
 use super::row::{Column, PROPERTY, Row, Text};
 use super::table::{self, Rows};
@@ -24,6 +26,7 @@ pub(crate) struct Sink<R> {
     format: Format,
     columns: Vec<Column>,
     table: Option<Rows>,
+    console: Arc<Console>,
     is_begun: bool,
     row: PhantomData<R>,
 }
@@ -37,8 +40,8 @@ impl<R: Row> Sink<R> {
     /// # Errors
     ///
     /// [`CliError::Column`] if a column is asked for that there is not.
-    pub(crate) fn new(options: &OutputArgs) -> Result<Self, CliError> {
-        Self::of(options, false)
+    pub(crate) fn new(options: &OutputArgs, console: &Arc<Console>) -> Result<Self, CliError> {
+        Self::of(options, console, false)
     }
 
     /// Makes the sink of a command, of all columns if the `long` ones are asked for, too.
@@ -46,7 +49,11 @@ impl<R: Row> Sink<R> {
     /// # Errors
     ///
     /// [`CliError::Column`] if a column is asked for that there is not.
-    pub(crate) fn of(options: &OutputArgs, long: bool) -> Result<Self, CliError> {
+    pub(crate) fn of(
+        options: &OutputArgs,
+        console: &Arc<Console>,
+        long: bool,
+    ) -> Result<Self, CliError> {
         let has_all = long || matches!(options.format, Format::Json | Format::Jsonl);
         let columns = if options.columns.is_empty() {
             let shown = R::COLUMNS
@@ -67,6 +74,7 @@ impl<R: Row> Sink<R> {
             format: options.format,
             columns,
             table,
+            console: Arc::clone(console),
             is_begun: false,
             row: PhantomData,
         })
@@ -128,8 +136,9 @@ impl<R: Row> Sink<R> {
     }
 
     /// Writes a line that only text has.
-    pub(crate) fn only_text(&self, line: &str) -> Result<(), CliError> {
+    pub(crate) fn only_text(&mut self, line: &str) -> Result<(), CliError> {
         if self.is_text() {
+            self.begin()?;
             write(&escaped(line))?;
         }
         Ok(())
@@ -154,6 +163,7 @@ impl<R: Row> Sink<R> {
         if std::mem::replace(&mut self.is_begun, true) {
             return Ok(());
         }
+        self.console.make_room();
         match self.format {
             Format::Json => write_part(&document::head::<R>()),
             Format::Csv => {

@@ -148,6 +148,135 @@ jobs:
     assert_error(&ran, 2, &["comand"]);
 }
 
+/// Each of these would be found out at night only, by the job itself.
+#[test]
+fn the_check_finds_what_is_wrong_with_ends_and_options_before_anything_is_opened() {
+    let clouds = "clouds: {prod: {auth: {auth_url: 'http://k'}, regions: [One]}}";
+    for (job, problem) in [
+        (
+            "command: size, ends: [prod]",
+            "\"prod\" is no Glance endpoint",
+        ),
+        ("command: size, ends: ['a:0']", "the port is no number"),
+        ("command: list, ends: ['cloud:']", "names no cloud"),
+        ("command: check, ends: [a]", "\"a\" is no Glance endpoint"),
+        ("command: check", "no end is named"),
+        (
+            "command: compare, ends: ['a:1', b]",
+            "\"b\" is no Glance endpoint",
+        ),
+        (
+            "command: status, ends: ['a:1', 'b:1', c]",
+            "\"c\" is no Glance endpoint",
+        ),
+        ("command: verify, ends: [a]", "\"a\" is no Glance endpoint"),
+        (
+            "command: livecopy, ends: ['a:1', b]",
+            "\"b\" is no Glance endpoint",
+        ),
+        (
+            "command: dump, ends: [cloud:prod, 'a:1']",
+            "a directory is wanted",
+        ),
+        (
+            "command: load, ends: [/x, 'a:1']",
+            "\"/x\" is no Glance endpoint",
+        ),
+        (
+            "command: plan, ends: ['a:1', b]",
+            "\"b\" is no Glance endpoint",
+        ),
+        (
+            "command: push, ends: [file, b]",
+            "\"b\" is no Glance endpoint",
+        ),
+        (
+            "command: archive list, ends: ['a:1']",
+            "a directory is wanted",
+        ),
+        (
+            "command: metadefs copy, ends: ['a:1']",
+            "no TARGET is named",
+        ),
+        (
+            "command: size, ends: ['cloud:prdo']",
+            "there is no cloud \"prdo\"",
+        ),
+        ("command: size, ends: ['cloud:prod/Two']", "\"Two\""),
+        (
+            "command: size, ends: ['a:1'], options: {column: nosuch}",
+            "\"nosuch\" is no column",
+        ),
+        (
+            "command: dump, ends: ['a:1', /x], options: {column: nosuch}",
+            "\"nosuch\" is no column",
+        ),
+        (
+            "command: list, ends: ['a:1'], options: {sort: nosuch}",
+            "\"nosuch\" is no column",
+        ),
+        (
+            "command: livecopy, ends: ['a:1', 'b:1'], options: {on-id-conflict: new-id}",
+            "needs --id-map",
+        ),
+        (
+            "command: livecopy, ends: ['a:1', 'b:1'], options: {origin: x, delete: true, image: x}",
+            "--delete and options that select",
+        ),
+        (
+            "command: dump, ends: ['a:1', /x], options: {keep-daily: 3}",
+            "--keep options are for --snapshot",
+        ),
+        (
+            "command: compare, ends: ['a:1', 'b:1'], options: {project-map: x}",
+            "--project-map needs",
+        ),
+        (
+            "command: size, ends: ['a:1'], options: {token: {env: BAD_TOKEN}}",
+            "--token cannot be used",
+        ),
+        (
+            "command: size, ends: ['a:1'], environment: {GLANCE_REPLICATOR_RETRIES: many}",
+            "invalid value 'many'",
+        ),
+        (
+            "command: size, ends: ['a:1'], environment: {A: [b]}",
+            "a variable has one value",
+        ),
+    ] {
+        let scene = Scene::of(&format!("jobs: [{{name: a, {job}}}]"));
+        fs::write(scene.home.path().join("clouds.yaml"), clouds).unwrap();
+        let file = scene.file();
+        let mut command = program();
+        let ran = command
+            .current_dir(scene.home.path())
+            .env("BAD_TOKEN", "a b")
+            .args(scene.args(&file, &["--check"]));
+        let ran = Ran::from(ran.output().unwrap());
+        assert_eq!(ran.code, Some(2), "{job}: {ran:?}");
+        assert!(ran.stderr.starts_with("error: job a: "), "{job}: {ran:?}");
+        assert!(
+            ran.stderr.contains(problem),
+            "no {problem:?} for {job}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn the_check_takes_what_is_known_at_night_alone() {
+    let jobs = "
+jobs:
+  - {name: a, command: size, ends: ['cloud:nosuch']}
+  - {name: b, command: size, ends: ['a:1'], options: {retries: {env: NOT_SET}, tpslimit: {secret: {file: /nosuch}}}}
+  - {name: c, command: size, environment: {OS_CLOUD: x}}
+  - {name: d, command: load, ends: ['a:1', /not/mounted]}
+  - {name: e, command: apply, ends: [/not/made/yet]}
+  - {name: f, command: report merge, ends: [/not/made/yet]}
+";
+    let ran = Scene::of(jobs).ended(0, &["--check"]);
+    assert_eq!(ran.stderr, "", "no clouds.yaml is on this machine");
+}
+
 #[test]
 fn tokens_come_from_elsewhere_and_are_on_no_command_line() {
     let source = EmbeddedGlance::builder().token("s3cret-of-the-source", Caller::admin());

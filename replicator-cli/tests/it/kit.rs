@@ -7,3 +7,4 @@ pub(crate) mod images;
 pub(crate) mod killing;
 pub(crate) mod program;
 pub(crate) mod runs;
+pub(crate) mod terminal;

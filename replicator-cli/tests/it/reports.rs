@@ -189,11 +189,11 @@ fn reports_that_are_not_of_one_piece_of_work_are_not_added_up() {
     .unwrap();
     assert_error(
         &run(&merge(&[], [&list])),
-        1,
+        2,
         &["list is no report of a run", "list/1"],
     );
     let none = dir.path().join("none");
-    assert_error(&run(&merge(&[], [&none])), 1, &["cannot read the report"]);
+    assert_error(&run(&merge(&[], [&none])), 2, &["cannot read the report"]);
 }
 
 #[test]

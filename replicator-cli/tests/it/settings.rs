@@ -61,7 +61,7 @@ fn option_without_a_value_in_a_file_is_an_error_and_shows_no_secret() {
     ] {
         let ran = size_with(text, &[], &[]);
         let told = format!("FILE: {option} has no value: write {option} = VALUE\n");
-        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stderr.ends_with(&told), "{ran:?}");
         assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
     }

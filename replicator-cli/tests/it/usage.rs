@@ -64,14 +64,44 @@ fn options_that_make_no_sense_are_usage_errors() {
     }
     assert_error(&run(&["nosuch"]), 2, &["'nosuch'"]);
     assert_error(&run(&["size", "a:1", "b:2"]), 2, &["'b:2'"]);
-    let missing = ["--config-file", "/nosuch/file", "size", "127.0.0.1:1"];
-    assert_error(
-        &run(&missing),
-        1,
-        &["cannot read the configuration file /nosuch/file"],
-    );
+    for args in [
+        &["--config-file", "/nosuch/file", "size", "127.0.0.1:1"][..],
+        &["size", "127.0.0.1:1", "--cacert", "/nosuch/file"],
+        &["report", "merge", "/nosuch/file"],
+        &["apply", "/nosuch/file"],
+        &["run", "/nosuch/file"],
+    ] {
+        assert_error(&run(args), 2, &["/nosuch/file", "No such file"]);
+    }
     let log = ["-l", "/nosuch/log", "size", "127.0.0.1:1"];
     assert_error(&run(&log), 1, &["cannot log to /nosuch/log"]);
+}
+
+#[test]
+fn what_is_no_number_is_told_in_plain_words() {
+    for (option, value, problem) in [
+        ("--transfers", "0", "write a whole number of at least 1"),
+        ("--streams", "x", "write a whole number"),
+        ("--retries", "-1", "-1 is not in 0..=4294967295"),
+        ("--stall-timeout", "1.5", "write a whole number"),
+        ("--newest", "0", "write a whole number of at least 1"),
+        ("--newest", "", "write a whole number"),
+        (
+            "--checkers",
+            "99999999999999999999",
+            "the number is too large",
+        ),
+        ("--chunksize", "64K", "write a whole number"),
+    ] {
+        for args in [
+            [option, value, "livecopy", "a:1", "b:1"],
+            ["livecopy", "a:1", "b:1", option, value],
+        ] {
+            let ran = run(&args);
+            let told = format!("error: invalid value '{value}' for '{option} <");
+            assert_error(&ran, 2, &[&told, &format!(">': {problem}\n")]);
+        }
+    }
 }
 
 #[test]
@@ -101,14 +131,14 @@ fn a_file_that_is_no_configuration_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.conf");
     let config = path.to_str().unwrap();
-    for (text, code, named) in [
-        ("[DEFAULT\ntoken = x\n", 1, config),
-        ("[DEFAULT]\ntransfers = none\n", 2, "--transfers"),
+    for (text, named) in [
+        ("[DEFAULT\ntoken = x\n", config),
+        ("[DEFAULT]\ntransfers = none\n", "--transfers"),
     ] {
         fs::write(&path, text).unwrap();
         assert_error(
             &run(&["--config-file", config, "verify", "127.0.0.1:1"]),
-            code,
+            2,
             &[named],
         );
     }

@@ -322,7 +322,7 @@ fn a_byte_of_each_image_is_read_and_another_part_of_them_each_day() {
         (ran.code, &*ran.stdout),
         (Some(6), &*format!("{ONE}: missing\n"))
     );
-    assert!(ran.stderr.contains(" (of 1 days)"), "{ran:?}");
+    assert!(ran.stderr.contains(" (today's part, one of 1)"), "{ran:?}");
     // A part so small that neither has its turn.
     let ran = run(&["verify", "--sample", "0.0000001%", ends[0], ends[1]]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""));

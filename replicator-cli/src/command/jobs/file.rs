@@ -162,20 +162,37 @@ impl Job {
 
     /// Returns the variables of its environment, with the options whose values stand elsewhere.
     pub(super) fn variables(&self) -> Result<Vec<(String, String)>, CliError> {
+        self.variables_by(|setting| setting.value().map(Some))
+    }
+
+    /// Returns those of them that are known before the job begins: no file is read for it, and no
+    /// program is run.
+    pub(super) fn known_variables(&self) -> Result<Vec<(String, String)>, CliError> {
+        self.variables_by(|setting| match setting {
+            Setting::Elsewhere(Elsewhere::Secret(_)) => Ok(None),
+            Setting::Elsewhere(Elsewhere::Env(_)) => Ok(setting.value().ok()),
+            setting => setting.value().map(Some),
+        })
+    }
+
+    fn variables_by(
+        &self,
+        value: impl Fn(&Setting) -> Result<Option<String>, String>,
+    ) -> Result<Vec<(String, String)>, CliError> {
         let own = self.environment.iter();
         let own = own.map(|(name, setting)| (name.clone(), name, setting));
         let options = self.options.iter();
         let options = options.filter(|(_, setting)| matches!(setting, Setting::Elsewhere(_)));
         let options = options.map(|(name, setting)| (variable(name), name, setting));
-        own.chain(options)
-            .map(|(variable, name, setting)| {
-                let value = setting.value().map_err(|problem| CliError::Job {
-                    job: self.name.clone(),
-                    problem: format!("{name}: {problem}"),
-                })?;
-                Ok((variable, value))
-            })
-            .collect()
+        let set = own.chain(options).map(|(variable, name, setting)| {
+            let value = value(setting).map_err(|problem| CliError::Job {
+                job: self.name.clone(),
+                problem: format!("{name}: {problem}"),
+                hint: None,
+            })?;
+            Ok(value.map(|value| (variable, value)))
+        });
+        set.filter_map(Result::transpose).collect()
     }
 
     /// The path of its report.

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use replicator_core::{ImageStanding, Standing, State, Status, StatusTotals, Sum};
 use serde::Serialize;
 
-use super::metrics::{gauge, succeeded};
 use crate::error::CliError;
 use crate::ui::{
-    Column, Gauge, Metrics, Row, Sink, bytes, column, duration, human_size, matrix, named, page,
-    reason, reason_word, word,
+    Column, Gauge, Metrics, Row, Sink, bytes, column, duration, gauge, human_size, matrix, named,
+    page, reason, reason_word, word,
 };
 
 /// What is known of a source and its targets.
@@ -434,7 +433,7 @@ impl Overview {
             metrics.add(OLDEST, &labels, self.behind(totals));
             metrics.add(NAMES, &labels, totals.names);
             metrics.add(NEWEST, &labels, totals.newest_equal);
-            succeeded(&mut metrics, "status", source.1, target.1);
+            metrics.succeeded("status", source.1, target.1);
         }
         metrics
     }

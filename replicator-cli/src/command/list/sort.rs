@@ -28,7 +28,7 @@ impl Key {
 
 /// A column that rows are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SortBy {
+pub(crate) struct SortBy {
     pub(super) column: &'static str,
     is_descending: bool,
 }
@@ -47,6 +47,11 @@ impl SortBy {
         let (name, is_descending) = match text.rsplit_once(':') {
             Some((name, "desc")) => (name, true),
             Some((name, "asc")) => (name, false),
+            Some((name, _)) if column_named::<R>(name).is_ok() => {
+                return Err(CliError::Direction {
+                    text: text.to_owned(),
+                });
+            }
             _ => (text, false),
         };
         Ok(Self {

@@ -4,15 +4,15 @@ use glance_model::Selection;
 use replicator_core::{Plan, Room};
 use serde::Serialize;
 
-use super::plan_file::PlanFile;
-use super::planned::{Planned, Totals};
+use super::file::PlanFile;
+use super::{Planned, Totals};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{Sink, human_size};
 
 /// What becomes of a plan that is not done at once.
-pub(super) struct DryRun {
+pub(crate) struct DryRun {
     sink: Sink<Planned>,
     /// The file that it is written to; then stdout has its totals alone.
     file: Option<PlanFile>,
@@ -24,7 +24,7 @@ pub(super) struct DryRun {
 
 impl DryRun {
     /// Shows it.
-    pub(super) fn new(sink: Sink<Planned>) -> Self {
+    pub(crate) fn new(sink: Sink<Planned>) -> Self {
         Self {
             sink,
             file: None,
@@ -34,7 +34,7 @@ impl DryRun {
     }
 
     /// Writes it to a file, if there is one.
-    pub(super) fn planning(sink: Sink<Planned>, file: Option<PlanFile>, exit_code: bool) -> Self {
+    pub(crate) fn planning(sink: Sink<Planned>, file: Option<PlanFile>, exit_code: bool) -> Self {
         Self {
             sink,
             file,
@@ -45,7 +45,7 @@ impl DryRun {
 
     /// Prints what would be done at each target, an image a line, and the totals; of one of several
     /// targets, its name before that. A target has the end that it is, and its name.
-    pub(super) fn print(
+    pub(crate) fn print(
         mut self,
         run: &Run<'_>,
         verb: &'static str,
@@ -124,12 +124,12 @@ impl DryRun {
 }
 
 /// The plan of a target, and what the target has room for.
-pub(super) struct PlannedTarget<'a> {
+pub(crate) struct PlannedTarget<'a> {
     /// The end, as it is written on a command line.
-    pub(super) end: String,
-    pub(super) name: String,
-    pub(super) plan: &'a Plan,
-    pub(super) room: Room,
+    pub(crate) end: String,
+    pub(crate) name: String,
+    pub(crate) plan: &'a Plan,
+    pub(crate) room: Room,
 }
 
 impl PlannedTarget<'_> {

@@ -7,7 +7,7 @@ use jiff::{Timestamp, Unit};
 use replicator_core::ImageSource;
 use replicator_fs::{ArchiveError, NewSnapshot, Snapshot, Snapshots};
 
-use super::results::Record;
+use super::super::results::Record;
 use crate::args::SnapshotArgs;
 use crate::ends::{End, Noted};
 use crate::error::CliError;
@@ -16,13 +16,13 @@ use crate::run::Run;
 use crate::ui::amount;
 
 /// The directory of snapshots that a dump makes one in.
-pub(super) struct Into<'a> {
-    pub(super) path: PathBuf,
-    pub(super) args: &'a SnapshotArgs,
+pub(crate) struct Into<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) args: &'a SnapshotArgs,
 }
 
 /// A snapshot that is made, or of which is said what it would be.
-pub(super) struct Making<'a> {
+pub(crate) struct Making<'a> {
     args: &'a SnapshotArgs,
     /// None of a directory that is not there yet.
     snapshots: Option<Snapshots>,
@@ -35,7 +35,7 @@ pub(super) struct Making<'a> {
 
 impl<'a> Into<'a> {
     /// Begins a snapshot of the images that a source lists from now on.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &self,
         run: &Run<'_>,
         is_dry_run: bool,
@@ -90,13 +90,13 @@ impl<'a> Into<'a> {
 
 impl Making<'_> {
     /// Returns the archive that is filled.
-    pub(super) fn end(&self) -> End {
+    pub(crate) fn end(&self) -> End {
         End::Archive(self.end.clone())
     }
 
     /// Gives the snapshot its name, if the run has ended well, and removes the old ones that no
     /// rule keeps.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         self,
         run: &Run<'_>,
         code: ExitCode,

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use glance_model::{Key, Origin, Selection, Test};
+use glance_model::{Key, Origin, Selection, Shard, Test};
 use replicator_core::{Action, DeletePolicy, ImageRef, NotDone, Plan};
 
 use crate::args::{DeleteArgs, SelectionArgs};
@@ -14,7 +14,6 @@ use crate::ui::{counted, named};
 
 /// Returns how images leave the targets of a run, if any is to.
 pub(super) fn policy(
-    run: &Run<'_>,
     args: &DeleteArgs,
     selection: &SelectionArgs,
 ) -> Result<Option<DeletePolicy>, CliError> {
@@ -27,12 +26,17 @@ pub(super) fn policy(
     if !args.yes && (selection.names_images() || narrows(&tests)) {
         return Err(CliError::DeleteOfSome);
     }
-    if selection.shard.is_some_and(|shard| !shard.is_first()) {
+    Ok(Some(policy))
+}
+
+/// Returns whether images leave the targets in the run of this share. The first one does it for all.
+pub(super) fn is_done_by(run: &Run<'_>, shard: Option<Shard>) -> bool {
+    let is_first = shard.is_none_or(Shard::is_first);
+    if !is_first {
         run.console
             .note("--delete is done by the first share alone: nothing is retired or deleted here");
-        return Ok(None);
     }
-    Ok(Some(policy))
+    is_first
 }
 
 /// Returns whether tests are about anything but the mark.
@@ -85,12 +89,14 @@ async fn is_wanted(run: &Run<'_>, target: &str, plan: &Plan) -> Result<bool, Cli
             named(&ImageRef::from(&planned.wanted))
         ));
     }
-    let count = plan.removals().count() as u64;
-    let question = format!(
-        "{target}: these {} are no more at the source. Type yes to retire or delete them:",
-        counted(count, "image")
-    );
-    run.console.note(&question);
+    let question = match plan.removals().count() as u64 {
+        1 => "1 image is no more at the source. Type yes to retire or delete it:".to_owned(),
+        count => format!(
+            "{} are no more at the source. Type yes to retire or delete them:",
+            counted(count, "image")
+        ),
+    };
+    run.console.note(&format!("{target}: {question}"));
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map(|_| answer)

@@ -18,7 +18,7 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::planned::{Planned, Totals};
+use super::{Planned, Totals};
 use crate::ends::End;
 use crate::error::CliError;
 use crate::ui::document::schema_id;
@@ -63,10 +63,10 @@ pub(crate) struct Head {
     version: String,
     /// The time at which it was made, in RFC 3339.
     made: String,
-    pub(super) source: PlannedEnd,
-    pub(super) targets: Vec<PlannedEnd>,
+    pub(crate) source: PlannedEnd,
+    pub(crate) targets: Vec<PlannedEnd>,
     /// The options that the plan was made with, and is applied with.
-    pub(super) options: Vec<String>,
+    pub(crate) options: Vec<String>,
     /// The images that were meant; empty if they are all images.
     #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     selection: Selection,
@@ -77,9 +77,9 @@ pub(crate) struct Head {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PlannedEnd {
     /// The end, as it is written on a command line.
-    pub(super) end: String,
+    pub(crate) end: String,
     /// Its URL, or its path.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// What a plan says of all images together, for its schema.
@@ -92,7 +92,7 @@ pub(crate) struct Rest {
 }
 
 /// A file that a plan is written to.
-pub(super) struct PlanFile {
+pub(crate) struct PlanFile {
     path: PathBuf,
     file: ReportFile,
     head: Head,
@@ -102,7 +102,7 @@ pub(super) struct PlanFile {
 impl PlanFile {
     /// Begins the file of a plan that is made with these options. An older one is there until the
     /// end.
-    pub(super) fn new(path: &Path, source: String, options: Vec<String>) -> Result<Self, CliError> {
+    pub(crate) fn new(path: &Path, source: String, options: Vec<String>) -> Result<Self, CliError> {
         let now = Timestamp::now();
         let source = PlannedEnd {
             end: source,
@@ -124,7 +124,7 @@ impl PlanFile {
     }
 
     /// Writes what comes before the images.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         source: &str,
         targets: impl Iterator<Item = (String, String)>,
@@ -144,7 +144,7 @@ impl PlanFile {
         self.file.write(&text)
     }
 
-    pub(super) fn row(
+    pub(crate) fn row(
         &mut self,
         planned: Planned,
         approval: Option<Approval>,
@@ -157,7 +157,7 @@ impl PlanFile {
     }
 
     /// Ends the file, and returns its path.
-    pub(super) fn end(self, totals: &[Totals]) -> Result<PathBuf, CliError> {
+    pub(crate) fn end(self, totals: &[Totals]) -> Result<PathBuf, CliError> {
         let totals = json(&totals);
         self.file.end(&format!("\n],\"totals\":{totals}}}\n"))?;
         Ok(self.path)
@@ -171,7 +171,7 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// Returns an end as it is written on a command line.
-pub(super) fn written(end: &End) -> String {
+pub(crate) fn written(end: &End) -> String {
     match end {
         End::Archive(path) => format!("dir:{}", path.display()),
         end => end.to_string(),
@@ -180,15 +180,15 @@ pub(super) fn written(end: &End) -> String {
 
 /// A plan that was read from a file.
 #[derive(Debug)]
-pub(super) struct ReadPlan {
-    pub(super) head: Head,
+pub(crate) struct ReadPlan {
+    pub(crate) head: Head,
     /// What is approved, target by target.
-    pub(super) approved: Vec<Approved>,
+    pub(crate) approved: Vec<Approved>,
 }
 
 impl ReadPlan {
     /// Reads a plan, or one share of it.
-    pub(super) fn of(path: &Path, shard: Option<Shard>) -> Result<Self, CliError> {
+    pub(crate) fn of(path: &Path, shard: Option<Shard>) -> Result<Self, CliError> {
         let failed = |problem: String| CliError::PlanFile {
             path: path.to_owned(),
             problem,
