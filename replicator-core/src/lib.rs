@@ -47,6 +47,7 @@ pub use run::options::{
 };
 pub use run::report::Report;
 pub use run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason, Stale};
+pub use run::results::Results;
 pub use run::retry::RetryPolicy;
 pub use run::target_end::TargetEnd;
 pub use size::{TotalSize, size};

@@ -10,5 +10,6 @@ pub(crate) mod options;
 pub(crate) mod read_back;
 pub(crate) mod report;
 pub(crate) mod result;
+pub(crate) mod results;
 pub(crate) mod retry;
 pub(crate) mod target_end;

@@ -223,7 +223,7 @@ impl Pushed {
 
 fn result(report: &Report) -> &'static str {
     // One that needs nothing has no result of its own.
-    let outcome = report.results.first().map(|result| &result.outcome);
+    let outcome = report.results.iter().next().map(|result| result.outcome);
     match outcome {
         None | Some(Outcome::Unchanged | Outcome::AlreadyThere) => "unchanged",
         Some(Outcome::Copied { .. }) => "created",

@@ -187,7 +187,7 @@ pub(super) async fn copy(
         summary
             .iter()
             .for_each(|summary| run.console.summary(summary));
-        let settled = planned.iter().flat_map(|(_, plan)| &plan.settled);
+        let settled = planned.iter().flat_map(|(_, plan)| &plan.settled).cloned();
         return Ok(ends.exit_code(settled).and(code));
     }
     for ((_, target), plan) in &mut planned {
@@ -341,7 +341,7 @@ impl<'a> Ends<'a> {
         Ok(())
     }
 
-    fn exit_code<'r>(&self, results: impl Iterator<Item = &'r ImageResult>) -> ExitCode {
+    fn exit_code(&self, results: impl Iterator<Item = ImageResult>) -> ExitCode {
         let mut code = self.code;
         let mut is_all_done = true;
         for result in results {

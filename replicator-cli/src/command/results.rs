@@ -353,7 +353,7 @@ impl Record {
     fn rows(&self) -> impl Iterator<Item = ImageRow> {
         self.targets.iter().flat_map(|target| {
             let results = target.report.iter().flat_map(|report| &report.results);
-            results.map(|result| ImageRow::of(&target.name, result))
+            results.map(|result| ImageRow::of(&target.name, &result))
         })
     }
 

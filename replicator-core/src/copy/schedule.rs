@@ -97,7 +97,7 @@ impl Schedule {
             plans.push(plan.images);
             left.extend(plan.left.into_iter().map(|left| (index, left)));
             let report = Report {
-                results: plan.settled,
+                results: plan.settled.into_iter().collect(),
                 unchanged: plan.unchanged,
             };
             targets.push(Progress::new(end, report));

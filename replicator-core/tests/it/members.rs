@@ -214,7 +214,7 @@ async fn owners_and_members_are_mapped_and_a_missing_one_obeys_its_policy() {
             assert_eq!(error.to_string(), text);
         }
         if on_missing == OnMissingProject::Skip {
-            let reasons = report.results.iter().map(|result| &result.outcome);
+            let reasons = report.results.iter().map(|result| result.outcome);
             let mut skipped = reasons.filter(|outcome| {
                 matches!(outcome, Outcome::Skipped(SkipReason::NoProject(problem)) if problem.id == "s3")
             });

@@ -68,7 +68,9 @@ async fn data_that_the_target_would_refuse_is_not_sent() {
             let (_, error) = report.failures().next().unwrap();
             assert!(matches!(error, ImageError::Refused(_)), "{error:?}");
             // The record was made ready before the data was opened; it takes data still.
-            let Outcome::Failed { left_behind, .. } = &report.results[0].outcome else {
+            let Outcome::Failed { left_behind, .. } =
+                report.failures().next().unwrap().0.outcome.clone()
+            else {
                 panic!("{report:?}");
             };
             let left = left_behind.as_deref();
@@ -130,7 +132,7 @@ async fn how_a_copy_is_verified_is_chosen() {
             "{:?} {} {}",
             case.verify, case.flipped_at_source, case.flipped_on_read_back
         );
-        let outcomes = report.results.iter().map(|result| &result.outcome);
+        let outcomes = report.results.iter().map(|result| result.outcome);
         match (case.outcome, &outcomes.collect::<Vec<_>>()[..]) {
             (Ok(wanted), [Outcome::Copied { proof, .. }]) => {
                 assert_eq!(*proof, wanted, "{name}");

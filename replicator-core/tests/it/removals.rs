@@ -182,9 +182,9 @@ async fn held_back(world: &World) -> Vec<NotDone> {
             (image.hidden, image.retired_at())
         );
     }
-    let outcomes = report.results.iter().map(|result| &result.outcome);
+    let outcomes = report.results.iter().map(|result| result.outcome);
     let why = outcomes.filter_map(|outcome| match outcome {
-        Outcome::NotDone(why) => Some(*why),
+        Outcome::NotDone(why) => Some(why),
         _ => None,
     });
     why.collect()
@@ -334,11 +334,7 @@ async fn what_is_not_ours_stays() {
                 world.change(id, change);
             }
             let report = world.run().await;
-            let outcomes: Vec<_> = report
-                .results
-                .iter()
-                .map(|result| &result.outcome)
-                .collect();
+            let outcomes: Vec<_> = report.results.iter().map(|result| result.outcome).collect();
             let kept = outcomes.iter().all(|outcome| match outcome {
                 Outcome::Skipped(why) => Some(why) == reason.as_ref(),
                 _ => false,
@@ -420,11 +416,7 @@ async fn what_has_changed_since_it_was_listed_stays() {
     let image = world.found(back).unwrap();
     world.source.insert(image, Some(Bytes::from_static(DATA)));
     let report = world.run_plan(plan).await;
-    let outcomes: Vec<_> = report
-        .results
-        .iter()
-        .map(|result| result.outcome.clone())
-        .collect();
+    let outcomes: Vec<_> = report.results.iter().map(|result| result.outcome).collect();
     let reasons = outcomes.into_iter().filter_map(|outcome| match outcome {
         Outcome::Skipped(why) => Some(why),
         _ => None,

@@ -17,7 +17,7 @@ async fn a_source_that_breaks_off_is_read_on_within_one_upload() {
         );
         let target = MemoryImages::default();
         let report = livecopy(source, target.clone()).await;
-        let [result] = &report.results[..] else {
+        let [result] = &report.results.iter().collect::<Vec<_>>()[..] else {
             panic!("no_range {no_range}: {report:?}")
         };
         let Outcome::Copied { total_bytes, proof } = result.outcome else {
