@@ -18,7 +18,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 const WINDOW: usize = 256;
 /// The most images that are read ahead of their turn, so that there is a choice of small and of large
 /// ones. Each takes some 6 KiB.
-const MOST_READ: usize = 1000;
+const MOST_READ: usize = 400;
 /// The fewest names and tags that are kept in mind: fewer are not worth a look at which are made.
 const KEPT: usize = 1000;
 
