@@ -9,12 +9,12 @@ use std::process::Command;
 
 use crate::embedded::DEBUG;
 use crate::setup;
-use crate::shell::{Outcome, cargo, output, root, run};
+use crate::shell::{Outcome, cargo, host, output, root, run};
 
 mod trial;
 
 /// What packages are made with, and tried with.
-const NEEDED: [&str; 4] = ["cc", "curl", "umoci", "rpm"];
+const NEEDED: [&str; 5] = ["cc", "curl", "umoci", "rpm", "shlibdeps"];
 
 /// The image's user: of no name, and not root.
 const USER: &str = "65532:65532";
@@ -24,6 +24,9 @@ pub(crate) fn build_release(quick: bool) -> Outcome {
     setup::install(&NEEDED)?;
     setup::install_release_tools()?;
     let release = Release::new(quick)?;
+    if !quick {
+        crates()?;
+    }
     release.stage()?;
     release.archive()?;
     release.packages()?;
@@ -31,6 +34,13 @@ pub(crate) fn build_release(quick: bool) -> Outcome {
     release.bill_of_materials()?;
     release.checksums()?;
     trial::run_trials(&release)
+}
+
+/// Packs the crates as crates.io gets them, and builds each out of its package and those of the others.
+fn crates() -> Outcome {
+    let arguments = ["package", "--workspace", "--exclude=xtask", "--locked"];
+    // A release is of a commit; to try it is not.
+    run(cargo(&arguments).arg("--allow-dirty"))
 }
 
 /// What is built, of which version, and for what machine.
@@ -60,9 +70,10 @@ impl Release {
             }
             fs::create_dir_all(dir)?;
         }
+        let target = if quick { host()? } else { target()? };
         Ok(Self {
             version: version.to_owned(),
-            target: static_target()?,
+            target,
             quick,
             dir,
             tree,
@@ -76,6 +87,10 @@ impl Release {
         format!("glance-replicator-{}-{machine}-linux", self.version)
     }
 
+    fn is_static(&self) -> bool {
+        self.target.ends_with("musl")
+    }
+
     /// A command that makes the same of the same.
     fn reproducible(&self, mut command: Command) -> Command {
         command.env("SOURCE_DATE_EPOCH", &self.time);
@@ -83,13 +98,20 @@ impl Release {
         command
     }
 
-    /// Builds the binary: static, stripped, with the list of its crates in it, and without the
-    /// directories of this machine.
+    /// Builds the binary: static if it can be, stripped, with the list of its crates in it, and without
+    /// the directories of this machine.
     fn binary(&self) -> Result<PathBuf, Box<dyn Error>> {
         let home = env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
         let home = home.ok_or("there is no CARGO_HOME and no home directory")?;
-        let places = [(home, "/cargo"), (root(), "/glance-replicator")];
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let target = root().join(target);
+        // The last one that fits counts: what build scripts generate is in the target directory.
+        let places = [
+            (home, "/cargo"),
+            (root(), "/glance-replicator"),
+            (target.clone(), "/glance-replicator/target"),
+        ];
         let places = places.map(|(place, name)| format!("{}={name}", place.display()));
         let flags = places
             .each_ref()
@@ -104,16 +126,16 @@ impl Release {
         ];
         let mut build = self.reproducible(cargo(&arguments));
         build.arg(format!("--target={}", self.target));
-        build.env(
-            "RUSTFLAGS",
-            format!("-C target-feature=+crt-static{}", flags.concat()),
-        );
+        let linked = match self.is_static() {
+            true => "-C target-feature=+crt-static",
+            false => "",
+        };
+        build.env("RUSTFLAGS", format!("{linked}{}", flags.concat()));
         build.env("CFLAGS", of_c.join(" "));
         build.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
         build.env("PATH", setup::path_with_tools()?);
         run(&mut build)?;
-        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let built = root().join(target).join(&self.target);
+        let built = target.join(&self.target);
         Ok(built.join("release/glance-replicator"))
     }
 
@@ -205,10 +227,31 @@ impl Release {
             &target,
             "--output",
         ]);
-        run(rpm.arg(&self.dir))
+        rpm.arg(&self.dir);
+        // A static program needs nothing, which the tool does not see.
+        run(rpm.args([
+            "--auto-req",
+            if self.is_static() {
+                "disabled"
+            } else {
+                "builtin"
+            },
+        ]))
     }
 
-    /// Makes an OCI image of nothing but the program and the certificates, without a daemon.
+    /// The libraries that the program loads, by their paths: none if it is static.
+    fn libraries(&self) -> Result<Vec<String>, Box<dyn Error>> {
+        if self.is_static() {
+            return Ok(Vec::new());
+        }
+        let loaded = output(Command::new("ldd").arg(self.tree.join("usr/bin/glance-replicator")))?;
+        let paths = loaded
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'));
+        Ok(paths.map(str::to_owned).collect())
+    }
+
+    /// Makes an OCI image of nothing but the program, what it loads, and the certificates, without a daemon.
     fn image(&self) -> Outcome {
         let layout = root().join("target/oci");
         if layout.exists() {
@@ -228,14 +271,21 @@ impl Release {
         };
         run(umoci(&["init", "--layout"]).arg(&layout))?;
         run(&mut umoci(&["new", "--image", &image]))?;
-        for (file, place) in [
-            ("usr/bin/glance-replicator", "/usr/bin/glance-replicator"),
-            ("ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt"),
-        ] {
+        let certificates = "/etc/ssl/certs/ca-certificates.crt";
+        let program = "/usr/bin/glance-replicator";
+        let mut files = vec![
+            (self.tree.join(&program[1..]), program.to_owned()),
+            (
+                self.tree.join("ca-certificates.crt"),
+                certificates.to_owned(),
+            ),
+        ];
+        for library in self.libraries()? {
+            files.push((fs::canonicalize(&library)?, library));
+        }
+        for (file, place) in files {
             let mut insert = umoci(&["insert", "--rootless", "--image", &image]);
-            insert
-                .args(["--history.created", created])
-                .arg(self.tree.join(file));
+            insert.args(["--history.created", created]).arg(file);
             run(insert.arg(place))?;
         }
         let mut config = umoci(&["config", "--image", &image, "--created", created]);
@@ -320,9 +370,9 @@ impl Release {
     }
 }
 
-/// Returns the target whose binaries need nothing of the machine: musl, if Rust has it. Else it is glibc,
-/// linked in, which looks names up by files and DNS and by nothing else that a machine may have set up.
-fn static_target() -> Result<String, Box<dyn Error>> {
+/// Returns the target whose binaries need nothing of the machine: musl, if Rust has it, else that of this machine.
+/// glibc is never linked in: such a program crashes where `nsswitch.conf` names a module of another glibc.
+fn target() -> Result<String, Box<dyn Error>> {
     let musl = format!("{}-unknown-linux-musl", env::consts::ARCH);
     let libraries = ["--print=target-libdir", "--target", &musl];
     let libraries = output(Command::new("rustc").args(libraries))?;
@@ -330,7 +380,8 @@ fn static_target() -> Result<String, Box<dyn Error>> {
         setup::install(&["musl"])?;
         return Ok(musl);
     }
-    let gnu = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    println!("NOT FOR musl: `rustup target add {musl}` adds it. glibc is linked in instead.");
-    Ok(gnu)
+    println!(
+        "NOT STATIC: it takes `rustup target add {musl}`. What is built needs a glibc as new as that of this machine."
+    );
+    host()
 }

@@ -148,10 +148,8 @@ impl Trial<'_> {
                 return Err(format!("the image's configuration does not say {wanted}").into());
             }
         }
-        if self.release.quick || !rustix::process::geteuid().is_root() {
-            println!(
-                "NOT RUN: the image takes a static program, and root to change the root directory"
-            );
+        if !rustix::process::geteuid().is_root() {
+            println!("NOT RUN: the image, since it takes root to change the root directory");
             return Ok(());
         }
         let mut chroot = Command::new("chroot");
