@@ -25,12 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let diff = view.diff(&wanted.image, &view.found(copy));
     let mut stdout = io::stdout();
     for change in diff.changes() {
-        let (field, found) = (&change.field, &change.target);
-        writeln!(
-            stdout,
-            "{field}: {:?}, and there {found:?}",
-            change.wanted()
-        )?;
+        let (field, wanted) = (&change.field, change.wanted());
+        match &change.target {
+            Some(found) => writeln!(stdout, "{field}: {wanted}, and in the copy {found}")?,
+            None => writeln!(stdout, "{field}: {wanted}, and in the copy nothing")?,
+        }
     }
     writeln!(stdout, "PATCH {}", v2::patch(&diff))?;
     Ok(())

@@ -11,8 +11,8 @@ use futures_util::{StreamExt as _, stream};
 use glance_model::{ImageId, ImageMetadata, ImageStatus, Selection};
 use replicator_core::testing::MemoryImages;
 use replicator_core::{
-    DigestAlgorithm, ImageData, ImageSource, ImageStream, PortError, RunContext, RunOptions,
-    TargetEnd, TargetRun, plan, replicate,
+    DigestAlgorithm, ImageData, ImageSource, ImageStream, Outcome, PortError, RunContext,
+    RunOptions, TargetEnd, TargetRun, plan, replicate,
 };
 
 /// Three images, each of which says its number.
@@ -79,7 +79,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut stdout = io::stdout();
     for report in replicate(&ctx, Arc::new(Numbers), runs, &options).await {
         for result in &report.results {
-            writeln!(stdout, "{:?}: {:?}", result.image.name, result.outcome)?;
+            let name = result.image.name.as_deref().unwrap_or_default();
+            match &result.outcome {
+                Outcome::Copied { total_bytes, proof } => {
+                    writeln!(stdout, "{name}: {total_bytes} bytes, {proof:?}")?;
+                }
+                outcome => writeln!(stdout, "{name}: {outcome:?}")?,
+            }
         }
     }
     Ok(())
