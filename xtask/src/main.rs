@@ -14,6 +14,8 @@ mod deploy;
 #[cfg(target_os = "linux")]
 mod dist;
 mod embedded;
+#[cfg(target_os = "linux")]
+mod first_night;
 mod fuzz;
 mod lab;
 mod layers;
@@ -55,6 +57,9 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Go the way of README.md from the package of `dist` to the first night, on a new machine: docs/first-night.md
+    #[cfg(target_os = "linux")]
+    FirstNight,
     /// Fuzz what reads headers, records, files and ends (cargo-fuzz; stable Rust)
     ///
     /// Runs each target with its seeds and the corpus of earlier runs, and then with
@@ -98,6 +103,8 @@ fn main() -> ExitCode {
         Task::Deploy => deploy::run_examples(),
         #[cfg(target_os = "linux")]
         Task::Dist { quick } => dist::build_release(quick),
+        #[cfg(target_os = "linux")]
+        Task::FirstNight => first_night::walk(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Lab { arguments } => lab::run(&arguments),
         Task::Layers => layers::check(),
