@@ -215,6 +215,8 @@ impl Release {
         deb.args([
             "--no-build",
             "--no-strip",
+            // The same in a tenth of the time: the tool is a debug build.
+            "--compress-system",
             "--package=replicator-cli",
             &target,
             "--output",
