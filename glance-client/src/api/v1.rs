@@ -184,6 +184,8 @@ impl Dialect for V1 {
         written(http, &request, id, answer).await
     }
 
+    /// It is one request an image. `shared-images/{project}` would be one a project; but nobody knows
+    /// all projects: v1 takes any text for one, and Keystone tells its own, to administrators, today's.
     async fn members(&self, http: &Http, id: &ImageId) -> Result<Members, Error> {
         let request = Request::get(format!("{}/members", path(id)));
         let MemberList { members } = http.send(&request).await?.json().await?;

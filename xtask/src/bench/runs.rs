@@ -187,6 +187,10 @@ pub(super) fn counted(sample: &Sample, name: &str) -> f64 {
     as_f64(sample.counts.get(name).copied().unwrap_or_default())
 }
 
+/// The requests that a run with v2 makes once something is to be written, however many images that
+/// is: it asks the target for the schema of images.
+pub(super) const V2_ONCE: u32 = 1;
+
 /// All requests but those that a run without images would make.
 pub(super) fn requests(sample: &Sample) -> f64 {
     let fixed = |name: &str| {
