@@ -22,7 +22,8 @@ pub struct Requirements {
     /// set to take more (`image_property_quota` and its like in Glance).
     pub usual_most: Option<usize>,
     /// Whether it looks for the required properties in each single change of an image, so that no
-    /// other field can be changed: Glance 33 does.
+    /// other field can be changed: Glance 33 does, where its code was changed so that it requires
+    /// any. Its `schema-image.json` cannot.
     pub requires_in_updates: bool,
     required: BTreeSet<String>,
     rules: BTreeMap<String, Rule>,

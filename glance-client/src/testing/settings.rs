@@ -229,8 +229,9 @@ impl EmbeddedGlanceBuilder {
         self
     }
 
-    /// Gives additional properties schemas, by their names, and requires some fields, as a
-    /// `schema-image.json` does. Of a schema, `enum` and `pattern` are held.
+    /// Gives additional properties schemas, by their names, as a `schema-image.json` does; of a
+    /// schema, `enum` and `pattern` are held. It requires some fields, too, which no such file can do,
+    /// and the code of Glance 33 does if its schema lists them under `required`.
     #[must_use]
     pub fn schema(mut self, properties: &Value, required: &[&str]) -> Self {
         self.schema = properties.as_object().cloned().unwrap_or_default();
