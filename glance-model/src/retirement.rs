@@ -95,9 +95,7 @@ impl Retirement {
         if !found.status.is_settled() {
             return Fate::BeingWritten;
         }
-        let is_hidden = !form.can_hide() || found.hidden == Some(true);
-        let since = found.retired_at().filter(|_| is_hidden);
-        let since: Option<Timestamp> = since.and_then(|text| text.parse().ok());
+        let since = found.retired_since(form);
         // A time that is too far away is no reason to delete anything.
         let until = since.map(|since| since.checked_add(self.grace).unwrap_or(Timestamp::MAX));
         match until {
@@ -125,6 +123,17 @@ impl Retirement {
         let properties = &mut retired.properties;
         properties.insert(RETIRED_AT.to_owned(), self.now.to_string());
         retired
+    }
+}
+
+impl ImageMetadata {
+    /// Returns the time since when an image of a target of that form is retired, if it is.
+    #[must_use]
+    pub fn retired_since(&self, form: TargetForm) -> Option<Timestamp> {
+        self.origin()?;
+        let is_hidden = !form.can_hide() || self.hidden == Some(true);
+        let since = self.retired_at().filter(|_| is_hidden)?;
+        since.parse().ok()
     }
 }
 

@@ -47,13 +47,15 @@ pub enum State {
     Unusable,
     /// The target alone has it.
     OnlyThere,
+    /// The target alone has it by now: it was a copy, which is hidden and waits for its deletion.
+    Retired,
     /// There is nothing to copy of it.
     Skipped,
 }
 
 impl State {
     /// Every state, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Equal,
         Self::Missing,
         Self::Metadata,
@@ -64,13 +66,17 @@ impl State {
         Self::Refused,
         Self::Unusable,
         Self::OnlyThere,
+        Self::Retired,
         Self::Skipped,
     ];
 
     /// Returns whether the target is not as the source wants it.
     #[must_use]
     pub fn is_difference(self) -> bool {
-        !matches!(self, Self::Equal | Self::OnlyThere | Self::Skipped)
+        !matches!(
+            self,
+            Self::Equal | Self::OnlyThere | Self::Retired | Self::Skipped
+        )
     }
 
     /// Returns whether the target has the data of the image, but says something else of it.
@@ -89,6 +95,8 @@ pub struct Standing {
     pub fields: Vec<String>,
     /// What would become of it, if it would be skipped or fail.
     pub result: Option<ImageResult>,
+    /// The time since when it is retired, if it is.
+    pub retired: Option<Timestamp>,
 }
 
 /// An image, and its states.
@@ -355,7 +363,18 @@ impl Walk<'_> {
                             updated: found.and_then(|image| image.updated()),
                             ..self.row(image)
                         };
-                        self.set((id.to_string(), 0, 0), row, State::OnlyThere.into());
+                        let form = target.nature().form;
+                        let retired = found.and_then(|found| found.retired_since(form));
+                        let state = match retired {
+                            Some(_) => State::Retired,
+                            None => State::OnlyThere,
+                        };
+                        let key = (id.to_string(), 0, 0);
+                        let standing = Standing {
+                            retired,
+                            ..state.into()
+                        };
+                        self.set(key, row, standing);
                     }
                 }
             }
@@ -401,6 +420,7 @@ impl From<State> for Standing {
             state,
             fields: Vec::new(),
             result: None,
+            retired: None,
         }
     }
 }
@@ -437,9 +457,9 @@ impl Standing {
                     _ => (State::Skipped, Vec::new()),
                 };
                 Self {
-                    state,
                     fields,
                     result: Some(result.clone()),
+                    ..state.into()
                 }
             }
         }

@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 /// The page lets no other script run than this one.
-const HASH: &str = "sha256-uAKkeSDu39WKt8ZLlswfFI074IV8/ou0X2PRFHtg4oA=";
+const HASH: &str = "sha256-JVUNfbWJCSYto/EJB1X7GmEC+/jz4vKECLJTwcVMKv4=";
 
 /// Returns the page of some data.
 pub(crate) fn page(data: &impl Serialize) -> String {

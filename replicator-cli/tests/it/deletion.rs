@@ -17,24 +17,24 @@ use crate::kit::program::{Ran, run};
 use crate::kit::runs::{assert_error, ended, new_ids, path, succeeded};
 use crate::kit::terminal::{CTRL_C, OnTerminal};
 
-const IMAGES: u64 = 20;
+pub(crate) const IMAGES: u64 = 20;
 const ORIGIN: [&str; 2] = ["--origin", "prod"];
 const DELETE: [&str; 4] = ["--origin", "prod", "--delete", "--yes"];
 
-fn has(glance: &EmbeddedGlance, number: u64) -> bool {
+pub(crate) fn has(glance: &EmbeddedGlance, number: u64) -> bool {
     glance
         .image(&id(number))
         .is_some_and(|image| image.status != "deleted")
 }
 
-fn field(glance: &EmbeddedGlance, number: u64, name: &str) -> Value {
+pub(crate) fn field(glance: &EmbeddedGlance, number: u64, name: &str) -> Value {
     let image = glance.image(&id(number)).unwrap();
     image.field(name).cloned().unwrap_or_default()
 }
 
 /// A source with all images but the first ones, and its copies for the origin, of which the target
 /// has all.
-fn lost(images: u64, profile: Profile) -> (EmbeddedGlance, EmbeddedGlance) {
+pub(crate) fn lost(images: u64, profile: Profile) -> (EmbeddedGlance, EmbeddedGlance) {
     let (whole, target) = (numbered(IMAGES), glance(profile));
     succeeded(
         &[
@@ -51,7 +51,7 @@ fn lost(images: u64, profile: Profile) -> (EmbeddedGlance, EmbeddedGlance) {
     (source, target)
 }
 
-fn livecopy(source: &EmbeddedGlance, target: &EmbeddedGlance, options: &[&str]) -> Ran {
+pub(crate) fn livecopy(source: &EmbeddedGlance, target: &EmbeddedGlance, options: &[&str]) -> Ran {
     run(&[
         &["livecopy", source.host_port(), target.host_port()],
         options,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::kit::images::{glance, id};
 use crate::kit::program::{Ran, run};
 use crate::kit::runs::path;
+use crate::deletion::{livecopy, lost};
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J";
 
@@ -121,6 +122,39 @@ fn data_has_every_image_at_every_target() {
     let message = other["message"].as_str().unwrap();
     assert!(message.contains("another image of that id"), "{message}");
     assert_eq!(image_at(images, 5, 0)["newest"], true);
+}
+
+#[test]
+fn a_copy_that_waits_for_its_deletion_is_told_as_retired_and_is_no_difference() {
+    let dir = tempfile::tempdir().unwrap();
+    let [page, metrics] = ["page.html", "x.prom"].map(|name| dir.path().join(name));
+    for profile in [Profile::Today, Profile::V1Only] {
+        let (source, target) = lost(1, profile);
+        livecopy(&source, &target, &["--origin", "prod", "--delete", "--yes"]);
+        target.add_image(image(31, "alone"));
+        let ends = [source, target];
+        let files = ["--html", path(&page), "--metrics-file", path(&metrics)];
+        let ran = status(&ends, &[&["--exit-code"], &files[..]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let text = plain(&ran.stdout, &ends);
+        assert!(text.contains("2.0 KiB retired\n"), "{text}");
+        assert!(text.contains("equal only there retired newest"), "{text}");
+        let text = fs::read_to_string(&metrics).unwrap();
+        let labels = ["state=\"retired\""];
+        let count = value(&text, "glance_replicator_status_images", &labels);
+        assert_eq!(count.as_deref(), Some("1"));
+        let html = fs::read_to_string(&page).unwrap();
+        assert!(html.contains("as the source does not have it any more"));
+        let ran = status(&ends, &["-f", "json"]);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let images = document["images"].as_array().unwrap();
+        let retired = image_at(images, 1, 0);
+        assert_eq!(retired["state"], "retired");
+        assert_eq!(retired["since"], Value::Null);
+        let message = retired["message"].as_str().unwrap();
+        assert!(message.starts_with("since 20"), "{message}");
+        assert_eq!(image_at(images, 31, 0)["state"], "only_there");
+    }
 }
 
 /// The row of an image at a target, of rows in order of images and targets.

@@ -95,13 +95,40 @@ async fn what_only_a_target_has_and_what_has_no_data_is_no_difference() {
         image.status = ImageStatus::Deleted
     });
     target.insert(gone, None);
-    let totals = found(&source, vec![end(target)]).await.totals(0);
+    // A copy whose origin has lost it; hidden, and with the mark of its time.
+    let hidden = |marks: &[(&str, &str)]| {
+        let marks = marks.iter();
+        let marks = marks.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        changed(&active_image(b"old"), |image| {
+            image.hidden = Some(true);
+            image.properties.extend(marks);
+        })
+    };
+    let (origin, since) = (
+        ("replicator_origin", "prod"),
+        ("replicator_retired_at", "2026-11-20T12:00:00Z"),
+    );
+    let retired = hidden(&[origin, since]);
+    target.insert(retired.clone(), None);
+    target.insert(hidden(&[since]), None);
+    target.insert(
+        hidden(&[origin, ("replicator_retired_at", "long ago")]),
+        None,
+    );
+    let status = found(&source, vec![end(target)]).await;
+    let row = |row: &&replicator_core::ImageStanding| row.image.id == retired.id.to_string();
+    let row = status.images.iter().find(row).unwrap();
+    let standing = row.at[0].as_ref().unwrap();
+    assert_eq!(standing.retired, since.1.parse().ok());
+    assert_eq!(row.since(standing), None);
+    let totals = status.totals(0);
     let of = |images, bytes| {
         let mut sum = Sum::default();
         (sum.images, sum.bytes) = (images, bytes);
         sum
     };
-    assert_eq!(totals.of(State::OnlyThere), of(1, 5));
+    assert_eq!(totals.of(State::OnlyThere), of(3, 11));
+    assert_eq!(totals.of(State::Retired), of(1, 3));
     assert_eq!(totals.of(State::Skipped).images, 1);
     assert_eq!((totals.differences(), totals.oldest), (0, None));
 }

@@ -34,7 +34,7 @@ pub(crate) struct StandingRow {
     id: String,
     name: Option<String>,
     /// The state, in a word: equal, missing, metadata, members, content, incomplete, burnt, refused,
-    /// unusable, only_there or skipped. There may be more of them in time.
+    /// unusable, only_there, retired or skipped. There may be more of them in time.
     state: String,
     /// The time since when the target is behind, in RFC 3339: of what differs, the last change at the
     /// source; of what is not there, its creation.
@@ -67,7 +67,7 @@ impl StandingRow {
             since: text(row.since(standing)),
             fields: standing.fields.clone(),
             reason: result.and_then(|result| reason_word(&result.outcome)),
-            message: result.and_then(reason),
+            message: message(standing),
             size: row.image.size,
             created: text(row.created),
             updated: text(row.updated),
@@ -371,10 +371,9 @@ impl Overview {
         let images = self.images.iter().map(|row| {
             let why = row.at.iter().enumerate().filter_map(|(target, standing)| {
                 let standing = standing.as_ref()?;
-                let text = match &standing.result {
-                    Some(result) => reason(result)?,
-                    None if standing.fields.is_empty() => return None,
-                    None => standing.fields.join(", "),
+                let text = match (&standing.result, &*standing.fields) {
+                    (None, fields @ [_, ..]) => fields.join(", "),
+                    _ => message(standing)?,
                 };
                 Some((target, number_of(text)))
             });
@@ -437,6 +436,13 @@ impl Overview {
         }
         metrics
     }
+}
+
+/// The reason of a state in words, if there is more to say of it.
+fn message(standing: &Standing) -> Option<String> {
+    let retired = |since| format!("since {since}, as the source does not have it any more");
+    let result = standing.result.as_ref();
+    result.and_then(reason).or(standing.retired.map(retired))
 }
 
 /// The letter of a state in the data of a page.

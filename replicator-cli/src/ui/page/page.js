@@ -4,9 +4,9 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const ROWS = 100;
 const [ID, NAME, SIZE, CREATED, UPDATED, NEWEST, STATES, WHY] = [0, 1, 2, 3, 4, 5, 6, 7];
-const LETTERS = "abcdefghijk";
-// Differences: all but equal, only there, skipped.
-const PLAIN = "ajk";
+const LETTERS = "abcdefghijkl";
+// Differences: all but equal, only there, retired, skipped.
+const PLAIN = "ajkl";
 const DIFFERS = "!";
 const $ = (id) => document.getElementById(id);
 
