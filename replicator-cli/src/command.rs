@@ -21,8 +21,10 @@ mod results;
 #[cfg(test)]
 mod schemas;
 mod select;
+mod shares;
 mod size;
 mod status;
+mod verified;
 mod verify;
 
 use std::path::PathBuf;

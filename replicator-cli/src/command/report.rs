@@ -1,10 +1,7 @@
 //! `report`: what can be done with the reports of runs.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fmt, fs};
 
 use clap::ValueEnum;
 use glance_model::{Selection, Shard};
@@ -14,18 +11,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::results::{ImageRow, Part, Rest, Selected, Totals, rounded};
+use super::shares::{Share, by_share, code, document, merge, without_report};
+use super::verified;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::document::schema_id;
 use crate::ui::{Column, Row, human_size, named};
 
 /// Add up the reports of runs that divided the images
 ///
 /// Each file was written by --report, in a run that took another share (--shard K/N)
-/// of the same images. The result is one report of all of them, and the exit code is
-/// the one of a run that did it alone. A share of which there is no report is named,
-/// and the exit code is at least 1 then.
+/// of the same images, or is what verify --format json has printed in such a run. The
+/// result is one report of all of them, and the exit code is the one of a run that did
+/// it alone. A share of which there is no report is named, and the exit code is at
+/// least 1 then.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "glance-replicator report [OPTIONS] merge <FILE>...")]
 #[command(after_help = "  \
@@ -49,6 +48,9 @@ enum Action {
 
 pub(super) fn run(run: &Run<'_>, args: &ReportsArgs) -> Result<ExitCode, CliError> {
     let Action::Merge = args.action;
+    if let Some(documents) = verified::Document::read_all(&args.files)? {
+        return verified::merge(run, documents);
+    }
     let mut sink = run.sink()?;
     let reports = args.files.iter().map(|path| Report::read(path));
     let reports = reports.collect::<Result<Vec<_>, _>>()?;
@@ -87,23 +89,12 @@ struct Document {
 
 impl Report {
     fn read(path: &Path) -> Result<Self, CliError> {
-        let text = fs::read_to_string(path).map_err(|source| {
-            let path = path.to_owned();
-            CliError::ReadReport { path, source }
-        })?;
-        let Document { images, rest } = read(&text).map_err(|source| {
-            let path = path.to_owned();
-            CliError::NoReport { path, source }
-        })?;
+        let Document { images, rest } = document(path, ImageRow::SCHEMA)?;
         Ok(Self {
             path: path.to_owned(),
             images,
             rest,
         })
-    }
-
-    fn shard(&self) -> Option<Shard> {
-        self.rest.selection.shard()
     }
 
     /// Returns whether the run has listed its ends, so that their names and the selection are known.
@@ -112,19 +103,14 @@ impl Report {
     }
 }
 
-/// Other documents have other fields: the schema says it better than a field that is missing.
-fn read(text: &str) -> serde_json::Result<Document> {
-    #[derive(Deserialize)]
-    struct Named {
-        schema: String,
+impl Share for Report {
+    fn path(&self) -> &Path {
+        &self.path
     }
-    let Named { schema } = serde_json::from_str(text)?;
-    let wanted = schema_id(ImageRow::SCHEMA);
-    if schema != wanted {
-        let problem = format!("it is a document of {schema}, not of {wanted}");
-        return Err(serde::de::Error::custom(problem));
+
+    fn shard(&self) -> Option<Shard> {
+        self.rest.selection.shard()
     }
-    serde_json::from_str(text)
 }
 
 /// An image of a report: whatever fields it has there.
@@ -160,51 +146,6 @@ impl Row for Image {
     const COLUMNS: &'static [Column] = ImageRow::COLUMNS;
 }
 
-/// Puts reports into the order of their shares; returns the shares of which there is none, too.
-fn by_share(reports: Vec<Report>) -> Result<(Vec<Report>, Vec<Shard>), CliError> {
-    let of = |report: &Report| report.shard().map(Shard::of);
-    let mut shares: BTreeMap<Option<u64>, Report> = BTreeMap::new();
-    for report in reports {
-        if let Some(other) = shares.values().find(|other| of(other) != of(&report)) {
-            return Err(merge(format!(
-                "{other} and {report} do not divide the images alike"
-            )));
-        }
-        let index = report.shard().map(Shard::index);
-        if let Some(other) = shares.get(&index) {
-            return Err(merge(format!(
-                "{other} and {report} would count twice; leave the older one out"
-            )));
-        }
-        shares.insert(index, report);
-    }
-    let number = shares.values().find_map(of).map_or(0, NonZeroU64::get);
-    let missing = (0..number).filter(|index| !shares.contains_key(&Some(*index)));
-    let missing = missing.filter_map(|index| format!("{index}/{number}").parse().ok());
-    let missing = missing.collect();
-    Ok((shares.into_values().collect(), missing))
-}
-
-/// The file, and the share that it is of.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match self.shard() {
-            Some(shard) => write!(f, "{path} (shard {shard})"),
-            None => write!(f, "{path} (all images)"),
-        }
-    }
-}
-
-fn merge(problem: String) -> CliError {
-    CliError::Merge { problem }
-}
-
-fn without_report(missing: &[Shard]) -> String {
-    let shards: Vec<String> = missing.iter().map(Shard::to_string).collect();
-    format!("there is no report of the shard {}", shards.join(", "))
-}
-
 /// Checks that all runs had the same ends, and warns if they did not select alike. A run that did not
 /// get so far knows its ends only as they were written.
 fn are_of_one_work(run: &Run<'_>, reports: &[Report]) -> Result<(), CliError> {
@@ -227,12 +168,18 @@ fn are_of_one_work(run: &Run<'_>, reports: &[Report]) -> Result<(), CliError> {
             if report.has_listed() && whole(report) != whole(first) {
                 // Ages count from the second in which a run began, and the newest image may be another one.
                 run.console.warning(&format!(
-                    "{first} and {report} do not select quite alike: an image may be in neither, or in both"
+                    "{} and {} do not select quite alike: an image may be in neither, or in both",
+                    first.named(),
+                    report.named()
                 ));
             }
             continue;
         };
-        return Err(merge(format!("{first} and {report} {what}")));
+        return Err(merge(format!(
+            "{} and {} {what}",
+            first.named(),
+            report.named()
+        )));
     }
     Ok(())
 }
@@ -250,10 +197,6 @@ fn fullest(reports: &[Report]) -> Option<&Report> {
 /// Returns the selection of which a run took a share.
 fn whole(report: &Report) -> Selection {
     report.rest.selection.clone().of_shard(None)
-}
-
-fn code(number: u8) -> ExitCode {
-    ExitCode::of_number(number).unwrap_or(ExitCode::Error)
 }
 
 fn add_up(reports: &[Report], missing: &[Shard]) -> Rest {
@@ -333,19 +276,39 @@ fn time(reports: &[Report]) -> (String, f64) {
 
 impl Totals {
     fn add(&mut self, other: &Self) {
-        self.error = self.error.take().or_else(|| other.error.clone());
-        self.copied += other.copied;
-        self.bytes += other.bytes;
-        self.unverified += other.unverified;
-        self.already_there += other.already_there;
-        self.record_created += other.record_created;
-        self.metadata_updated += other.metadata_updated;
-        self.unchanged += other.unchanged;
-        self.skipped += other.skipped;
-        self.failed += other.failed;
-        self.left += other.left;
-        self.not_done += other.not_done;
-        self.stale += other.stale;
+        let Self {
+            target: _,
+            error,
+            copied,
+            bytes,
+            unverified,
+            already_there,
+            record_created,
+            metadata_updated,
+            retired,
+            deleted,
+            unchanged,
+            skipped,
+            failed,
+            left,
+            not_done,
+            stale,
+        } = other;
+        self.error = self.error.take().or_else(|| error.clone());
+        self.copied += copied;
+        self.bytes += bytes;
+        self.unverified += unverified;
+        self.already_there += already_there;
+        self.record_created += record_created;
+        self.metadata_updated += metadata_updated;
+        self.retired += retired;
+        self.deleted += deleted;
+        self.unchanged += unchanged;
+        self.skipped += skipped;
+        self.failed += failed;
+        self.left += left;
+        self.not_done += not_done;
+        self.stale += stale;
     }
 
     /// Returns the counts that are not 0, in words.
@@ -357,6 +320,8 @@ impl Totals {
             (self.record_created, "metadata only"),
             (self.already_there, "already there"),
             (self.metadata_updated, "updated"),
+            (self.retired, "retired"),
+            (self.deleted, "deleted"),
             (self.unchanged, "unchanged"),
             (self.skipped, "skipped"),
             (self.failed, "failed"),

@@ -244,16 +244,20 @@ impl Rest {
                 ("already_there", totals.already_there),
                 ("record_created", totals.record_created),
                 ("metadata_updated", totals.metadata_updated),
+                ("retired", totals.retired),
+                ("deleted", totals.deleted),
                 ("unchanged", totals.unchanged),
                 ("skipped", totals.skipped),
                 ("failed", totals.failed),
                 ("left", totals.left),
                 ("not_done", totals.not_done),
+                ("stale", totals.stale),
             ] {
                 let labels = [command, source, target, ("outcome", outcome)];
                 metrics.add(RUN_IMAGES, &labels, images);
             }
-            if totals.failed + totals.left + totals.not_done == 0 && self.error.is_none() {
+            let missed = totals.failed + totals.left + totals.not_done + totals.stale;
+            if missed == 0 && self.error.is_none() {
                 metrics.succeeded(&self.command, &record.typed, target.1);
             }
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use replicator_core::{
     ImageError, ImageRef, ImageResult, TargetIds, VerifyBy, VerifyOptions, verify,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::select::select;
 use crate::args::{
@@ -171,7 +171,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     for row in missing.chain(unverifiable).chain(failed) {
         sink.row(&row)?;
     }
-    let rest = Rest {
+    let mut rest = Rest {
         source: source_name,
         target: target_name,
         by: match by {
@@ -189,45 +189,36 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
             missing: report.missing.len(),
             failed: report.failures.len(),
         },
+        shard: args.selection.shard.map(|shard| shard.to_string()),
+        exit_code: 0,
+        parts: None,
     };
-    sink.end(&rest)?;
     let code = selected.tell(run, &*source.images, report.selected).await?;
+    let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
+    let mut errors = report.failures.iter().filter_map(ImageResult::error);
+    let is_wrong = errors.any(is_wrong);
+    let code = code.and(if is_wrong || !report.missing.is_empty() {
+        ExitCode::WrongContent
+    } else if report.failures.is_empty() {
+        ExitCode::Done
+    } else {
+        ExitCode::ImagesFailed
+    });
+    rest.exit_code = code.number();
+    sink.end(&rest)?;
     let selected = selected.summary(report.selected);
     let selected = selected.map_or_else(String::new, |selected| format!(" ({selected})"));
     let due = options
         .sample
         .map(|sample| format!(" (today's part, one of {})", sample.days()));
     let due = due.unwrap_or_default();
-    let how = match by {
-        VerifyBy::Stated => "same digest on record",
-        VerifyBy::Probing => "same digest on record and data that can be read",
-        VerifyBy::Reading => "verified by reading",
-    };
-    let found = counts([
-        (report.verified, how),
-        (report.unverifiable.len() as u64, "unverifiable"),
-        (report.missing.len() as u64, "missing"),
-        (report.failures.len() as u64, "failed"),
-    ]);
-    let found = match &*found {
-        "" => "no images with data",
-        found => found,
-    };
+    let found = rest.totals.text(rest.by);
     run.console
         .summary(&format!("verify: {found}{selected}{due}"));
     if let Some(file) = metrics {
         file.end(rest.totals.metrics(&typed))?;
     }
-    let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
-    let mut errors = report.failures.iter().filter_map(ImageResult::error);
-    let is_wrong = errors.any(is_wrong);
-    Ok(code.and(if is_wrong || !report.missing.is_empty() {
-        ExitCode::WrongContent
-    } else if report.failures.is_empty() {
-        ExitCode::Done
-    } else {
-        ExitCode::ImagesFailed
-    }))
+    Ok(code)
 }
 
 /// An image that is not known to be the same at both ends.
@@ -256,20 +247,20 @@ enum Problem {
 }
 
 /// The numbers of images.
-#[derive(Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Totals {
-    verified: u64,
-    unverifiable: usize,
-    missing: usize,
-    failed: usize,
+pub(super) struct Totals {
+    pub(super) verified: u64,
+    pub(super) unverifiable: usize,
+    pub(super) missing: usize,
+    pub(super) failed: usize,
 }
 
 /// The way in which content was compared.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-enum By {
+pub(super) enum By {
     /// By the digests that both ends state.
     Digests,
     /// By these, and by reading a byte.
@@ -278,23 +269,43 @@ enum By {
     Reading,
 }
 
-#[derive(Serialize)]
+#[derive(Deserialize, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rest {
-    source: String,
+    pub(super) source: String,
     /// The other end; null if the source was compared with its own digests.
-    target: Option<String>,
-    by: By,
+    pub(super) target: Option<String>,
+    pub(super) by: By,
     /// The part of the selected images whose turn it was, where it was not all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sample: Option<DailySample>,
-    totals: Totals,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sample: Option<DailySample>,
+    pub(super) totals: Totals,
+    /// The share of the images that was looked at, as K/N with K from 0, if it was not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<String>,
+    /// The exit status of the program.
+    #[cfg_attr(test, schemars(skip_serializing_if = "super::schemas::later"))]
+    pub(super) exit_code: u8,
+    /// The runs that divided the images, if the document was added up of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parts: Option<Vec<Part>>,
+}
+
+/// A run that looked at one share of the images.
+#[derive(Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Part {
+    /// The file of its result.
+    pub(super) file: String,
+    /// The share; null if the run looked at all images.
+    pub(super) shard: Option<String>,
+    pub(super) exit_code: u8,
 }
 
 /// A part of the images that is another one each day.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct DailySample {
+pub(super) struct DailySample {
     /// The number of days in which every image has its turn.
     days: u64,
     /// The number of this day in that round, from 0.
@@ -307,6 +318,25 @@ const VERIFY_IMAGES: Gauge = gauge(
 );
 
 impl Totals {
+    /// Returns the numbers that are not 0, in words.
+    pub(super) fn text(&self, by: By) -> String {
+        let how = match by {
+            By::Digests => "same digest on record",
+            By::Probe => "same digest on record and data that can be read",
+            By::Reading => "verified by reading",
+        };
+        let found = counts([
+            (self.verified, how),
+            (self.unverifiable as u64, "unverifiable"),
+            (self.missing as u64, "missing"),
+            (self.failed as u64, "failed"),
+        ]);
+        match found.is_empty() {
+            true => "no images with data".to_owned(),
+            false => found,
+        }
+    }
+
     /// The numbers of a run between these ends, for Prometheus. A source that is compared with itself
     /// is the target as well.
     fn metrics(&self, [source, target]: &[String; 2]) -> Metrics {

@@ -120,7 +120,7 @@ fn a_share_without_a_report_is_told_and_one_with_two_is_refused() {
     let ran = run(&merge(&["-f", "json"], few));
     assert!(
         ran.stderr
-            .contains("there is no report of the shard 0/3, 2/3"),
+            .contains("there is no report of the shards 0/3, 2/3"),
         "{ran:?}"
     );
     let report = json(&ran.stdout);
