@@ -79,7 +79,7 @@ impl Advised for CliError {
                 NotDone::TooManyGone { images, .. } => {
                     return Some(Cow::Owned(format!(
                         "look at them with --dry-run; if they are to go, --max-delete {images} lets \
-                         them"
+                         them, in a plan when it is made"
                     )));
                 }
                 NotDone::NotConfirmed => Some("without a terminal, --delete takes --yes"),

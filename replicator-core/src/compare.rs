@@ -92,7 +92,7 @@ pub fn compare<'a>(
     let (at_target, _) = selected(target, &at_target(wanted, &target_ids));
     let (images, counter) = selected(source, wanted);
     view.ids.clone_from(&target_ids);
-    let listed = with_members(source, images, &view.omit);
+    let listed = with_members(source, images, &view.omit, |_| true);
     let pairs = Pairs::new(listed, at_target, target_ids);
     Comparison {
         ctx,

@@ -237,11 +237,13 @@ impl PlannedImage {
             Action::CreateRecord => (Work::CreateRecord, None),
             Action::UpdateMetadata(diff) => (Work::UpdateMetadata, Some(diff)),
             Action::CopyToStores => (Work::CopyToStores, None),
-            Action::Retire(diff) => (Work::Retire, Some(diff)),
+            // The time of the mark is that of the run.
+            Action::Retire(_) => (Work::Retire, None),
             Action::Delete => (Work::Delete, None),
         };
         let other_id = self.target_id != TargetId::Same;
-        Approval::new(work, &self.wanted, update, other_id)
+        let found = self.found.as_ref().filter(|_| self.action.removes());
+        Approval::new(work, found.unwrap_or(&self.wanted), update, other_id)
     }
 
     /// The image, as far as people have to know which one it is.

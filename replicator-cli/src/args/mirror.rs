@@ -38,8 +38,9 @@ pub(crate) struct DeleteArgs {
     /// run after --grace. In an archive its files are moved to .retired, and removed then. One that
     /// comes back at the source is shown again. Never: an image without the mark, a protected one,
     /// more than --max-delete, after any failure of the run, or if the source lists no image. It is
-    /// the last step of a run. On a terminal it is asked for; else it takes --yes. With --shard, the
-    /// first share does it for all. A server never gives the id of a deleted image back.
+    /// the last step of a run. A copy asks on a terminal, and takes --yes elsewhere; what a plan says
+    /// is done by apply. With --shard, the first share does it for all. A server never gives the id
+    /// of a deleted image back.
     #[arg(long, value_parser = BoolishValueParser::new(), requires = "origin")]
     delete: bool,
 
@@ -54,7 +55,12 @@ pub(crate) struct DeleteArgs {
     /// rounded up. By default it is 10, or 10% if that is less.
     #[arg(long, value_name = "N|N%", hide_short_help = true)]
     max_delete: Option<MaxDelete>,
+}
 
+/// The answer to the question whether images are to leave the target.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = heading::HOW)]
+pub(crate) struct YesArgs {
     /// Do not ask before --delete
     ///
     /// With options that select images, --delete needs it, too. Of the selected images it retires

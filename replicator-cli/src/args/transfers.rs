@@ -10,7 +10,7 @@ use replicator_core::{FormatCheck, OnIdConflict, Verify};
 
 use super::heading;
 use super::images::{IdMapArgs, MetaOnly, OmitArgs};
-use super::mirror::{DeleteArgs, MirrorArgs};
+use super::mirror::{DeleteArgs, MirrorArgs, YesArgs};
 use super::output::ReportArgs;
 use super::owners::OwnerArgs;
 use super::run_limits::RunLimitArgs;
@@ -92,6 +92,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) delete: DeleteArgs,
+
+    #[command(flatten)]
+    pub(crate) yes: YesArgs,
 
     #[command(flatten)]
     pub(crate) work: WorkArgs,
@@ -232,6 +235,9 @@ pub(crate) struct IdArgs {
 pub(crate) struct PlanningArgs {
     #[command(flatten)]
     pub(crate) what: WhatArgs,
+
+    #[command(flatten)]
+    pub(crate) delete: DeleteArgs,
 
     #[command(flatten)]
     pub(crate) ids: IdArgs,

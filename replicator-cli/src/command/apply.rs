@@ -10,7 +10,7 @@ use replicator_core::Approved;
 
 use super::planned::dry_run::DryRun;
 use super::planned::file::{PlannedEnd, ReadPlan};
-use super::replicate::{Targets, copy, is_planned, policy, work_options};
+use super::replicate::{Targets, copy, is_planned, planning_policy, work_options};
 use super::results::{Output, Record};
 use super::select::Selected;
 use crate::args::{
@@ -120,7 +120,7 @@ impl Applied<'_> {
         let (args, planning) = (self.args, &self.planning);
         let source = SideArgs::from(&args.source).or((&planning.source).into());
         let target = SideArgs::from(&args.target).or((&planning.target).into());
-        let policy = policy(&planning.what, Some((&planning.ids, &planning.data)))?;
+        let policy = planning_policy(planning)?;
         let selected = Selected::only(selection(&approved));
         let names = self.targets.iter().map(|target| target.name.clone());
         let taken = Taken {
@@ -143,7 +143,8 @@ impl Applied<'_> {
             stage: args.way.stage.as_deref(),
             id_map: planning.ids.id_map.id_map.as_deref(),
             owners: Some(&planning.ids.owners),
-            yes: false,
+            // Whoever has left it in the file has looked at it.
+            yes: true,
             approved: names.zip(approved.into_iter().map(Arc::new)).collect(),
             dry_run,
         };
@@ -152,10 +153,10 @@ impl Applied<'_> {
 }
 
 /// Returns the images that are looked at: those of the plan, or all, which takes fewer requests than
-/// a great many of them.
+/// a great many of them. Whether images may leave a target depends on all that the ends have.
 fn selection(approved: &[Approved]) -> Selection {
     let ids = || approved.iter().flat_map(Approved::ids);
-    match ids().count() > MOST_IDS {
+    match approved.iter().any(Approved::removes) || ids().count() > MOST_IDS {
         true => Selection::default(),
         false => Selection::of_ids(ids().collect::<Vec<ImageId>>()),
     }

@@ -10,7 +10,7 @@ use replicator_core::TargetPolicy;
 use super::planned::Planned;
 use super::planned::dry_run::DryRun;
 use super::planned::file::{PlanFile, written};
-use super::replicate::{Targets, copy, policy, run_options};
+use super::replicate::{Targets, copy, of_share, planning_policy, run_options};
 use super::results::Record;
 use super::select::select;
 use crate::args::{AllowEmpty, PlanningArgs, SelectionArgs, Worded, heading};
@@ -71,7 +71,7 @@ pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
     };
     let (from, to) = ((source, &planning.source), (targets, &planning.target));
     let sides = Sides::new(run, from, taken, to)?;
-    let policy = policy(&planning.what, Some((&planning.ids, &planning.data)))?;
+    let policy = planning_policy(planning)?;
     Ok((
         run.sink()?,
         sides.into_stores(&planning.data.stores),
@@ -81,6 +81,7 @@ pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
 
 pub(super) async fn run(run: &Run<'_>, args: &PlanArgs) -> Result<ExitCode, CliError> {
     let (sink, sides, policy) = asked(run, args)?;
+    let policy = of_share(run, policy, args.selection.shard);
     let Worded {
         args: planning,
         words,
@@ -100,7 +101,8 @@ pub(super) async fn run(run: &Run<'_>, args: &PlanArgs) -> Result<ExitCode, CliE
         stage: None,
         id_map: planning.ids.id_map.id_map.as_deref(),
         owners: Some(&planning.ids.owners),
-        yes: false,
+        // Nothing is done before somebody has looked at it.
+        yes: true,
         approved: Vec::new(),
         dry_run: Some(dry_run),
     };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use glance_client::cloud::Details;
-use glance_model::Selection;
+use glance_model::{Selection, Shard};
 use replicator_core::{
     Approved, DataPolicy, ErrorKind, ImageError, ImageResult, ImageSource, Member, NotDone,
     OnIdConflict, Outcome, Plan, RunOptions, TargetEnd, TargetPolicy, TargetRun, plan, replicate,
@@ -23,7 +23,8 @@ use super::planned::file::written;
 use super::results::{ImageRow, Output, Record};
 use super::select::{Selected, select};
 use crate::args::{
-    CopyArgs, DataArgs, IdArgs, OwnerArgs, SelectionArgs, SendArgs, UploadArgs, WhatArgs, WorkArgs,
+    CopyArgs, DataArgs, IdArgs, OwnerArgs, PlanningArgs, SelectionArgs, SendArgs, UploadArgs,
+    WhatArgs, WorkArgs,
 };
 use crate::ends::{self, Access, End, Opening, Reached, Sides, Source, Target};
 use crate::error::CliError;
@@ -80,10 +81,7 @@ async fn make_copies(
         let SendArgs { way, data } = &uploads.send;
         sides = sides.sending(way).into_stores(&data.stores);
     }
-    let mut policy = job.policy;
-    if policy.delete.is_some() && !removal::is_done_by(run, job.selection.shard) {
-        policy.delete = None;
-    }
+    let policy = of_share(run, job.policy, job.selection.shard);
     let is_dry_run = dry_run.is_some();
     let options = work_options(run, &job.copies.work, job.streams, sides.targets.len());
     let (mut source, reached) = sides.open(run).await?;
@@ -97,7 +95,7 @@ async fn make_copies(
         stage: uploads.and_then(|uploads| uploads.send.way.stage.as_deref()),
         id_map: uploads.and_then(|uploads| uploads.ids.id_map.id_map.as_deref()),
         owners: uploads.map(|uploads| &uploads.ids.owners),
-        yes: job.copies.delete.yes,
+        yes: job.copies.yes.yes,
         approved: Vec::new(),
         dry_run,
     };
@@ -439,8 +437,28 @@ pub(super) fn copy_policy(
     let to_server = uploads.map(|uploads| (&uploads.ids, &uploads.send.data));
     let mut policy = policy(&copies.what, to_server)?;
     policy.origin = copies.delete.origin(&policy.omit)?;
-    policy.delete = removal::policy(&copies.delete, selection)?;
+    policy.delete = removal::policy(&copies.delete, selection, copies.yes.yes)?;
     Ok(policy)
+}
+
+/// Takes the options of what is planned, and looked at before it is done.
+pub(super) fn planning_policy(planning: &PlanningArgs) -> Result<TargetPolicy, CliError> {
+    let mut policy = policy(&planning.what, Some((&planning.ids, &planning.data)))?;
+    policy.origin = planning.delete.origin(&policy.omit)?;
+    policy.delete = planning.delete.policy();
+    Ok(policy)
+}
+
+/// Returns the policy of a run of this share, in which images leave the targets or not.
+pub(super) fn of_share(
+    run: &Run<'_>,
+    mut policy: TargetPolicy,
+    shard: Option<Shard>,
+) -> TargetPolicy {
+    if policy.delete.is_some() && !removal::is_done_by(run, shard) {
+        policy.delete = None;
+    }
+    policy
 }
 
 /// Takes the options of copies; a directory has none of those of a server.

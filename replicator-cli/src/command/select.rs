@@ -35,6 +35,8 @@ pub(super) struct Selected {
     /// All images of the end, if that was learned on the way.
     of: Option<u64>,
     error_on_nothing: bool,
+    /// Whether something is said of the selection, which the user has made.
+    is_told: bool,
 }
 
 impl Selected {
@@ -47,6 +49,7 @@ impl Selected {
             listed: None,
             of: None,
             error_on_nothing: false,
+            is_told: false,
         }
     }
 }
@@ -68,6 +71,7 @@ pub(super) async fn select(
     let images = &**images;
     let mut selected = Selected {
         error_on_nothing: args.error_on_nothing,
+        is_told: true,
         ..Selected::only(selection)
     };
     if let Some(path) = &args.images_from {
@@ -190,6 +194,9 @@ impl Selected {
         source: &dyn ImageSource,
         count: SelectedCount,
     ) -> Result<ExitCode, CliError> {
+        if !self.is_told {
+            return Ok(ExitCode::Done);
+        }
         if self.selection.is_all() {
             return match (count.images, self.error_on_nothing) {
                 (0, true) => Err(CliError::NothingSelected {
@@ -213,7 +220,7 @@ impl Selected {
 
     /// Returns how many images were selected, in words; nothing if all were meant.
     pub(super) fn summary(&self, count: SelectedCount) -> Option<String> {
-        if self.selection.is_all() {
+        if self.selection.is_all() || !self.is_told {
             return None;
         }
         let images = count.images;

@@ -9,10 +9,10 @@ use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::deletion::lost;
 use crate::kit::images::{glance, id};
 use crate::kit::program::run;
 use crate::kit::runs::{assert_error, ended, path, succeeded};
-use crate::deletion::lost;
 
 const SHARES: u64 = 3;
 

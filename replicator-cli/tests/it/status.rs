@@ -8,10 +8,10 @@ use std::path::Path;
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::{Value, json};
 
+use crate::deletion::{livecopy, lost};
 use crate::kit::images::{glance, id};
 use crate::kit::program::{Ran, run};
 use crate::kit::runs::path;
-use crate::deletion::{livecopy, lost};
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J";
 

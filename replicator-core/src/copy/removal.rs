@@ -6,7 +6,7 @@ use futures_util::TryFutureExt as _;
 use glance_model::{Fate, ImageMetadata, ImageStatus};
 
 use super::update::Update;
-use crate::plan::removal::stays;
+use crate::plan::removal::reason_to_stay;
 use crate::plan::{Action, PlannedImage};
 use crate::port::{ImageSource, PortError};
 use crate::run::error::ImageError;
@@ -38,7 +38,7 @@ impl Removal<'_> {
         let view = target.view();
         let found = view.found(listed);
         let fate = rules.fate(&found, view.form);
-        if let Some(reason) = stays(&fate, &found) {
+        if let Some(reason) = reason_to_stay(&fate, &found) {
             return Ok(Outcome::Skipped(reason));
         }
         let member = target.policy.member.as_ref();

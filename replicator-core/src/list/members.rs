@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, FuturesOrdered, StreamExt as _};
-use glance_model::{ImageMetadata, Omit, View, Visibility};
+use glance_model::{ImageId, ImageMetadata, Omit, View, Visibility};
 use tokio::task::JoinHandle;
 
 use super::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
@@ -30,17 +30,19 @@ fn is_for_members(image: &ImageMetadata) -> bool {
     image.visibility.is_some_and(Visibility::is_for_members)
 }
 
-/// Adds the members to the images that are shared, a few images ahead of the reader.
+/// Adds the members to those of the images that are meant and shared, a few images ahead of the
+/// reader.
 pub(crate) fn with_members(
     end: &(impl ImageSource + ?Sized),
     listed: ImageStream,
     omit: &Omit,
+    is_meant: impl Fn(&ImageId) -> bool + Send + 'static,
 ) -> ImageStream {
     let Some(reader) = reader(end, omit) else {
         return listed;
     };
     completed(listed, move |listed| match listed {
-        Ok(mut image) if is_for_members(&image) => {
+        Ok(mut image) if is_for_members(&image) && is_meant(&image.id) => {
             let reader = Arc::clone(&reader);
             let members = async move {
                 image.members = reader.members_of(&image.id).await?;

@@ -30,6 +30,24 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// Counts of the images that are selected only those that are meant.
+    pub(crate) fn of_meant(
+        &mut self,
+        selected: ImageStream,
+        is_meant: impl Fn(&ImageId) -> bool + Send + 'static,
+    ) -> ImageStream {
+        self.selected = Arc::default();
+        let count = Arc::clone(&self.selected);
+        let meant = selected.inspect(move |listed| {
+            let is_counted = match listed {
+                Ok(image) => is_meant(&image.id),
+                Err(_) => true,
+            };
+            count.fetch_add(u64::from(is_counted), Ordering::Relaxed);
+        });
+        meant.boxed()
+    }
+
     /// Returns the numbers up to now, which are those of the end once it is listed.
     pub(crate) fn count(&self) -> SelectedCount {
         let listed = self.listed.load(Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, TargetForm, View};
+use glance_model::{Change, ImageMetadata, ImageStatus, MetadataDiff, NoData, View};
 
 use super::{Action, PlannedImage, Reason, TargetId};
 use crate::port::Nature;
@@ -29,7 +29,7 @@ impl Decision {
         self,
         reads_records_only: bool,
         member: Option<&Member>,
-        form: TargetForm,
+        nature: Nature,
     ) -> Self {
         let (Self::Do(planned) | Self::Leave(planned, _)) = &self else {
             return self;
@@ -38,7 +38,7 @@ impl Decision {
         if reads_records_only && planned.action == Action::Copy {
             return fail(wanted, ImageError::ReaderAtSource);
         }
-        match member.and_then(|member| member.refusal(form, wanted, found)) {
+        match member.and_then(|member| member.refusal(nature, wanted, found)) {
             Some(error) => fail(wanted, error),
             None => self,
         }

@@ -28,9 +28,14 @@ pub(crate) fn listings(
     wanted: &Selection,
     targets: &[TargetEnd],
 ) -> (Vec<ImageStream>, Counter) {
-    let (mut images, counter) = selected(source, wanted);
+    let (mut images, mut counter) = selected(source, wanted);
     if let Some(target) = targets.first() {
-        images = with_members(source, images, &target.policy.omit);
+        let all = targets.to_vec();
+        let is_meant = move |id: &ImageId| all.iter().any(|target| target.is_meant(id));
+        if target.approved.is_some() {
+            images = counter.of_meant(images, is_meant.clone());
+        }
+        images = with_members(source, images, &target.policy.omit, is_meant);
     }
     let listings = match targets.len() {
         1 => vec![images],
@@ -147,12 +152,11 @@ impl<'a> Decisions<'a> {
         Ok(Some(Decided::Image(Box::new(decided))))
     }
 
-    /// Decides about an image that the target alone has, and returns why it stays if it would leave
-    /// otherwise.
+    /// Decides about an image that the target alone has, if it is one that may leave.
     pub(crate) async fn of_alone(
         &mut self,
         found: Option<Box<ImageMetadata>>,
-    ) -> Result<Option<ImageResult>, ListingError> {
+    ) -> Result<Option<Decision>, ListingError> {
         match found {
             Some(found) => self.removals.alone(*found, &self.decider.view).await,
             None => Ok(None),
@@ -205,12 +209,12 @@ impl<'a> Decisions<'a> {
             decision = self.decider.decide(wanted, found);
         }
         let member = self.target.policy.member.as_ref();
-        let form = self.decider.view.form;
-        decision = decision.unless_refused(self.reads_records_only, member, form);
+        let nature = self.decider.nature;
+        decision = decision.unless_refused(self.reads_records_only, member, nature);
         if let Decision::Do(planned) = &decision {
             let requirements = self.requirements().await;
             decided.excesses = requirements.excesses(&planned.wanted, planned.found.as_ref());
-            if let Some(error) = refusal(planned, form, requirements) {
+            if let Some(error) = refusal(planned, nature, requirements) {
                 decision = fail(&planned.wanted, error);
             }
         }

@@ -1,19 +1,21 @@
 //! Two ordered listings, merged into a plan.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use glance_model::{ImageId, Selection};
 
 use super::decide::Decision;
 use super::decisions::{Decided, DecidedImage, Decisions, listings};
 use super::removal::listed;
-use super::{LeftImage, Plan, TargetId};
+use super::{LeftImage, Plan, PlannedImage, TargetId};
 use crate::list::pairs::ListingError;
 use crate::list::selected::Counter;
 use crate::port::ImageSource;
-use crate::run::approved::Met;
+use crate::run::approved::{Approval, Met};
 use crate::run::event::{Event, LeftOut};
 use crate::run::options::RunOptions;
-use crate::run::result::{ImageRef, ImageResult, Outcome, Stale};
+use crate::run::result::{ImageRef, ImageResult, Outcome, SkipReason, Stale};
 use crate::run::target_end::TargetEnd;
 
 /// Lists the wanted images of the source once, and each target, and plans what is to be done
@@ -56,8 +58,11 @@ async fn plan_from(
                 }
             }
             Decided::Alone(_, found) => {
-                let result = decisions.of_alone(found).await?;
-                result.into_iter().for_each(|result| planner.settle(result));
+                if let Some(decision) = decisions.of_alone(found).await?
+                    && let Some(planned) = planner.add_alone(decision)
+                {
+                    decisions.removals.add(planned);
+                }
             }
         }
     }
@@ -86,7 +91,7 @@ impl Planner<'_> {
             planned.target_id = TargetId::Other(id);
         }
         self.plan.unknown_projects.extend(decided.unknown);
-        match self.if_approved(decided.decision) {
+        match self.if_approved(&decided.image, decided.decision) {
             Decision::Do(mut planned) => {
                 let target = self.target;
                 target.tell_left_out(&planned.wanted, decided.not_held, LeftOut::NotHeld);
@@ -113,6 +118,32 @@ impl Planner<'_> {
         }
     }
 
+    /// Takes what becomes of an image that the source does not have, and returns it if it is to leave.
+    fn add_alone(&mut self, decision: Decision) -> Option<PlannedImage> {
+        match decision {
+            Decision::Do(planned) if self.is_meant(&planned.image_ref()) => {
+                match self.stale(&planned) {
+                    Some(stale) => {
+                        let outcome = Outcome::Stale(stale);
+                        self.settle(ImageResult::new(planned.image_ref(), outcome));
+                    }
+                    None => return Some(*planned),
+                }
+            }
+            Decision::Settled(result) if self.is_meant(&result.image) => {
+                let is_retired =
+                    matches!(result.outcome, Outcome::Skipped(SkipReason::Retired { .. }));
+                let approval = self.approval(&result.image);
+                match is_retired && approval.is_some_and(Approval::retires) {
+                    true => self.plan.unchanged += 1,
+                    false => self.settle(result),
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
     /// Returns whether anything is to be done about an image: of a plan that was approved, it is
     /// about its images alone.
     fn is_meant(&mut self, image: &ImageRef) -> bool {
@@ -120,21 +151,35 @@ impl Planner<'_> {
             return true;
         };
         let id = ImageId::parse(&image.id);
-        id.is_ok_and(|id| self.met.meet(approved, &id).is_some())
+        id.is_ok_and(|id| self.met.meet(approved, &id))
     }
 
-    /// Settles work that is not what was approved.
-    fn if_approved(&mut self, decision: Decision) -> Decision {
-        let (Some(approved), Decision::Do(planned) | Decision::Leave(planned, _)) =
-            (&self.target.approved, &decision)
-        else {
-            return decision;
+    fn approval(&self, image: &ImageRef) -> Option<&Approval> {
+        let id = ImageId::parse(&image.id).ok()?;
+        self.target.approved.as_ref()?.approval(&id)
+    }
+
+    /// Returns why work is not what was approved.
+    fn stale(&self, planned: &PlannedImage) -> Option<Stale> {
+        let approved = self.target.approved.as_ref()?;
+        let approval = approved.approval(&planned.wanted.id)?;
+        approval.stale(&planned.approval())
+    }
+
+    /// Settles what is not what was approved about an image of the source.
+    fn if_approved(&self, image: &ImageRef, decision: Decision) -> Decision {
+        let stale = match &decision {
+            // It was to leave.
+            _ if self.approval(image).is_some_and(Approval::removes) => {
+                Some(Stale::Skipped(SkipReason::AtSource))
+            }
+            Decision::Do(planned) | Decision::Leave(planned, _) => self.stale(planned),
+            Decision::Unchanged | Decision::Settled(_) => None,
         };
-        let approval = self.met.meet(approved, &planned.wanted.id);
-        match approval.and_then(|approval| approval.stale(&planned.approval())) {
+        match stale {
             Some(stale) => {
                 let outcome = Outcome::Stale(stale);
-                Decision::Settled(ImageResult::new(planned.image_ref(), outcome))
+                Decision::Settled(ImageResult::new(Arc::new(image.clone()), outcome))
             }
             None => decision,
         }
@@ -144,8 +189,13 @@ impl Planner<'_> {
         let Some(approved) = &self.target.approved else {
             return;
         };
-        for id in self.met.others(approved).collect::<Vec<_>>() {
-            let image = ImageRef::of_id(&id).into();
+        for (id, approval) in self.met.others(approved).collect::<Vec<_>>() {
+            // It was to leave, and neither end has it.
+            if approval.removes() {
+                self.plan.unchanged += 1;
+                continue;
+            }
+            let image = ImageRef::of_id(id).into();
             self.settle(ImageResult::new(image, Outcome::Stale(Stale::Gone)));
         }
     }

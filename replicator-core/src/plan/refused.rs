@@ -1,20 +1,19 @@
 //! What the target would refuse of the metadata of an image, as far as it is known before anything is
 //! sent.
 
-use glance_model::{
-    ImageMetadata, MetadataDiff, MetadataProblem, Omit, Requirements, TargetForm, Visibility,
-};
+use glance_model::{ImageMetadata, MetadataDiff, MetadataProblem, Omit, Requirements, Visibility};
 
 use super::{Action, PlannedImage};
+use crate::port::Nature;
 use crate::run::error::ImageError;
 
 /// Returns the refusal that the target has for an image that is planned to be written.
 pub(crate) fn refusal(
     planned: &PlannedImage,
-    form: TargetForm,
+    nature: Nature,
     requirements: &Requirements,
 ) -> Option<ImageError> {
-    if let Some(missing) = missing_format(planned, form) {
+    if let Some(missing) = missing_format(planned, nature) {
         return Some(ImageError::NoFormat { missing });
     }
     let wanted = &planned.wanted;
@@ -51,10 +50,10 @@ fn refusals_of_publication(
     requirements.refusals_of_update(&diff)
 }
 
-/// Returns the format that a record with v2 must state before it takes data, and that
-/// neither the image has nor the record that is there. An image from v1 may have none.
-fn missing_format(planned: &PlannedImage, form: TargetForm) -> Option<&'static str> {
-    if planned.action != Action::Copy || !matches!(form, TargetForm::V2 { .. }) {
+/// Returns the format that a record must state before it takes data, and that neither the image
+/// has nor the record that is there. An image from v1 may have none.
+fn missing_format(planned: &PlannedImage, nature: Nature) -> Option<&'static str> {
+    if planned.action != Action::Copy || !nature.needs_formats() {
         return None;
     }
     let has = |format: fn(&ImageMetadata) -> &Option<String>| {

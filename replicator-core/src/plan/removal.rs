@@ -2,11 +2,13 @@
 
 use glance_model::{Fate, ImageId, ImageMetadata, Retirement, Selection, Shard, View};
 
+use super::decide::Decision;
 use super::{Action, Plan, PlannedImage, Reason, TargetId};
 use crate::list::pairs::{ListingError, Pair};
 use crate::port::{ImageSource, Side};
+use crate::run::event::Event;
 use crate::run::options::RunOptions;
-use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason};
+use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason, Stale};
 use crate::run::target_end::TargetEnd;
 
 /// Returns the images of the source that have to be listed, so that it is known which of the
@@ -60,8 +62,8 @@ impl<'a> Removals<'a> {
         }
     }
 
-    /// Takes note of what is listed, and returns whether it is of our share. What cannot be used of
-    /// an image is a failure, of whatever share it is.
+    /// Takes note of what is listed, and returns whether it is of our share, and of a plan that was
+    /// approved. What cannot be used of an image is a failure, of whatever share it is.
     pub(crate) fn takes(&mut self, pair: &Pair) -> bool {
         match pair {
             Pair::Missing(listed) => self.has(&listed.image.id),
@@ -82,7 +84,7 @@ impl<'a> Removals<'a> {
         self.of_source += 1;
         let is_of_share = self.shard.is_none_or(|shard| shard.has(id));
         self.of_share += u64::from(is_of_share);
-        is_of_share
+        is_of_share && self.target.is_meant(id)
     }
 
     /// Takes note of an image that both ends have. A copy is not as old as its original, to the
@@ -107,12 +109,13 @@ impl<'a> Removals<'a> {
         self.of_origin += u64::from(is_counted);
     }
 
-    /// Decides about an image that the source has not listed.
+    /// Decides about an image that the source has not listed: whether it leaves, or why it stays if it
+    /// would leave otherwise.
     pub(crate) async fn alone(
         &mut self,
         found: ImageMetadata,
         view: &View,
-    ) -> Result<Option<ImageResult>, ListingError> {
+    ) -> Result<Option<Decision>, ListingError> {
         let Some(rules) = &self.rules else {
             return Ok(None);
         };
@@ -121,8 +124,20 @@ impl<'a> Removals<'a> {
         let id = original.map_or(target_id, |(id, _)| *id);
         // One whose copy goes by another id may take up its id, and has its original all the same.
         let is_original = view.ids.contains_key(&target_id);
+        let stays = |found: &ImageMetadata, reason: SkipReason| {
+            let mut image = ImageRef::from(found);
+            image.id = id.to_string();
+            let mut result = ImageResult::new(image.into(), Outcome::Skipped(reason));
+            result.target_id = (id != target_id).then_some(target_id);
+            Ok(Some(Decision::Settled(result)))
+        };
+        // Whoever has approved that it leaves is told.
+        let not_ours = |found: &ImageMetadata| match &self.target.approved {
+            Some(_) if !found.status.is_burnt() => stays(found, SkipReason::Changed),
+            _ => Ok(None),
+        };
         if is_original || !self.is_ours_to_remove(&found) {
-            return Ok(None);
+            return not_ours(&found);
         }
         let found = view.found(found);
         let fate = rules.fate(&found, view.form);
@@ -131,22 +146,21 @@ impl<'a> Removals<'a> {
         self.count(&found);
         // The selection may have left it out at the source, which may be so for any number of them.
         let is_whole = self.wanted.clone().of_shard(None).is_all();
-        if fate == Fate::NotOurs || (!is_whole && self.is_at_source(&id).await?) {
+        if fate == Fate::NotOurs {
+            return not_ours(&found);
+        }
+        if !is_whole && self.is_at_source(&id).await? {
             return Ok(None);
         }
-        let mut image = ImageRef::from(&found);
-        image.id = id.to_string();
-        if let Some(reason) = stays(&fate, &found) {
-            let mut result = ImageResult::new(image.into(), Outcome::Skipped(reason));
-            result.target_id = (id != target_id).then_some(target_id);
-            return Ok(Some(result));
+        if let Some(reason) = reason_to_stay(&fate, &found) {
+            return stays(&found, reason);
         }
         let (action, reason, mut wanted) = match fate {
             Fate::Delete => (Action::Delete, Reason::GraceOver, found.clone()),
             _ => (Action::Retire(changes), Reason::GoneAtSource, retired),
         };
         wanted.id = id;
-        self.planned.push(PlannedImage {
+        Ok(Some(Decision::Do(Box::new(PlannedImage {
             wanted,
             created_at: None,
             target_id: match id == target_id {
@@ -156,8 +170,12 @@ impl<'a> Removals<'a> {
             found: Some(found),
             action,
             reason,
-        });
-        Ok(None)
+        }))))
+    }
+
+    /// Takes an image that is to leave, if nothing is wrong with all of them together.
+    pub(crate) fn add(&mut self, planned: PlannedImage) {
+        self.planned.push(planned);
     }
 
     /// A member removes images of its own project alone, and a selection is one of images to be
@@ -191,6 +209,11 @@ impl<'a> Removals<'a> {
         for planned in std::mem::take(&mut self.planned) {
             if why.is_some() || !self.is_at_source(&planned.wanted.id).await? {
                 plan.images.push(planned);
+            } else if self.target.approved.is_some() {
+                let outcome = Outcome::Stale(Stale::Skipped(SkipReason::AtSource));
+                let result = ImageResult::new(planned.image_ref(), outcome);
+                self.target.ctx.emit(Event::Finished(result.clone()));
+                plan.settled.push(result);
             }
         }
         if let Some(why) = why {
@@ -223,7 +246,7 @@ impl<'a> Removals<'a> {
 
 /// Returns the reason why an image that its source does not have any more stays as it is, if it
 /// does.
-pub(crate) fn stays(fate: &Fate, found: &ImageMetadata) -> Option<SkipReason> {
+pub(crate) fn reason_to_stay(fate: &Fate, found: &ImageMetadata) -> Option<SkipReason> {
     match fate {
         Fate::Retire | Fate::Delete => None,
         Fate::Protected => Some(SkipReason::Protected),

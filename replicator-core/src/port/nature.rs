@@ -76,6 +76,29 @@ impl Nature {
         self.ids == IdUse::UsedUpByDeletion
     }
 
+    /// Returns whether the role of whoever writes there decides what may be written. An archive is
+    /// ours.
+    pub(crate) fn has_users(self) -> bool {
+        self.form != TargetForm::Whole
+    }
+
+    /// Returns whether it knows tokens that may read and not write: servers of before 2019 let every
+    /// role write.
+    pub(crate) fn knows_readers(self) -> bool {
+        self.form == TargetForm::V2 { hidden: true }
+    }
+
+    /// Returns whether it refuses a member images of other projects. v1 makes them images of the
+    /// member's project.
+    pub(crate) fn keeps_owners(self) -> bool {
+        matches!(self.form, TargetForm::V2 { .. })
+    }
+
+    /// Returns whether a record has to state its formats before it takes data.
+    pub(crate) fn needs_formats(self) -> bool {
+        matches!(self.form, TargetForm::V2 { .. })
+    }
+
     /// Returns whether an image that is there can be written over.
     #[must_use]
     pub fn can_replace(self) -> bool {

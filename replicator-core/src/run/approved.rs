@@ -41,6 +41,12 @@ pub(crate) enum Work {
     Delete,
 }
 
+impl Work {
+    fn removes(self) -> bool {
+        matches!(self, Self::Retire | Self::Delete)
+    }
+}
+
 /// The first half of the SHA-256 of a value, as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -80,8 +86,8 @@ impl TryFrom<String> for Mark {
 }
 
 impl Approval {
-    /// The approval of work on an image that the target is to have as `wanted`; `update` has the
-    /// changes of an update.
+    /// The approval of work on an image that the target is to have as `wanted`, or has, if it is to
+    /// leave; `update` has the changes of an update.
     pub(crate) fn new(
         work: Work,
         wanted: &ImageMetadata,
@@ -101,6 +107,17 @@ impl Approval {
             wanted: Mark::of(&lasting(wanted)),
             changes: changes.map(Mark::of_change).collect(),
         }
+    }
+
+    /// Returns whether it takes an image away from the target.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.work.removes()
+    }
+
+    /// Returns whether the image is retired, if it says so, because that was approved.
+    pub(crate) fn retires(&self) -> bool {
+        self.work == Work::Retire
     }
 
     /// Returns why the work that is to be done now is not what was approved. What is left of work that
@@ -157,6 +174,23 @@ impl Approved {
         Self { images }
     }
 
+    /// Returns whether any image is to leave the target.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.images.iter().any(|(_, approval)| approval.removes())
+    }
+
+    /// Returns what is approved for an image.
+    pub(crate) fn approval(&self, id: &ImageId) -> Option<&Approval> {
+        let number = self.position(id)?;
+        self.images.get(number).map(|(_, approval)| approval)
+    }
+
+    fn position(&self, id: &ImageId) -> Option<usize> {
+        let found = self.images.binary_search_by_key(id, |(id, _)| *id);
+        found.ok()
+    }
+
     /// The images that something is approved for.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = ImageId> {
         self.images.iter().map(|(id, _)| *id)
@@ -170,26 +204,26 @@ pub(crate) struct Met {
 }
 
 impl Met {
-    /// Returns what is approved for an image, and takes it as met.
-    pub(crate) fn meet<'a>(
-        &mut self,
-        approved: &'a Approved,
-        id: &ImageId,
-    ) -> Option<&'a Approval> {
-        let found = approved.images.binary_search_by_key(id, |(id, _)| *id);
-        let number = found.ok()?;
+    /// Returns whether anything is approved for an image, and takes it as met.
+    pub(crate) fn meet(&mut self, approved: &Approved, id: &ImageId) -> bool {
+        let Some(number) = approved.position(id) else {
+            return false;
+        };
         self.seen.resize(approved.images.len(), false);
         if let Some(seen) = self.seen.get_mut(number) {
             *seen = true;
         }
-        approved.images.get(number).map(|(_, approval)| approval)
+        true
     }
 
-    /// Returns the images that were not met.
-    pub(crate) fn others(&self, approved: &Approved) -> impl Iterator<Item = ImageId> {
+    /// Returns the images that were not met, and what is approved for them.
+    pub(crate) fn others<'a>(
+        &self,
+        approved: &'a Approved,
+    ) -> impl Iterator<Item = &'a (ImageId, Approval)> {
         let seen = self.seen.iter().copied().chain(std::iter::repeat(false));
-        let all = approved.ids().zip(seen);
-        all.filter_map(|(id, seen)| (!seen).then_some(id))
+        let all = approved.images.iter().zip(seen);
+        all.filter_map(|(image, seen)| (!seen).then_some(image))
     }
 }
 

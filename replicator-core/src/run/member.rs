@@ -1,8 +1,9 @@
 //! The rights of a token that is no administrator's.
 
-use glance_model::{ImageMetadata, TargetForm, Visibility};
+use glance_model::{ImageMetadata, Visibility};
 
 use super::error::ImageError;
+use crate::port::Nature;
 
 /// The project of a token that is known to be no administrator's: v2 lets it write images of this
 /// project and of no other, and no version lets it publish one.
@@ -36,25 +37,22 @@ impl Member {
     }
 
     /// Returns the refusal that a server has for an image that is to be written there, and is there
-    /// as `found`. Another owner is nothing that v1 refuses: it makes the image one of the token's
-    /// own project.
+    /// as `found`.
     pub(crate) fn refusal(
         &self,
-        form: TargetForm,
+        nature: Nature,
         wanted: &ImageMetadata,
         found: Option<&ImageMetadata>,
     ) -> Option<ImageError> {
-        if form == TargetForm::Whole {
+        if !nature.has_users() {
             return None;
         }
-        // Servers of before 2019 know no readers, and let every role write.
-        if self.is_reader && form == (TargetForm::V2 { hidden: true }) {
+        if self.is_reader && nature.knows_readers() {
             return Some(ImageError::ReaderAtTarget);
         }
         let owners = [Some(wanted), found].into_iter().flatten();
         let mut owners = owners.filter_map(|image| image.owner.as_ref());
-        let is_of_v2 = matches!(form, TargetForm::V2 { .. });
-        if is_of_v2 && owners.any(|owner| *owner != self.project) {
+        if nature.keeps_owners() && owners.any(|owner| *owner != self.project) {
             let project = self.project.clone();
             return Some(ImageError::OtherOwner { project });
         }

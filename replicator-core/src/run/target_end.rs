@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryFutureExt as _;
-use glance_model::{Excess, ImageMetadata, Lost, Retirement, View};
+use glance_model::{Excess, ImageId, ImageMetadata, Lost, Retirement, View};
 
 use super::approved::Approved;
 use super::context::RunContext;
@@ -49,6 +49,12 @@ impl TargetEnd {
             id_map: None,
             approved: None,
         }
+    }
+
+    /// Returns whether anything may be done about an image.
+    pub(crate) fn is_meant(&self, id: &ImageId) -> bool {
+        let approved = self.approved.as_ref();
+        approved.is_none_or(|approved| approved.approval(id).is_some())
     }
 
     pub(crate) fn nature(&self) -> Nature {

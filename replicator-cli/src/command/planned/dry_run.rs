@@ -82,7 +82,7 @@ impl DryRun {
                 let path = file.end(&all)?;
                 let path = path.display();
                 let todo = format!("nothing was changed: glance-replicator apply {path} does it");
-                run.console.summary(&todo);
+                run.console.summary(if has_work { &todo } else { self.end });
             }
             None => run.console.summary(self.end),
         }

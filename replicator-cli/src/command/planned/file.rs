@@ -199,9 +199,16 @@ impl ReadPlan {
 }
 
 fn read(text: impl Read, shard: Option<Shard>) -> Result<ReadPlan, String> {
-    let words = |error: serde_json::Error| match error.is_eof() {
-        true => "it is cut short: make the plan again".to_owned(),
-        false => error.to_string(),
+    let words = |error: serde_json::Error| {
+        if error.is_eof() {
+            return "it is cut short: make the plan again".to_owned();
+        }
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let text = error.to_string();
+        // Where it is no plan, the place says nothing.
+        let about_all = text.strip_suffix(&place).filter(|_| error.is_data());
+        let about_all = about_all.filter(|text| text.starts_with("it is "));
+        about_all.unwrap_or(&text).to_owned()
     };
     let rows = RefCell::new(Rows::default());
     let mut json = serde_json::Deserializer::from_reader(text);
@@ -211,6 +218,8 @@ fn read(text: impl Read, shard: Option<Shard>) -> Result<ReadPlan, String> {
         .map_err(|error| format!("it is no plan: {error}"))?;
     let Rows { targets, sizes } = rows.into_inner();
     let dealt = shard.map(|shard| deal(sizes, shard));
+    // What leaves a target is judged as a whole, and so it is not divided.
+    let is_first = shard.is_some_and(Shard::is_first);
     let mut approved = Vec::new();
     approved.resize_with(head.targets.len(), Approved::default);
     for ReadTarget { name, mut images } in targets {
@@ -219,7 +228,10 @@ fn read(text: impl Read, shard: Option<Shard>) -> Result<ReadPlan, String> {
         let place =
             place.ok_or_else(|| format!("it has images of {name}, which is no target of it"))?;
         if let Some(dealt) = &dealt {
-            images.retain(|(id, _)| dealt.contains(id));
+            images.retain(|(id, approval)| match approval.removes() {
+                true => is_first,
+                false => dealt.contains(id),
+            });
         }
         *place = Approved::new(images);
     }
@@ -268,6 +280,12 @@ impl<'de> Visitor<'de> for Document<'_> {
                 "schema" => {
                     let schema: String = map.next_value()?;
                     is_known = schema == known;
+                    let kind =
+                        |schema: &str| schema.rsplit_once('/').map(|(kind, _)| kind.to_owned());
+                    if kind(&schema) != kind(&known) {
+                        let problem = format!("it is no plan, but a document of {schema:?}");
+                        return Err(A::Error::custom(problem));
+                    }
                     if !is_known {
                         return Err(A::Error::custom(format!(
                             "it is of the schema {schema:?}, and {known} is read here: make the plan \
@@ -312,8 +330,10 @@ impl<'de> Visitor<'de> for Images<'_> {
                 continue;
             };
             let id = ImageId::parse(&row.id).map_err(A::Error::custom)?;
-            let size = row.size.filter(|_| row.action == "copy");
-            rows.sizes.push((id, size.unwrap_or(0)));
+            if !approval.removes() {
+                let size = row.size.filter(|_| row.action == "copy");
+                rows.sizes.push((id, size.unwrap_or(0)));
+            }
             let number = match numbers.get(&row.target) {
                 Some(number) => *number,
                 None => {
@@ -381,6 +401,15 @@ mod tests {
     fn what_is_no_plan_of_this_version_is_told() {
         let newer = problem(&PLAN.replace("plan/1", "plan/2"));
         assert!(newer.contains("glance-replicator/plan/2"), "{newer}");
+        assert!(
+            newer.ends_with("make the plan again with this program"),
+            "{newer}"
+        );
+        let other = problem(&PLAN.replace("plan/1", "verify/1"));
+        assert_eq!(
+            other,
+            "it is no plan, but a document of \"glance-replicator/verify/1\""
+        );
         for (from, to, says) in [
             ("\"schema\"", "\"scheme\"", "names no schema"),
             ("\"source\"", "\"sauce\"", "missing field `source`"),

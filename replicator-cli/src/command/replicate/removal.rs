@@ -12,10 +12,12 @@ use crate::exit_code::ExitCode;
 use crate::run::Run;
 use crate::ui::{counted, named};
 
-/// Returns how images leave the targets of a run, if any is to.
+/// Returns how images leave the targets of a run, if any is to. Of selected images none does unless
+/// somebody has said yes.
 pub(super) fn policy(
     args: &DeleteArgs,
     selection: &SelectionArgs,
+    yes: bool,
 ) -> Result<Option<DeletePolicy>, CliError> {
     let Some(policy) = args.policy() else {
         return Ok(None);
@@ -23,7 +25,7 @@ pub(super) fn policy(
     let tests = selection
         .tests(Some(String::new()))
         .map_err(CliError::Selection)?;
-    if !args.yes && (selection.names_images() || narrows(&tests)) {
+    if !yes && (selection.names_images() || narrows(&tests)) {
         return Err(CliError::DeleteOfSome);
     }
     Ok(Some(policy))
