@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use glance_client::testing::{At, FaultAction, FaultOn, Profile, RequestKind};
 
+use crate::kit::background::wait_until;
 use crate::kit::images::{filled, glance, id, numbered};
 use crate::kit::terminal::{CTRL_C, OnTerminal};
 
@@ -15,7 +16,7 @@ fn ctrl_c_ends_a_run_in_order() {
     source.fault(FaultOn::kind(RequestKind::Download).image(&id(3)), stall);
     let line = ["livecopy", source.host_port(), target.host_port()];
     let mut terminal = OnTerminal::run(80, &line);
-    terminal.wait_for("█");
+    wait_until(|| source.count(RequestKind::Download) > 0);
     terminal.write(CTRL_C);
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(130), "{shown}");
