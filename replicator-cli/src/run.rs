@@ -10,7 +10,7 @@ use replicator_core::{ListingError, PortError, RunContext};
 
 use crate::args::{CommonArgs, RequestRate};
 use crate::error::CliError;
-use crate::exit_code::Signal;
+use crate::exit_code::{ExitCode, Signal};
 use crate::secrets;
 use crate::signals::{self, FirstSignal};
 use crate::ui::{Console, Row, Sink};
@@ -69,6 +69,15 @@ impl<'a> Run<'a> {
     /// Makes the sink of the command's result.
     pub(crate) fn sink<R: Row>(&self) -> Result<Sink<R>, CliError> {
         Sink::new(&self.common.output, &self.console)
+    }
+
+    /// Tells what has failed without ending the command; returns the exit code of it.
+    pub(crate) fn goes_on(&self, done: Result<(), CliError>) -> ExitCode {
+        let Err(error) = done else {
+            return ExitCode::Done;
+        };
+        self.console.failed("", &error);
+        error.exit_code()
     }
 
     /// Returns the signal that has cancelled the run.

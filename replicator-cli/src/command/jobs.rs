@@ -86,10 +86,7 @@ pub(super) async fn run(
             Ok(_) => None,
             Err(error) => Some(error),
         };
-        if let Some(error) = problem {
-            run.console.failed("", &error);
-            code = code.and(error.exit_code());
-        }
+        code = code.and(run.goes_on(problem.map_or(Ok(()), Err)));
     }
     if args.check {
         let mut sink = run.sink()?;
@@ -109,15 +106,12 @@ pub(super) async fn run(
         let lock = match Lock::take(&locks, &args.file, &job.name) {
             Ok(lock) => lock,
             Err(error) => {
-                run.console.failed("", &error);
-                code = code.and(error.exit_code());
+                code = code.and(run.goes_on(Err(error)));
                 continue;
             }
         };
-        let ended = run_job(run, job, &lock).await.unwrap_or_else(|error| {
-            run.console.failed("", &error);
-            error.exit_code()
-        });
+        let ended = run_job(run, job, &lock).await;
+        let ended = ended.unwrap_or_else(|error| run.goes_on(Err(error)));
         let what = format!("job {}: exit code {}", job.name, ended.number());
         match ended {
             ExitCode::Done => run.console.note(&format!("job {}: done", job.name)),
@@ -279,12 +273,10 @@ fn hook(run: &Run<'_>, job: &Job, ended: ExitCode) -> ExitCode {
         Ok(status) => format!("{name}: {program} has ended with {status}"),
         Err(error) => format!("{name}: {program} cannot be run: {error}"),
     };
-    let error = CliError::Hook {
+    run.goes_on(Err(CliError::Hook {
         job: job.name.clone(),
         problem,
-    };
-    run.console.failed("", &error);
-    error.exit_code()
+    }))
 }
 
 /// Returns the error of a job whose command line has one.

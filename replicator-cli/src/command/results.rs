@@ -423,21 +423,9 @@ impl Output {
             file.end("")
         };
         let metrics = |file: MetricsFile| file.end(rest.metrics(record));
-        let report = self.file.map_or(Ok(()), report);
-        let metrics = self.metrics.map_or(Ok(()), metrics);
-        if let Err(error) = report.and(metrics) {
-            match ended {
-                Ok(code) => {
-                    run.console.failed("", &error);
-                    return Ok(code.and(error.exit_code()));
-                }
-                Err(ended) => {
-                    run.console.failed("", &error);
-                    return Err(ended);
-                }
-            }
-        }
-        let code = ended?;
+        let report = run.goes_on(self.file.map_or(Ok(()), report));
+        let metrics = run.goes_on(self.metrics.map_or(Ok(()), metrics));
+        let code = ended?.and(report).and(metrics);
         if let Some(mut sink) = self.sink {
             record.rows().try_for_each(|row| sink.row(&row))?;
             sink.end(&rest)?;

@@ -155,7 +155,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
     let names = targets.iter().map(ToString::to_string);
     let overview = Overview::new(typed, names, &numbers, &errors, status);
     if let Some(file) = metrics {
-        file.end(overview.metrics())?;
+        code = code.and(run.goes_on(file.end(overview.metrics())));
     }
     if overview.listed().next().is_none() {
         // Each is told with its reason.
@@ -163,7 +163,7 @@ pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, Cl
     }
     code = code.and(selected.tell(run, images, count).await?);
     if let Some(file) = html {
-        file.end(&overview.page())?;
+        code = code.and(run.goes_on(file.end(&overview.page())));
     }
     overview.print(sink)?;
     let mut differences = 0;

@@ -197,7 +197,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     let is_wrong = |error: &ImageError| error.is_of_content() || error.is_of_damage();
     let mut errors = report.failures.iter().filter_map(ImageResult::error);
     let is_wrong = errors.any(is_wrong);
-    let code = code.and(if is_wrong || !report.missing.is_empty() {
+    let mut code = code.and(if is_wrong || !report.missing.is_empty() {
         ExitCode::WrongContent
     } else if report.failures.is_empty() {
         ExitCode::Done
@@ -216,7 +216,7 @@ pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, Cl
     run.console
         .summary(&format!("verify: {found}{selected}{due}"));
     if let Some(file) = metrics {
-        file.end(rest.totals.metrics(&typed))?;
+        code = code.and(run.goes_on(file.end(rest.totals.metrics(&typed))));
     }
     Ok(code)
 }

@@ -101,7 +101,7 @@ fn a_disk_that_is_full_for_one_image_takes_the_others_and_that_one_is_read_on_on
     ];
     let (ran, problem) = match &disk {
         Some(_) => (run(&dump), "No space left on device"),
-        None => (with_files_of_a_mib(&dump), "File too large"),
+        None => (with_files_of(2048, &dump), "File too large"),
     };
     assert_error(&ran, 3, &["cannot write ", &id(9), problem]);
     assert!(
@@ -133,12 +133,38 @@ fn a_disk_that_is_full_for_one_image_takes_the_others_and_that_one_is_read_on_on
     assert!(dumped == large.to_vec().unwrap());
 }
 
-/// Runs the program with at most 1 MiB a file: such a limit ends a write as a full disk does.
-fn with_files_of_a_mib(args: &[&str]) -> Ran {
+/// Runs the program with at most so many blocks of 512 bytes a file: such a limit ends a write as a full
+/// disk does.
+fn with_files_of(blocks: u64, args: &[&str]) -> Ran {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"]);
+    command.args(["-c", &script, "sh"]);
     command.arg(program().get_program()).args(args);
     command.output().unwrap().into()
+}
+
+/// What is to be written beside a result changes neither the result nor, unless all is well, its code.
+#[test]
+fn a_file_that_there_is_no_room_for_hides_no_result() {
+    let (source, target, dir) = (numbered(3), numbered(1), tempfile::tempdir().unwrap());
+    let file = dir.path().join("file");
+    let ends = [source.host_port(), target.host_port(), "-f", "csv"];
+    for (words, code, rows) in [
+        (&["verify", "--metrics-file"][..], 6, 3),
+        (&["status", "--metrics-file"], 1, 4),
+        (&["status", "--html"], 1, 4),
+        (&["livecopy", "--report"], 1, 3),
+        (&["livecopy", "--metrics-file"], 1, 1),
+    ] {
+        fs::write(&file, "old").unwrap();
+        let ran = with_files_of(0, &[words, &[file.to_str().unwrap()], &ends].concat());
+        assert_eq!(ran.code, Some(code), "{words:?}: {ran:?}");
+        let told = format!("error: cannot write {}", file.display());
+        assert!(ran.stderr.contains(&told), "{words:?}: {ran:?}");
+        assert_eq!(ran.stdout.lines().count(), rows, "{words:?}: {ran:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{words:?}");
+    }
 }
 
 #[test]
