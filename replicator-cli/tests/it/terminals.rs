@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use glance_client::testing::{At, FaultAction, FaultOn, Profile, RequestKind};
+use glance_client::testing::{At, FaultAction, FaultOn, Profile, RequestKind, RequestRecord};
 
 use crate::kit::background::wait_until;
 use crate::kit::images::{filled, glance, id, numbered};
@@ -12,11 +12,14 @@ use crate::kit::terminal::{CTRL_C, OnTerminal};
 #[test]
 fn ctrl_c_ends_a_run_in_order() {
     let (source, target) = (filled(Profile::Today), glance(Profile::Today));
-    let stall = FaultAction::StallResponse(At::Byte(2_500_000), None);
+    let stall = FaultAction::StallResponse(At::Byte(1_000_000), None);
     source.fault(FaultOn::kind(RequestKind::Download).image(&id(3)), stall);
     let line = ["livecopy", source.host_port(), target.host_port()];
     let mut terminal = OnTerminal::run(80, &line);
-    wait_until(|| source.count(RequestKind::Download) > 0);
+    let is_under_way = |request: &RequestRecord| {
+        request.kind == RequestKind::Upload && request.body_bytes > 500_000
+    };
+    wait_until(|| target.requests().iter().any(is_under_way));
     terminal.write(CTRL_C);
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(130), "{shown}");
