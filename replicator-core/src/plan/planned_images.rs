@@ -18,8 +18,8 @@ const BLOCK: usize = 16;
 /// The quickest one: records have few repetitions that are far apart.
 const LEVEL: u8 = 1;
 
-/// A plan of no more images is not packed, since that takes a sixth of the processor time of a small
-/// image. They take up to 6 MiB.
+/// A plan of no more images is not packed: they take up to 6 MiB, and packing one is a part of the
+/// processor time of a small image that can be told (about 0.1 ms of 0.7).
 const PLAIN: usize = 64 * BLOCK;
 
 /// Images that need work, in the order in which they were planned. Each takes some 200 bytes of memory,
