@@ -1,5 +1,4 @@
 //! `--mirror-metadata` and `--origin`: a target that is like its source, and says where its images are from.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::{Value, json};

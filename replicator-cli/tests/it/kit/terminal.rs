@@ -45,7 +45,7 @@ impl OnTerminal {
         let reader = thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(len @ 1..) = screen.read(&mut piece) {
-                let text = String::from_utf8_lossy(&piece[..len]);
+                let text = String::from_utf8_lossy(piece.get(..len).unwrap());
                 seen.lock().unwrap().push_str(&text);
             }
         });
