@@ -63,7 +63,7 @@ const HEAD: &str = "\
 # The first night
 
 What the commands of the [README](../README.md#from-a-package-to-the-first-night) print, on a new Debian 12 that has nothing but its base
-system, sudo and certificates, between two clouds with a Keystone each. `cargo xtask dist && cargo xtask first-night` made this page: it
+system, sudo and certificates, between two clouds with a Keystone each. `cargo xtask dist && cargo xtask first-night` writes this page: it
 boots such a machine, runs the commands one by one as a user who may use sudo, and stops at the first that fails. Behind each command stands
 the time that it took.
 ";
