@@ -7,6 +7,7 @@ pub(crate) mod event;
 pub(crate) mod id_problem;
 pub(crate) mod member;
 pub(crate) mod options;
+pub(crate) mod packed;
 pub(crate) mod read_back;
 pub(crate) mod report;
 pub(crate) mod result;

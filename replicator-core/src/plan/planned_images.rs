@@ -1,45 +1,38 @@
 //! The images of a plan, packed: as values, the records of 100,000 images are half a gigabyte.
 
-use std::{fmt, mem};
+use std::fmt;
 
 use glance_model::{ImageId, ImageMetadata};
 use jiff::Timestamp;
-use miniz_oxide::deflate::compress_to_vec;
-use miniz_oxide::inflate::decompress_to_vec;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::{Action, PlannedImage};
-
-/// The images that are packed together: the more, the less memory they take, and the longer it takes to
-/// get one of them back (50 µs).
-const BLOCK: usize = 16;
-/// The quickest one: records have few repetitions that are far apart.
-const LEVEL: u8 = 1;
-
-/// A plan of no more images is not packed: they take up to 6 MiB, and packing one is a part of the
-/// processor time of a small image that can be told (about 0.1 ms of 0.7).
-const PLAIN: usize = 64 * BLOCK;
+use crate::run::packed::{InJson, Pack, Packed};
 
 /// Images that need work, in the order in which they were planned. Each takes some 200 bytes of memory,
-/// or 6 KiB in a plan of up to 1,024.
+/// or 6 KiB in a plan of fewer than 1,024.
 #[derive(Clone, Default)]
 pub struct PlannedImages {
     keys: Vec<Key>,
-    blocks: Vec<Block>,
-    /// Those behind the last block.
-    last: Vec<PlannedImage>,
+    images: Packed<PlannedImage>,
 }
 
-/// As many images as are packed together.
-#[derive(Clone)]
-enum Block {
-    /// Compressed JSON.
-    Packed(Box<[u8]>),
-    /// Images of a small plan, and those that JSON would not give back: nested, as properties may be,
-    /// to the depth that is read.
-    Plain(Box<[PlannedImage]>),
+impl Pack for PlannedImage {
+    // One is unpacked in 50 µs.
+    const BLOCK: usize = 16;
+    // They take up to 6 MiB, and packing one is a part of the processor time of a small image that can
+    // be told (about 0.1 ms of 0.7).
+    const MANY: usize = 1024;
+
+    fn in_json(&self) -> InJson {
+        // Only properties with values other than text are as deep as their source likes.
+        let is_deep = |metadata: &ImageMetadata| !metadata.other.is_empty();
+        match is_deep(&self.wanted) || self.found.as_ref().is_some_and(is_deep) {
+            true => InJson::SameIfRead,
+            false => InJson::Same,
+        }
+    }
 }
 
 /// The part of an image that is looked at before its turn comes.
@@ -76,18 +69,7 @@ impl PlannedImages {
     /// Adds an image.
     pub fn push(&mut self, planned: PlannedImage) {
         self.keys.push(Key::of(&planned));
-        self.last.push(planned);
-        if self.last.len() == BLOCK {
-            let block = Block::Plain(mem::take(&mut self.last).into());
-            self.blocks.push(block);
-            let packed_before = match self.keys.len() {
-                ..=PLAIN => return,
-                len if len == PLAIN + BLOCK => 0,
-                _ => self.blocks.len() - 1,
-            };
-            let blocks = self.blocks.iter_mut().skip(packed_before);
-            blocks.for_each(Block::pack);
-        }
+        self.images.push(planned);
     }
 
     /// The number of the images.
@@ -104,8 +86,7 @@ impl PlannedImages {
 
     /// Goes through the images.
     pub fn iter(&self) -> impl Iterator<Item = PlannedImage> {
-        let blocks = self.blocks.iter().flat_map(Block::images);
-        blocks.chain(self.last.iter().cloned())
+        self.images.iter()
     }
 
     /// The number of bytes of image data that are to be copied, as far as sizes are known.
@@ -129,63 +110,8 @@ impl PlannedImages {
 
     /// Returns the image of that number.
     pub(crate) fn get(&self, number: usize) -> Option<PlannedImage> {
-        match self.blocks.get(number / BLOCK) {
-            Some(block) => block.get(number % BLOCK),
-            None => self.last.get(number % BLOCK).cloned(),
-        }
+        self.images.get(number)
     }
-}
-
-impl Block {
-    /// Packs images, if they can be read again.
-    fn pack(&mut self) {
-        if let Self::Plain(images) = self
-            && let Some(packed) = packed(images)
-        {
-            *self = Self::Packed(packed);
-        }
-    }
-
-    fn images(&self) -> Vec<PlannedImage> {
-        match self {
-            Self::Packed(packed) => read(&inflated(packed)),
-            Self::Plain(images) => images.to_vec(),
-        }
-    }
-
-    fn get(&self, number: usize) -> Option<PlannedImage> {
-        match self {
-            Self::Packed(packed) => {
-                let text = inflated(packed);
-                let images: Vec<&RawValue> = read(&text);
-                let image = images.get(number)?;
-                Some(read(image.get().as_bytes()))
-            }
-            Self::Plain(images) => images.get(number).cloned(),
-        }
-    }
-}
-
-/// Packs images, if they can be read again.
-fn packed(images: &[PlannedImage]) -> Option<Box<[u8]>> {
-    let text = serde_json::to_vec(images).ok()?;
-    // Only properties with values other than text are as deep as their source likes.
-    let odd = |metadata: &ImageMetadata| !metadata.other.is_empty();
-    let is_odd = |image: &PlannedImage| odd(&image.wanted) || image.found.as_ref().is_some_and(odd);
-    if images.iter().any(is_odd) {
-        serde_json::from_slice::<Vec<PlannedImage>>(&text).ok()?;
-    }
-    Some(compress_to_vec(&text, LEVEL).into())
-}
-
-#[expect(clippy::expect_used, reason = "it was packed by this process")]
-fn inflated(block: &[u8]) -> Vec<u8> {
-    decompress_to_vec(block).expect("a block that was packed here")
-}
-
-#[expect(clippy::expect_used, reason = "it was written by this process")]
-fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> T {
-    serde_json::from_slice(text).expect("images that were written here")
 }
 
 impl fmt::Debug for PlannedImages {
@@ -240,6 +166,9 @@ mod tests {
     use super::super::{Reason, TargetId};
     use super::*;
 
+    const BLOCK: usize = PlannedImage::BLOCK;
+    const MANY: usize = PlannedImage::MANY;
+
     fn planned(number: usize) -> PlannedImage {
         let id = ImageId::parse(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
         let mut wanted = ImageMetadata::new(id, ImageStatus::Active);
@@ -257,15 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_what_was_planned() {
-        for count in [
-            0,
-            1,
-            BLOCK - 1,
-            BLOCK,
-            BLOCK + 1,
-            PLAIN,
-            PLAIN + 3 * BLOCK + 5,
-        ] {
+        for count in [0, 1, MANY - 1, MANY, MANY + 3 * BLOCK + 5] {
             let images: PlannedImages = (0..count).map(planned).collect();
             assert_eq!((images.len(), images.is_empty()), (count, count == 0));
             let wanted: Vec<_> = (0..count).map(|number| planned(number).wanted).collect();
@@ -291,13 +212,13 @@ mod tests {
                 image
             };
             // So many that they are packed.
-            let first = (0..PLAIN).map(planned);
+            let first = (0..MANY).map(planned);
             let images: PlannedImages = first.chain((0..BLOCK).map(deep)).collect();
             let wanted: Vec<_> = (0..BLOCK).map(|number| deep(number).wanted).collect();
-            let all = images.iter().skip(PLAIN).map(|image| image.wanted);
+            let all = images.iter().skip(MANY).map(|image| image.wanted);
             let all: Vec<_> = all.collect();
             assert_eq!(all, wanted, "{depth}");
-            assert_eq!(images.get(PLAIN + 3).unwrap().wanted, wanted[3], "{depth}");
+            assert_eq!(images.get(MANY + 3).unwrap().wanted, wanted[3], "{depth}");
         }
     }
 }

@@ -1,35 +1,31 @@
 //! The results of a run, packed: as values, those of 100,000 images are 30 MB.
 
-use std::{fmt, mem};
+use std::fmt;
 
-use miniz_oxide::deflate::compress_to_vec;
-use miniz_oxide::inflate::decompress_to_vec;
-
+use super::packed::{InJson, Pack, Packed};
 use super::result::{ImageResult, Outcome};
 use crate::content::proof::Proof;
-
-/// The results that are packed together.
-const BLOCK: usize = 64;
-/// The quickest one.
-const LEVEL: u8 = 1;
 
 /// The results of images, in the order in which they were known. Each takes some 60 bytes of memory,
 /// or more if images near it have failed.
 #[derive(Clone, Default)]
 pub struct Results {
-    blocks: Vec<Block>,
-    /// Those behind the last block.
-    last: Vec<ImageResult>,
+    results: Packed<ImageResult>,
     counts: Counts,
 }
 
-/// As many results as are packed together.
-#[derive(Clone)]
-enum Block {
-    /// Compressed JSON.
-    Packed(Box<[u8]>),
-    /// Results that JSON would not give back as they are, such as errors.
-    Plain(Box<[ImageResult]>),
+impl Pack for ImageResult {
+    const BLOCK: usize = 64;
+    const MANY: usize = Self::BLOCK;
+
+    fn in_json(&self) -> InJson {
+        match &self.outcome {
+            _ if self.error().is_some() => InJson::Other,
+            // The values of properties may be as deep as their source likes.
+            Outcome::MetadataUpdated(_) => InJson::SameIfRead,
+            _ => InJson::Same,
+        }
+    }
 }
 
 /// The number of results of each sort.
@@ -56,10 +52,7 @@ pub(super) struct Counts {
 impl Results {
     pub(crate) fn push(&mut self, result: ImageResult) {
         self.counts.add(&result.outcome);
-        self.last.push(result);
-        if self.last.len() == BLOCK {
-            self.blocks.push(Block::of(mem::take(&mut self.last)));
-        }
+        self.results.push(result);
     }
 
     /// The number of results.
@@ -76,59 +69,18 @@ impl Results {
 
     /// Goes through the results.
     pub fn iter(&self) -> impl Iterator<Item = ImageResult> {
-        let blocks = self.blocks.iter().flat_map(Block::results);
-        blocks.chain(self.last.iter().cloned())
+        self.results.iter()
     }
 
     /// Goes through those of images that failed.
     pub(super) fn failed(&self) -> impl Iterator<Item = &ImageResult> {
-        let plain = self.blocks.iter().flat_map(|block| match block {
-            Block::Packed(_) => &[],
-            Block::Plain(results) => &**results,
-        });
-        let all = plain.chain(&self.last);
-        all.filter(|result| result.error().is_some())
+        let plain = self.results.plain();
+        plain.filter(|result| result.error().is_some())
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }
-}
-
-impl Block {
-    fn of(results: Vec<ImageResult>) -> Self {
-        match packed(&results) {
-            Some(packed) => Self::Packed(packed),
-            None => Self::Plain(results.into()),
-        }
-    }
-
-    fn results(&self) -> Vec<ImageResult> {
-        match self {
-            Self::Packed(packed) => unpacked(packed),
-            Self::Plain(results) => results.to_vec(),
-        }
-    }
-}
-
-/// Packs results, if they can be read again.
-fn packed(results: &[ImageResult]) -> Option<Box<[u8]>> {
-    if results.iter().any(|result| result.error().is_some()) {
-        return None;
-    }
-    let text = serde_json::to_vec(results).ok()?;
-    // The values of properties may be as deep as their source likes.
-    let is_update = |result: &ImageResult| matches!(result.outcome, Outcome::MetadataUpdated(_));
-    if results.iter().any(is_update) {
-        serde_json::from_slice::<Vec<ImageResult>>(&text).ok()?;
-    }
-    Some(compress_to_vec(&text, LEVEL).into())
-}
-
-#[expect(clippy::expect_used, reason = "it was packed by this process")]
-fn unpacked(packed: &[u8]) -> Vec<ImageResult> {
-    let text = decompress_to_vec(packed).expect("results that were packed here");
-    serde_json::from_slice(&text).expect("results that were written here")
 }
 
 impl Counts {
@@ -193,6 +145,8 @@ mod tests {
     use crate::run::error::ImageError;
     use crate::run::result::ImageRef;
 
+    const BLOCK: usize = ImageResult::BLOCK;
+
     fn result(number: usize, outcome: Outcome) -> ImageResult {
         let id = ImageId::parse(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
         let image = ImageRef {
@@ -254,14 +208,7 @@ mod tests {
     #[test]
     fn many_results_take_little_memory() {
         let results: Results = (0..BLOCK * 100).map(copied).collect();
-        let bytes: usize = results
-            .blocks
-            .iter()
-            .map(|block| match block {
-                Block::Packed(packed) => packed.len(),
-                Block::Plain(_) => usize::MAX,
-            })
-            .sum();
+        let bytes = results.results.packed_bytes();
         assert!(bytes < results.len() * 80, "{bytes}");
     }
 }
