@@ -154,21 +154,21 @@ impl Command {
     fn check(&self, run: &Run<'_>) -> Result<Vec<End>, CliError> {
         let plain = |ends: Vec<(String, End)>| ends.into_iter().map(|(_, end)| end).collect();
         Ok(match self {
-            Self::Check(args) => plain(check::asked(run, args)?.2),
-            Self::List(args) => vec![list::asked(run, args)?.3],
-            Self::Compare(args) => compare::asked(run, args)?.1.ends(),
-            Self::Status(args) => status::asked(run, args)?.1.ends(),
+            Self::Check(args) => plain(check::asked(run, args)?.ends),
+            Self::List(args) => vec![list::asked(run, args)?.end],
+            Self::Compare(args) => compare::asked(run, args)?.sides.ends(),
+            Self::Status(args) => status::asked(run, args)?.sides.ends(),
             Self::Livecopy(args) => livecopy::job(run, args)?.check(run)?,
             Self::Dump(args) => dump::job(run, args)?.check(run)?,
             Self::Load(args) => load::job(run, args)?.check(run)?,
-            Self::Plan(args) => plan::asked(run, args)?.1.ends(),
-            Self::Push(args) => plain(push::asked(run, args)?.1),
-            Self::Verify(args) => verify::asked(run, args)?.1.ends(),
-            Self::Size(args) => vec![size::asked(run, args)?.2],
-            Self::Archive(args) => vec![End::Archive(archive::asked(run, args)?.1)],
+            Self::Plan(args) => plan::asked(run, args)?.sides.ends(),
+            Self::Push(args) => plain(push::asked(run, args)?.ends),
+            Self::Verify(args) => verify::asked(run, args)?.sides.ends(),
+            Self::Size(args) => vec![size::asked(run, args)?.end],
+            Self::Archive(args) => vec![End::Archive(archive::asked(run, args)?.path)],
             Self::Metadefs(args) => {
-                let (_, (_, source), (_, target)) = metadefs::asked(run, args)?;
-                vec![source, target]
+                let asked = metadefs::asked(run, args)?;
+                vec![asked.source.1, asked.target.1]
             }
             // All that these are about is in files.
             Self::Apply(_)

@@ -40,17 +40,23 @@ enum Action {
     List,
 }
 
-/// What is asked for: the result, and the directory. Nothing is opened yet.
-pub(super) type Asked = (Sink<Listed>, PathBuf);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Listed>,
+    pub(super) path: PathBuf,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &ArchiveArgs) -> Result<Asked, CliError> {
     let path = Ends::new([&args.directory], &run.env).archive()?;
-    Ok((run.sink()?, path))
+    Ok(Asked {
+        sink: run.sink()?,
+        path,
+    })
 }
 
 pub(super) fn run(run: &Run<'_>, args: &ArchiveArgs) -> Result<ExitCode, CliError> {
     let Action::List = args.action;
-    let (mut sink, path) = asked(run, args)?;
+    let Asked { mut sink, path } = asked(run, args)?;
     let all = Snapshots::open(&path)?.all()?;
     let mut totals = Totals::default();
     for snapshot in &all {

@@ -40,18 +40,30 @@ pub(crate) struct CheckArgs {
     one: OneEndArgs,
 }
 
-/// What is asked for: the result, and the ends with their names. Nothing is opened yet.
-pub(super) type Asked = (Sink<Facts>, Access, Vec<(String, End)>);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Facts>,
+    access: Access,
+    pub(super) ends: Vec<(String, End)>,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &CheckArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.one)?;
     let ends = Ends::new(&args.ends, &run.env).each(args.one.cloud())?;
-    Ok((run.sink()?, access, ends))
+    Ok(Asked {
+        sink: run.sink()?,
+        access,
+        ends,
+    })
 }
 
 /// Checks each end, also after one that could not be checked.
 pub(super) async fn run(run: &Run<'_>, args: &CheckArgs) -> Result<ExitCode, CliError> {
-    let (mut sink, access, ends) = asked(run, args)?;
+    let Asked {
+        mut sink,
+        access,
+        ends,
+    } = asked(run, args)?;
     let mut code = ExitCode::Done;
     let mut first: Option<Connected> = None;
     for (name, end) in &ends {

@@ -69,8 +69,13 @@ pub(crate) struct CompareArgs {
     target_args: TargetArgs,
 }
 
-/// What is asked for: the result, the ends, and what counts of their images. Nothing is opened yet.
-pub(super) type Asked = (Sink<DifferenceRow>, Sides, Omit, Adapt);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<DifferenceRow>,
+    pub(super) sides: Sides,
+    omit: Omit,
+    adapt: Adapt,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &CompareArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
@@ -89,11 +94,21 @@ pub(super) fn asked(run: &Run<'_>, args: &CompareArgs) -> Result<Asked, CliError
     let omit = args.omit.filter()?;
     let adapt = args.state.adapt(&omit)?;
     args.owners.check()?;
-    Ok((run.sink()?, sides, omit, adapt))
+    Ok(Asked {
+        sink: run.sink()?,
+        sides,
+        omit,
+        adapt,
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &CompareArgs) -> Result<ExitCode, CliError> {
-    let (sink, sides, omit, adapt) = asked(run, args)?;
+    let Asked {
+        sink,
+        sides,
+        omit,
+        adapt,
+    } = asked(run, args)?;
     let (mut source, target) = sides.open_pair(run, args.id_map.id_map.as_deref()).await?;
     let details = source.details().cloned();
     let selected = select(run, &args.selection, &mut source.images, details.as_ref()).await?;

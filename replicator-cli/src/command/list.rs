@@ -54,8 +54,13 @@ pub(crate) struct ListArgs {
     one: OneEndArgs,
 }
 
-/// What is asked for: the result, its order, and the end. Nothing is opened yet.
-pub(super) type Asked = (Sink<Listed>, Vec<SortBy>, Access, End);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Listed>,
+    sort: Vec<SortBy>,
+    access: Access,
+    pub(super) end: End,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &ListArgs) -> Result<Asked, CliError> {
     let sink = Sink::of(&run.common.output, &run.console, args.long)?;
@@ -63,11 +68,21 @@ pub(super) fn asked(run: &Run<'_>, args: &ListArgs) -> Result<Asked, CliError> {
     let sort = sort.collect::<Result<_, _>>()?;
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
-    Ok((sink, sort, access, end))
+    Ok(Asked {
+        sink,
+        sort,
+        access,
+        end,
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &ListArgs) -> Result<ExitCode, CliError> {
-    let (mut sink, mut sort, access, end) = asked(run, args)?;
+    let Asked {
+        mut sink,
+        mut sort,
+        access,
+        end,
+    } = asked(run, args)?;
     let is_as_listed = matches!(&*sort, [first, ..] if first.is_by_id());
     // They are listed by their ids, which is the order of those that are equal otherwise.
     sort.extend(["name", "created"].map(SortBy::ascending));

@@ -52,8 +52,12 @@ enum Action {
     Load,
 }
 
-/// What is asked for: the result, the source and the target. Nothing is opened yet.
-pub(super) type Asked = (Sink<Defined>, (Access, End), (Access, End));
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Defined>,
+    pub(super) source: (Access, End),
+    pub(super) target: (Access, End),
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &MetadefsArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(&args.ends, &run.env);
@@ -76,11 +80,19 @@ pub(super) fn asked(run: &Run<'_>, args: &MetadefsArgs) -> Result<Asked, CliErro
     ends.finish()?;
     let from = Access::new(run, Side::Source, &args.source)?;
     let to = Access::new(run, Side::Target, &args.target)?;
-    Ok((run.sink()?, (from, source), (to, target)))
+    Ok(Asked {
+        sink: run.sink()?,
+        source: (from, source),
+        target: (to, target),
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &MetadefsArgs) -> Result<ExitCode, CliError> {
-    let (mut sink, (from, source), (to, target)) = asked(run, args)?;
+    let Asked {
+        mut sink,
+        source: (from, source),
+        target: (to, target),
+    } = asked(run, args)?;
     let opening = match args.dry_run {
         true => Opening::DryRun,
         false => Opening::Write,

@@ -56,8 +56,12 @@ pub(crate) struct PlanArgs {
     planning: Worded<PlanningArgs>,
 }
 
-/// What is asked for: the result, the ends, and what the copies would be like. Nothing is opened yet.
-pub(super) type Asked = (Sink<Planned>, Sides, TargetPolicy);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Planned>,
+    pub(super) sides: Sides,
+    policy: TargetPolicy,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
     let planning = &args.planning.args;
@@ -72,15 +76,19 @@ pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
     let (from, to) = ((source, &planning.source), (targets, &planning.target));
     let sides = Sides::new(run, from, taken, to)?;
     let policy = planning_policy(planning)?;
-    Ok((
-        run.sink()?,
-        sides.into_stores(&planning.data.stores),
+    Ok(Asked {
+        sink: run.sink()?,
+        sides: sides.into_stores(&planning.data.stores),
         policy,
-    ))
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &PlanArgs) -> Result<ExitCode, CliError> {
-    let (sink, sides, policy) = asked(run, args)?;
+    let Asked {
+        sink,
+        sides,
+        policy,
+    } = asked(run, args)?;
     let policy = of_share(run, policy, args.selection.shard);
     let Worded {
         args: planning,

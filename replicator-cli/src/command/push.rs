@@ -63,8 +63,11 @@ pub(crate) struct PushArgs {
     target_args: TargetArgs,
 }
 
-/// What is asked for: the targets, with their names. Nothing is opened yet.
-pub(super) type Asked = (Access, Vec<(String, End)>);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    access: Access,
+    pub(super) ends: Vec<(String, End)>,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &PushArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.target_args)?;
@@ -76,11 +79,11 @@ pub(super) fn asked(run: &Run<'_>, args: &PushArgs) -> Result<Asked, CliError> {
         true => run.sink::<Planned>().map(drop)?,
         false => run.sink::<Pushed>().map(drop)?,
     }
-    Ok((access, ends))
+    Ok(Asked { access, ends })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
-    let (access, ends) = asked(run, args)?;
+    let Asked { access, ends } = asked(run, args)?;
     limits::keep_to(&args.bandwidth.bwlimit, &run.limits, &run.console);
     let (names, ends): (Vec<String>, Vec<End>) = ends.into_iter().unzip();
     let mut policy = TargetPolicy::default();

@@ -35,17 +35,29 @@ pub(crate) struct SizeArgs {
     one: OneEndArgs,
 }
 
-/// What is asked for: the result, and the end. Nothing is opened yet.
-pub(super) type Asked = (Sink<Total>, Access, End);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<Total>,
+    access: Access,
+    pub(super) end: End,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &SizeArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.one)?;
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
-    Ok((run.sink()?, access, end))
+    Ok(Asked {
+        sink: run.sink()?,
+        access,
+        end,
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &SizeArgs) -> Result<ExitCode, CliError> {
-    let (mut sink, access, end) = asked(run, args)?;
+    let Asked {
+        mut sink,
+        access,
+        end,
+    } = asked(run, args)?;
     let end = ends::target(run, &access, &end, None, Opening::Read, None).await?;
     let mut images: Arc<dyn ImageSource> = Arc::clone(&end.end.images) as _;
     let selected = select(run, &args.selection, &mut images, end.details()).await?;

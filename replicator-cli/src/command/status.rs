@@ -74,8 +74,12 @@ pub(crate) struct StatusArgs {
     target_args: TargetArgs,
 }
 
-/// What is asked for: the result, the ends, and what counts of their images. Nothing is opened yet.
-pub(super) type Asked = (Sink<StandingRow>, Sides, TargetPolicy);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<StandingRow>,
+    pub(super) sides: Sides,
+    policy: TargetPolicy,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &StatusArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.targets), &run.env);
@@ -92,11 +96,19 @@ pub(super) fn asked(run: &Run<'_>, args: &StatusArgs) -> Result<Asked, CliError>
     policy.omit = args.omit.filter()?;
     policy.adapt = args.state.adapt(&policy.omit)?;
     args.owners.check()?;
-    Ok((run.sink()?, sides, policy))
+    Ok(Asked {
+        sink: run.sink()?,
+        sides,
+        policy,
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &StatusArgs) -> Result<ExitCode, CliError> {
-    let (sink, sides, policy) = asked(run, args)?;
+    let Asked {
+        sink,
+        sides,
+        policy,
+    } = asked(run, args)?;
     let html = args.html.as_deref();
     let html = html.map(|path| ReportFile::begin(path, Readers::Everybody));
     let html = html.transpose()?;

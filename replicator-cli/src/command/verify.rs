@@ -82,8 +82,11 @@ pub(crate) struct VerifyArgs {
     target_args: TargetArgs,
 }
 
-/// What is asked for: the result, and the ends. Nothing is opened yet.
-pub(super) type Asked = (Sink<NotVerified>, Sides);
+/// What is asked for. Nothing is opened yet.
+pub(super) struct Asked {
+    sink: Sink<NotVerified>,
+    pub(super) sides: Sides,
+}
 
 pub(super) fn asked(run: &Run<'_>, args: &VerifyArgs) -> Result<Asked, CliError> {
     let mut ends = Ends::new(args.source.iter().chain(&args.target), &run.env);
@@ -96,11 +99,14 @@ pub(super) fn asked(run: &Run<'_>, args: &VerifyArgs) -> Result<Asked, CliError>
     };
     let targets = target.into_iter().collect();
     let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
-    Ok((run.sink()?, Sides::new(run, from, taken, to)?))
+    Ok(Asked {
+        sink: run.sink()?,
+        sides: Sides::new(run, from, taken, to)?,
+    })
 }
 
 pub(super) async fn run(run: &Run<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
-    let (mut sink, sides) = asked(run, args)?;
+    let Asked { mut sink, sides } = asked(run, args)?;
     let metrics = args.metrics.metrics_file.as_deref();
     let metrics = metrics.map(MetricsFile::begin).transpose()?;
     let typed = [
