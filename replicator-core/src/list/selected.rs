@@ -30,24 +30,6 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// Counts of the images that are selected only those that are meant.
-    pub(crate) fn of_meant(
-        &mut self,
-        selected: ImageStream,
-        is_meant: impl Fn(&ImageId) -> bool + Send + 'static,
-    ) -> ImageStream {
-        self.selected = Arc::default();
-        let count = Arc::clone(&self.selected);
-        let meant = selected.inspect(move |listed| {
-            let is_counted = match listed {
-                Ok(image) => is_meant(&image.id),
-                Err(_) => true,
-            };
-            count.fetch_add(u64::from(is_counted), Ordering::Relaxed);
-        });
-        meant.boxed()
-    }
-
     /// Returns the numbers up to now, which are those of the end once it is listed.
     pub(crate) fn count(&self) -> SelectedCount {
         let listed = self.listed.load(Ordering::Relaxed);
@@ -64,18 +46,28 @@ pub(crate) fn selected(
     end: &(impl ImageSource + ?Sized),
     wanted: &Selection,
 ) -> (ImageStream, Counter) {
+    selected_and_meant(end, wanted, |_| true)
+}
+
+/// The same, and counts of the selected images those alone that are meant.
+pub(crate) fn selected_and_meant(
+    end: &(impl ImageSource + ?Sized),
+    wanted: &Selection,
+    is_meant: impl Fn(&ImageId) -> bool + Send + 'static,
+) -> (ImageStream, Counter) {
     let counter = Counter {
         leaves_out: end.leaves_out(wanted),
         ..Counter::default()
     };
-    let (listed, kept) = (counter.listed.clone(), counter.selected.clone());
-    let count = |count: Arc<AtomicU64>| {
-        move |_: &Result<_, _>| {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    let images = end.images(wanted).inspect(count(listed)).boxed();
-    (only(images, wanted).inspect(count(kept)).boxed(), counter)
+    let (all, kept) = (counter.listed.clone(), counter.selected.clone());
+    let images = end.images(wanted).inspect(move |_| {
+        all.fetch_add(1, Ordering::Relaxed);
+    });
+    let images = only(images.boxed(), wanted).inspect(move |listed| {
+        let is_counted = listed.as_ref().map_or(true, |image| is_meant(&image.id));
+        kept.fetch_add(u64::from(is_counted), Ordering::Relaxed);
+    });
+    (images.boxed(), counter)
 }
 
 /// Leaves out of a listing what is not selected.

@@ -13,7 +13,7 @@ use super::refused::refusal;
 use super::removal::Removals;
 use crate::list::members::{with_members, with_members_of_target};
 use crate::list::pairs::{Damaged, Listed, ListingError, Pair, Pairs};
-use crate::list::selected::{Counter, at_target, only, selected};
+use crate::list::selected::{Counter, at_target, only, selected_and_meant};
 use crate::list::tee::tee;
 use crate::list::withheld::withholds;
 use crate::port::{ImageSource, ImageStream, Operation, PortError};
@@ -28,13 +28,11 @@ pub(crate) fn listings(
     wanted: &Selection,
     targets: &[TargetEnd],
 ) -> (Vec<ImageStream>, Counter) {
-    let (mut images, mut counter) = selected(source, wanted);
+    let all = targets.to_vec();
+    let is_meant =
+        move |id: &ImageId| all.is_empty() || all.iter().any(|target| target.is_meant(id));
+    let (mut images, counter) = selected_and_meant(source, wanted, is_meant.clone());
     if let Some(target) = targets.first() {
-        let all = targets.to_vec();
-        let is_meant = move |id: &ImageId| all.iter().any(|target| target.is_meant(id));
-        if target.approved.is_some() {
-            images = counter.of_meant(images, is_meant.clone());
-        }
         images = with_members(source, images, &target.policy.omit, is_meant);
     }
     let listings = match targets.len() {
