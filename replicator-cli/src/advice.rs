@@ -83,6 +83,9 @@ impl Advised for CliError {
                     )));
                 }
                 NotDone::NotConfirmed => Some("without a terminal, --delete takes --yes"),
+                NotDone::MayBeACopy => Some(
+                    "give the --id-map that these copies were made with, or a new one if there was none",
+                ),
                 NotDone::SourceEmpty => Some(
                     "is it the right source, and does the token see its images? What is to be \
                      deleted all the same is deleted at the target itself",

@@ -306,6 +306,9 @@ pub(crate) fn why_not_done(why: NotDone) -> String {
         }
         NotDone::NotConfirmed => "nobody has said yes to it",
         NotDone::AfterFailures => "something else of the run has failed",
+        NotDone::MayBeACopy => {
+            "with --on-id-conflict skip, they may be copies of images under other ids"
+        }
         _ => "the target takes nothing any more",
     };
     why.to_owned()

@@ -316,6 +316,12 @@ fn a_copy_under_another_id_leaves_with_its_original() {
     let ran = livecopy(&without(0), &target, &DELETE);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(!is_hidden());
+    // Nor does it if that is no failure.
+    let skip = ["--on-id-conflict", "skip"];
+    let ran = livecopy(&without(0), &target, &[&DELETE[..], &skip].concat());
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(ran.stderr.contains("give the --id-map"), "{ran:?}");
+    assert!(!is_hidden());
     let ran = livecopy_ok(&without(1), &target, &[&DELETE[..], &ids].concat());
     assert!(ran.stderr.contains("1 retired"), "{ran:?}");
     assert!(is_hidden());

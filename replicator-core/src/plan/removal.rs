@@ -7,7 +7,7 @@ use super::{Action, Plan, PlannedImage, Reason, TargetId};
 use crate::list::pairs::{ListingError, Pair};
 use crate::port::{ImageSource, Side};
 use crate::run::event::Event;
-use crate::run::options::RunOptions;
+use crate::run::options::{OnIdConflict, RunOptions};
 use crate::run::result::{ImageRef, ImageResult, NotDone, Outcome, SkipReason, Stale};
 use crate::run::target_end::TargetEnd;
 
@@ -230,6 +230,7 @@ impl<'a> Removals<'a> {
         let max = self.target.policy.delete.map(|delete| delete.max);
         let most = max.map_or(0, |max| max.of(self.of_origin));
         let failed = plan.settled.iter().any(|result| result.error().is_some());
+        let skips_ids = self.target.policy.on_id_conflict == OnIdConflict::Skip;
         if self.of_source == 0 {
             Some(NotDone::SourceEmpty)
         } else if self.same > 0 && self.other == 0 {
@@ -238,6 +239,8 @@ impl<'a> Removals<'a> {
             Some(NotDone::TooManyGone { images, most })
         } else if failed {
             Some(NotDone::AfterFailures)
+        } else if skips_ids && self.target.id_map.is_none() {
+            Some(NotDone::MayBeACopy)
         } else {
             None
         }

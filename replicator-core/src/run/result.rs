@@ -148,6 +148,9 @@ pub enum NotDone {
     NotConfirmed,
     /// It was to be retired or deleted, and something else of the run has failed.
     AfterFailures,
+    /// It was to be retired or deleted, and may be the copy of an image that cannot have its own id
+    /// and is skipped: an id map alone knows such copies, and there is none.
+    MayBeACopy,
 }
 
 impl NotDone {
@@ -156,7 +159,11 @@ impl NotDone {
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
-            Self::SourceEmpty | Self::SameEnd | Self::TooManyGone { .. } | Self::NotConfirmed
+            Self::SourceEmpty
+                | Self::SameEnd
+                | Self::TooManyGone { .. }
+                | Self::NotConfirmed
+                | Self::MayBeACopy
         )
     }
 }
