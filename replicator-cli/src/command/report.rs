@@ -7,16 +7,16 @@ use clap::ValueEnum;
 use glance_model::{Selection, Shard};
 use jiff::Timestamp;
 use replicator_core::ImageRef;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::results::{ImageRow, Part, Rest, Selected, Totals, rounded};
-use super::shares::{Share, by_share, code, document, merge, without_report};
+use super::shares::{File, Image, ReadAgain, Share, by_share, code, merge, without_report};
 use super::verified;
+use super::verify::NotVerified;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, human_size, named};
+use crate::ui::{Row as _, human_size, named};
 
 /// Add up the reports of runs that divided the images
 ///
@@ -48,11 +48,16 @@ enum Action {
 
 pub(super) fn run(run: &Run<'_>, args: &ReportsArgs) -> Result<ExitCode, CliError> {
     let Action::Merge = args.action;
-    if let Some(documents) = verified::Document::read_all(&args.files)? {
-        return verified::merge(run, documents);
+    let mut files = args.files.iter().map(|path| File::read(path)).peekable();
+    let is_verified = |file: &File| file.is_of(NotVerified::SCHEMA);
+    if files
+        .peek()
+        .is_some_and(|first| first.as_ref().is_ok_and(is_verified))
+    {
+        return verified::merge(run, files);
     }
     let mut sink = run.sink()?;
-    let reports = args.files.iter().map(|path| Report::read(path));
+    let reports = files.map(|file| Report::read(file?));
     let reports = reports.collect::<Result<Vec<_>, _>>()?;
     let (reports, missing) = by_share(reports)?;
     are_of_one_work(run, &reports)?;
@@ -64,9 +69,6 @@ pub(super) fn run(run: &Run<'_>, args: &ReportsArgs) -> Result<ExitCode, CliErro
         .iter()
         .try_for_each(|line| sink.only_text(line))?;
     for image in reports.into_iter().flat_map(|report| report.images) {
-        if let Some(line) = image.problem() {
-            sink.only_text(&line)?;
-        }
         sink.row(&image)?;
     }
     sink.end(&rest)?;
@@ -76,25 +78,21 @@ pub(super) fn run(run: &Run<'_>, args: &ReportsArgs) -> Result<ExitCode, CliErro
 /// The report of a run, as a file has it.
 struct Report {
     path: PathBuf,
-    images: Vec<Image>,
+    images: Vec<Image<ImageRow>>,
     rest: Rest,
 }
 
 #[derive(Deserialize)]
 struct Document {
-    images: Vec<Image>,
+    images: Vec<Image<ImageRow>>,
     #[serde(flatten)]
     rest: Rest,
 }
 
 impl Report {
-    fn read(path: &Path) -> Result<Self, CliError> {
-        let Document { images, rest } = document(path, ImageRow::SCHEMA)?;
-        Ok(Self {
-            path: path.to_owned(),
-            images,
-            rest,
-        })
+    fn read(file: File) -> Result<Self, CliError> {
+        let (path, Document { images, rest }) = file.document(ImageRow::SCHEMA)?;
+        Ok(Self { path, images, rest })
     }
 
     /// Returns whether the run has listed its ends, so that their names and the selection are known.
@@ -113,37 +111,22 @@ impl Share for Report {
     }
 }
 
-/// An image of a report: whatever fields it has there.
-#[derive(Deserialize, Serialize)]
-#[serde(transparent)]
-struct Image(Map<String, Value>);
-
-impl Image {
-    fn text(&self, field: &str) -> Option<&str> {
-        self.0.get(field)?.as_str()
-    }
-
-    /// Returns a line about an image that is not as it should be.
-    fn problem(&self) -> Option<String> {
-        let outcome = self.text("outcome")?;
+impl ReadAgain for ImageRow {
+    /// Only an image that is not as it should be has a line.
+    fn line(image: &Image<Self>) -> Option<String> {
+        let outcome = image.text("outcome")?;
         if !matches!(outcome, "failed" | "not_done") {
             return None;
         }
-        let image = named(&ImageRef {
-            id: self.text("id")?.to_owned(),
-            name: self.text("name").map(str::to_owned),
+        let of_image = named(&ImageRef {
+            id: image.text("id")?.to_owned(),
+            name: image.text("name").map(str::to_owned),
             size: None,
         });
-        let (target, message) = (self.text("target")?, self.text("message"));
+        let (target, message) = (image.text("target")?, image.text("message"));
         let (what, why) = (outcome.replace('_', " "), message.unwrap_or("unknown"));
-        Some(format!("{what}: {image} at {target}: {why}"))
+        Some(format!("{what}: {of_image} at {target}: {why}"))
     }
-}
-
-impl Row for Image {
-    const SCHEMA: &'static str = ImageRow::SCHEMA;
-    const ITEMS: &'static str = ImageRow::ITEMS;
-    const COLUMNS: &'static [Column] = ImageRow::COLUMNS;
 }
 
 /// Checks that all runs had the same ends, and warns if they did not select alike. A run that did not

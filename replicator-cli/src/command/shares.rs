@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glance_model::Shard;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::ui::document::schema_id;
+use crate::ui::{Column, Row, Text};
 
 /// The report of a run that took a share of the images, or all of them.
 pub(super) trait Share {
@@ -74,35 +77,56 @@ pub(super) fn code(number: u8) -> ExitCode {
     ExitCode::of_number(number).unwrap_or(ExitCode::Error)
 }
 
-/// Reads a document of a schema from a file. Other documents have other fields: the schema says it
-/// better than a field that is missing.
-pub(super) fn document<D: DeserializeOwned>(path: &Path, schema: &str) -> Result<D, CliError> {
-    let text = text(path)?;
-    let wanted = schema_id(schema);
-    let read = schema_of(&text).and_then(|schema| match schema == wanted {
-        true => serde_json::from_str(&text),
-        false => {
-            let problem = format!("it is a document of {schema}, not of {wanted}");
-            Err(serde::de::Error::custom(problem))
+/// A file that has a document of some schema.
+pub(super) struct File {
+    path: PathBuf,
+    text: String,
+    schema: serde_json::Result<String>,
+}
+
+impl File {
+    pub(super) fn read(path: &Path) -> Result<Self, CliError> {
+        let path = path.to_owned();
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self {
+                schema: schema_of(&text),
+                path,
+                text,
+            }),
+            Err(source) => Err(CliError::ReadReport { path, source }),
         }
-    });
-    read.map_err(|source| {
-        let path = path.to_owned();
-        CliError::NoReport { path, source }
-    })
-}
+    }
 
-/// Returns whether a file has a document of a schema, as far as it can be read.
-pub(super) fn is_of(path: &Path, schema: &str) -> Result<bool, CliError> {
-    let text = text(path)?;
-    Ok(schema_of(&text).is_ok_and(|found| found == schema_id(schema)))
-}
+    /// Returns whether it has a document of a schema, as far as it can be read.
+    pub(super) fn is_of(&self, schema: &str) -> bool {
+        let schema = schema_id(schema);
+        self.schema.as_ref().is_ok_and(|found| *found == schema)
+    }
 
-fn text(path: &Path) -> Result<String, CliError> {
-    fs::read_to_string(path).map_err(|source| {
-        let path = path.to_owned();
-        CliError::ReadReport { path, source }
-    })
+    /// Returns its path, and its document, which has to be of a schema. Other documents have other
+    /// fields: the schema says it better than a field that is missing.
+    pub(super) fn document<D: DeserializeOwned>(
+        self,
+        schema: &str,
+    ) -> Result<(PathBuf, D), CliError> {
+        let Self {
+            path,
+            text,
+            schema: found,
+        } = self;
+        let wanted = schema_id(schema);
+        let read = found.and_then(|found| match found == wanted {
+            true => serde_json::from_str(&text),
+            false => {
+                let problem = format!("it is a document of {found}, not of {wanted}");
+                Err(serde::de::Error::custom(problem))
+            }
+        });
+        match read {
+            Ok(document) => Ok((path, document)),
+            Err(source) => Err(CliError::NoReport { path, source }),
+        }
+    }
 }
 
 fn schema_of(text: &str) -> serde_json::Result<String> {
@@ -111,4 +135,38 @@ fn schema_of(text: &str) -> serde_json::Result<String> {
         schema: String,
     }
     serde_json::from_str(text).map(|Named { schema }| schema)
+}
+
+/// A row whose documents are read again.
+pub(super) trait ReadAgain: Row {
+    /// Returns the line that people read of an image, if there is one.
+    fn line(image: &Image<Self>) -> Option<String>
+    where
+        Self: Sized;
+}
+
+/// An image of a document: whatever fields it has there.
+#[derive(Deserialize, Serialize)]
+#[serde(transparent, bound = "")]
+pub(super) struct Image<R> {
+    fields: Map<String, Value>,
+    row: PhantomData<R>,
+}
+
+impl<R> Image<R> {
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field)?.as_str()
+    }
+}
+
+impl<R: ReadAgain> Row for Image<R> {
+    const SCHEMA: &'static str = R::SCHEMA;
+    const ITEMS: &'static str = R::ITEMS;
+    const COLUMNS: &'static [Column] = R::COLUMNS;
+
+    fn text(&self, out: &mut Text) {
+        if let Some(line) = R::line(self) {
+            out.line(line);
+        }
+    }
 }

@@ -3,48 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use glance_model::Shard;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
-use super::shares::{self, Share, by_share, without_report};
+use super::shares::{self, File, Image, ReadAgain, Share, by_share, without_report};
 use super::verify::{NotVerified, Part, Rest, Totals};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Column, Row, Text};
+use crate::ui::Row as _;
 
 /// What `verify` has printed, as a file has it.
-pub(super) struct Document {
+struct Document {
     path: PathBuf,
-    problems: Vec<Image>,
+    problems: Vec<Image<NotVerified>>,
     rest: Rest,
 }
 
 #[derive(Deserialize)]
 struct Printed {
-    problems: Vec<Image>,
+    problems: Vec<Image<NotVerified>>,
     #[serde(flatten)]
     rest: Rest,
 }
 
 impl Document {
-    /// Reads files, if the first one has what `verify` has printed.
-    pub(super) fn read_all(files: &[PathBuf]) -> Result<Option<Vec<Self>>, CliError> {
-        let Some(first) = files.first() else {
-            return Ok(None);
-        };
-        if !shares::is_of(first, NotVerified::SCHEMA)? {
-            return Ok(None);
-        }
-        let documents = files.iter().map(|path| {
-            let Printed { problems, rest } = shares::document(path, NotVerified::SCHEMA)?;
-            Ok(Self {
-                path: path.clone(),
-                problems,
-                rest,
-            })
-        });
-        documents.collect::<Result<Vec<_>, _>>().map(Some)
+    fn read(file: File) -> Result<Self, CliError> {
+        let (path, Printed { problems, rest }) = file.document(NotVerified::SCHEMA)?;
+        Ok(Self {
+            path,
+            problems,
+            rest,
+        })
     }
 }
 
@@ -58,24 +47,20 @@ impl Share for Document {
     }
 }
 
-/// An image that is not known to be right: whatever fields it has there.
-#[derive(Deserialize, Serialize)]
-#[serde(transparent)]
-struct Image(Map<String, Value>);
-
-impl Row for Image {
-    const SCHEMA: &'static str = NotVerified::SCHEMA;
-    const ITEMS: &'static str = NotVerified::ITEMS;
-    const COLUMNS: &'static [Column] = NotVerified::COLUMNS;
-
-    fn text(&self, out: &mut Text) {
-        let field = |name: &str| self.0.get(name).and_then(Value::as_str).unwrap_or_default();
-        out.line(format!("{}: {}", field("id"), field("problem")));
+impl ReadAgain for NotVerified {
+    fn line(image: &Image<Self>) -> Option<String> {
+        let field = |name: &str| image.text(name).unwrap_or_default();
+        Some(format!("{}: {}", field("id"), field("problem")))
     }
 }
 
 /// Prints the sum of what runs have found.
-pub(super) fn merge(run: &Run<'_>, documents: Vec<Document>) -> Result<ExitCode, CliError> {
+pub(super) fn merge(
+    run: &Run<'_>,
+    files: impl Iterator<Item = Result<File, CliError>>,
+) -> Result<ExitCode, CliError> {
+    let documents = files.map(|file| Document::read(file?));
+    let documents = documents.collect::<Result<Vec<_>, _>>()?;
     let mut sink = run.sink()?;
     let (documents, missing) = by_share(documents)?;
     let Some(first) = documents.first() else {
