@@ -90,6 +90,10 @@ impl Advised for CliError {
                     "is it the right source, and does the token see its images? What is to be \
                      deleted all the same is deleted at the target itself",
                 ),
+                NotDone::NothingSelected => Some(
+                    "is it the right selection? Where the source has lost all images of it, they are \
+                     deleted at the target itself",
+                ),
                 _ => None,
             },
             Self::NoSyslog => {
@@ -221,6 +225,12 @@ fn hint_of_client(error: &glance_client::Error) -> Option<&'static str> {
     hint_of_refusal(error).or_else(|| hint_of_request(error))
 }
 
+/// Returns whether a server is a Glance, and lacks the version of the API that was chosen.
+fn is_of_chosen_version(error: &glance_client::Error) -> bool {
+    let message = error.message().unwrap_or_default();
+    message.contains("no v1 among its versions") || message.contains("no v2 among its versions")
+}
+
 /// Returns whether an update was refused for a format (403, as if it were for the caller).
 fn is_of_fixed_format(error: &glance_client::Error) -> bool {
     error.kind() == ErrorKind::Forbidden
@@ -338,6 +348,9 @@ fn hint_of_request(error: &glance_client::Error) -> Option<&'static str> {
         ErrorKind::Unanswered => {
             "the target may still be storing it: run it again later, and if its store takes longer \
              than that, with a longer --answer-timeout"
+        }
+        ErrorKind::NotGlance if is_of_chosen_version(error) => {
+            "without --source-api and --target-api, the version that the server has is spoken"
         }
         ErrorKind::NotGlance => {
             "is this the address of the image service? (`openstack endpoint list --service image`)"

@@ -110,6 +110,8 @@ pub(crate) enum CliError {
         /// Whether there are also those of additional properties.
         has_properties: bool,
     },
+    #[error("the column {name} is asked for twice")]
+    ColumnTwice { name: &'static str },
     #[error("{text:?} has no direction: write :asc or :desc behind a column")]
     Direction { text: String },
     /// The file of a report or of a plan.
@@ -151,6 +153,8 @@ pub(crate) enum CliError {
     SameEnd { name: String },
     #[error("--on-id-conflict new-id needs --id-map FILE, to find the images again")]
     NoIdMap,
+    #[error("the file of --id-map, {}, cannot be used: {problem}", path.display())]
+    IdMap { path: PathBuf, problem: String },
     /// Options about owners that do not go together, or not with the ends.
     #[error("{problem}")]
     Owners { problem: &'static str },
@@ -230,6 +234,7 @@ impl CliError {
             | Self::Selection(_)
             | Self::BadId { .. }
             | Self::Column { .. }
+            | Self::ColumnTwice { .. }
             | Self::Direction { .. }
             | Self::ConfigFile { .. }
             | Self::ImagesFrom { .. }
@@ -238,6 +243,7 @@ impl CliError {
             | Self::SetProperty(_)
             | Self::SetAndOmitted { .. }
             | Self::NoIdMap
+            | Self::IdMap { .. }
             | Self::Merge { .. }
             | Self::DeleteOfSome
             | Self::DeleteInSnapshot
@@ -297,6 +303,7 @@ pub(crate) fn why_not_done(why: NotDone) -> String {
         NotDone::NoRoom => "the target has no room for an image of this size",
         NotDone::LimitReached => "the run has lasted as long, or moved as much, as it may",
         NotDone::SourceEmpty => "the source lists no image at all",
+        NotDone::NothingSelected => "no image of the source passes the selection",
         NotDone::SameEnd => {
             "all images that both ends have are of the same second there, as if source and target \
              were one"

@@ -1,12 +1,13 @@
 //! The options that say what is looked at of images, and how they are found.
 
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use glance_model::{Omit, OmitError};
 
 use super::heading;
 use super::owners::MembersArgs;
+use crate::error::CliError;
 
 /// The options that omit parts of a record.
 #[derive(clap::Args, Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct OmitArgs {
     /// For properties that the target refuses. `*`, `?`, `[a-z]` and `{a,b}` have
     /// their usual meaning. May be given more than once.
     #[arg(long, value_name = "PATTERN", action = clap::ArgAction::Append)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     drop_property: Vec<String>,
 
     #[command(flatten)]
@@ -56,6 +58,26 @@ pub(crate) struct IdMapArgs {
     /// compare and verify, which find the copies by it.
     #[arg(long, value_name = "FILE")]
     pub(crate) id_map: Option<PathBuf>,
+}
+
+impl IdMapArgs {
+    /// Fails if the file cannot be there. It would be noticed late: when the first id is chosen.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        let Some(path) = &self.id_map else {
+            return Ok(());
+        };
+        let directory = path::absolute(path).ok();
+        let directory = directory.as_deref().and_then(Path::parent);
+        let problem = match directory {
+            _ if path.is_dir() => "it is a directory".to_owned(),
+            Some(directory) if !directory.is_dir() => {
+                format!("there is no directory {}", directory.display())
+            }
+            _ => return Ok(()),
+        };
+        let path = path.clone();
+        Err(CliError::IdMap { path, problem })
+    }
 }
 
 #[derive(clap::Args, Debug)]

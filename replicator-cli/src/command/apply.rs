@@ -62,7 +62,10 @@ pub(crate) struct ApplyArgs {
 pub(super) async fn run(run: &Run<'_>, args: &ApplyArgs) -> Result<ExitCode, CliError> {
     let dry_run = args.dry_run.then(|| run.sink()).transpose()?;
     let dry_run = dry_run.map(DryRun::new);
-    let output = Output::begin(run, &args.work.report, dry_run.is_none())?;
+    let output = match &dry_run {
+        Some(_) => Output::default(),
+        None => Output::begin(run, &args.work.report, true)?,
+    };
     let plan = ReadPlan::of(&args.file, args.shard)?;
     let read =
         |end: &PlannedEnd| End::parse(OsStr::new(&end.end)).map_err(|error| failed(args, &error));

@@ -94,6 +94,7 @@ pub(super) fn asked(run: &Run<'_>, args: &CompareArgs) -> Result<Asked, CliError
     let omit = args.omit.filter()?;
     let adapt = args.state.adapt(&omit)?;
     args.owners.check()?;
+    args.id_map.check()?;
     Ok(Asked {
         sink: run.sink()?,
         sides,

@@ -61,7 +61,10 @@ impl Job<'_> {
 pub(super) async fn run_job(run: &Run<'_>, job: Job<'_>) -> Result<ExitCode, CliError> {
     let dry_run = job.copies.dry_run.then(|| run.sink()).transpose()?;
     let dry_run = dry_run.map(DryRun::new);
-    let output = Output::begin(run, &job.copies.work.report, dry_run.is_none())?;
+    let output = match &dry_run {
+        Some(_) => Output::default(),
+        None => Output::begin(run, &job.copies.work.report, true)?,
+    };
     let mut record = Record::begin(job.verb, job.sides.source.to_string(), &job.sides.targets);
     // However early it ends: who adds reports up has to know which share this one is of.
     let share = Selection::default().of_shard(job.selection.shard);
@@ -476,6 +479,7 @@ pub(super) fn policy(
     }
     if let Some((ids, data)) = to_server {
         ids.owners.check()?;
+        ids.id_map.check()?;
         if ids.on_id_conflict == OnIdConflict::NewId && ids.id_map.id_map.is_none() {
             return Err(CliError::NoIdMap);
         }

@@ -382,7 +382,9 @@ impl Record {
     }
 }
 
-/// The places that the result of a run goes to.
+/// The places that the result of a run goes to; by default there is none. A dry run has none: the files
+/// that are set for all runs say what was done.
+#[derive(Default)]
 pub(super) struct Output {
     sink: Option<Sink<ImageRow>>,
     file: Option<ReportFile>,

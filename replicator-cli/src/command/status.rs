@@ -96,6 +96,7 @@ pub(super) fn asked(run: &Run<'_>, args: &StatusArgs) -> Result<Asked, CliError>
     policy.omit = args.omit.filter()?;
     policy.adapt = args.state.adapt(&policy.omit)?;
     args.owners.check()?;
+    args.id_map.check()?;
     Ok(Asked {
         sink: run.sink()?,
         sides,

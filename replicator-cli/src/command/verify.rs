@@ -97,6 +97,7 @@ pub(super) fn asked(run: &Run<'_>, args: &VerifyArgs) -> Result<Asked, CliError>
         allow_empty: args.allow_empty.allow_empty,
         metadata_only: args.metaonly.metaonly,
     };
+    args.id_map.check()?;
     let targets = target.into_iter().collect();
     let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
     Ok(Asked {

@@ -1,6 +1,7 @@
 //! The output on stdout: the rows of a command, in the form that is asked for.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write as _};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -48,7 +49,8 @@ impl<R: Row> Sink<R> {
     ///
     /// # Errors
     ///
-    /// [`CliError::Column`] if a column is asked for that there is not.
+    /// [`CliError::Column`] if a column is asked for that there is not, or
+    /// [`CliError::ColumnTwice`].
     pub(crate) fn of(
         options: &OutputArgs,
         console: &Arc<Console>,
@@ -64,6 +66,12 @@ impl<R: Row> Sink<R> {
             let named = options.columns.iter().map(|name| column_named::<R>(name));
             named.collect::<Result<Vec<_>, _>>()?
         };
+        let mut names = BTreeSet::new();
+        if let Some(again) = columns.iter().find(|column| !names.insert(column.name)) {
+            // An object has each field once.
+            let name = again.name;
+            return Err(CliError::ColumnTwice { name });
+        }
         let is_table = R::IS_TABLE || !options.columns.is_empty();
         let table = match options.format {
             Format::Table => Some(Rows::new(&columns, true)),
@@ -205,9 +213,14 @@ fn write(line: &str) -> Result<(), CliError> {
     write_part(&format!("{line}\n"))
 }
 
-/// The one way to stdout.
-fn write_part(text: &str) -> Result<(), CliError> {
-    match io::stdout().write_all(text.as_bytes()) {
+/// Writes all of a text, and nothing else, to stdout.
+pub(super) fn write_part(text: &str) -> Result<(), CliError> {
+    written(io::stdout().write_all(text.as_bytes()))
+}
+
+/// Returns how writing to stdout has gone.
+pub(super) fn written(result: io::Result<()>) -> Result<(), CliError> {
+    match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(CliError::NoReader),
         Err(source) => {

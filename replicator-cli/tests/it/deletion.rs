@@ -353,6 +353,22 @@ fn an_empty_source_deletes_nothing() {
 }
 
 #[test]
+fn a_selection_that_no_image_of_the_source_passes_deletes_nothing() {
+    let (source, target) = lost(2, Profile::Today);
+    // The mark, which the copies have alone.
+    let marked = ["--select", "property:replicator_origin=prod"];
+    for max in ["100%", "1"] {
+        let options = [&DELETE[..], &marked, &["--max-delete", max]].concat();
+        let ran = livecopy(&source, &target, &options);
+        assert_eq!(ran.code, Some(7), "{ran:?}");
+        let told = "are not retired or deleted: no image of the source passes the selection";
+        assert!(ran.stderr.contains(told), "{ran:?}");
+        assert!(ran.stderr.contains("is it the right selection?"), "{ran:?}");
+        assert_eq!(field(&target, 1, "os_hidden"), false);
+    }
+}
+
+#[test]
 fn a_protected_image_and_one_that_is_not_ours_stay() {
     let (source, target) = lost(1, Profile::Today);
     let image = |number| ImageSpec::new(&id(number)).data(ImageContent::pattern(number, 10));
@@ -478,6 +494,14 @@ fn in_an_archive_images_are_put_aside_and_back_or_removed() {
     assert_eq!(files(&aside), BTreeSet::new());
 }
 
+/// The arguments of a run by which ten images may leave the target at once.
+fn deleting(command: &str, source: &EmbeddedGlance, target: &str) -> Vec<String> {
+    let ends = [command, source.host_port(), target];
+    let options = ["--max-delete", "10", "--grace", "0s"];
+    let words = [&ends[..], &DELETE, &options].concat();
+    words.into_iter().map(str::to_owned).collect()
+}
+
 /// A run that retires and deletes: of the first ten images, half are retired already.
 struct Deleting {
     source: EmbeddedGlance,
@@ -508,12 +532,7 @@ impl Deleting {
 
 impl Target for Deleting {
     fn args(&self) -> Vec<String> {
-        let ends = ["livecopy", self.source.host_port(), self.target.host_port()];
-        let options = [&DELETE[..], &["--max-delete", "10", "--grace", "0s"]].concat();
-        ends.iter()
-            .chain(&options)
-            .map(|word| (*word).to_owned())
-            .collect()
+        deleting("livecopy", &self.source, self.target.host_port())
     }
 
     fn check_at_once(&self) {
@@ -566,12 +585,7 @@ impl DeletingArchive {
 
 impl Target for DeletingArchive {
     fn args(&self) -> Vec<String> {
-        let ends = ["dump", self.source.host_port(), path(self.directory.path())];
-        let options = [&DELETE[..], &["--max-delete", "10", "--grace", "0s"]].concat();
-        ends.iter()
-            .chain(&options)
-            .map(|word| (*word).to_owned())
-            .collect()
+        deleting("dump", &self.source, path(self.directory.path()))
     }
 
     fn check_at_once(&self) {

@@ -67,6 +67,7 @@ fn json_is_one_document_with_its_schema() {
 #[test]
 fn every_line_of_jsonl_is_an_object_whose_keys_keep_their_order() {
     let ran = compared(&["-f", "jsonl"]);
+    assert_eq!(compared(&["-f", "ndjson"]).stdout, ran.stdout);
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(lines.len(), 3);
     let keys = [
@@ -320,4 +321,13 @@ fn unknown_column_is_a_usage_error_that_names_near_ones() {
         other.stderr.contains("the columns are id, name,"),
         "{other:?}"
     );
+}
+
+#[test]
+fn a_column_that_is_asked_for_twice_is_a_usage_error() {
+    for columns in ["id,id", "id,ID", "property:a,name,property:a"] {
+        let ran = run(&["list", "a:1", "-f", "json", "--column", columns]);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert!(ran.stderr.contains(" is asked for twice"), "{ran:?}");
+    }
 }

@@ -144,12 +144,11 @@ impl<'a> Removals<'a> {
         let retired = rules.retired(&found, view.form);
         let changes = rules.changes(&found, view.form);
         self.count(&found);
-        // The selection may have left it out at the source, which may be so for any number of them.
-        let is_whole = self.wanted.clone().of_shard(None).is_all();
         if fate == Fate::NotOurs {
             return not_ours(&found);
         }
-        if !is_whole && self.is_at_source(&id).await? {
+        // The selection may have left it out at the source, which may be so for any number of them.
+        if self.is_selection() && self.is_at_source(&id).await? {
             return Ok(None);
         }
         if let Some(reason) = reason_to_stay(&fate, &found) {
@@ -176,6 +175,11 @@ impl<'a> Removals<'a> {
     /// Takes an image that is to leave, if nothing is wrong with all of them together.
     pub(crate) fn add(&mut self, planned: PlannedImage) {
         self.planned.push(planned);
+    }
+
+    /// Returns whether some images alone are wanted, of whatever share.
+    fn is_selection(&self) -> bool {
+        !self.wanted.clone().of_shard(None).is_all()
     }
 
     /// A member removes images of its own project alone, and a selection is one of images to be
@@ -231,7 +235,9 @@ impl<'a> Removals<'a> {
         let most = max.map_or(0, |max| max.of(self.of_origin));
         let failed = plan.settled.iter().any(|result| result.error().is_some());
         let skips_ids = self.target.policy.on_id_conflict == OnIdConflict::Skip;
-        if self.of_source == 0 {
+        if self.of_source == 0 && self.is_selection() {
+            Some(NotDone::NothingSelected)
+        } else if self.of_source == 0 {
             Some(NotDone::SourceEmpty)
         } else if self.same > 0 && self.other == 0 {
             Some(NotDone::SameEnd)

@@ -134,6 +134,8 @@ pub enum NotDone {
     LimitReached,
     /// It was to be retired or deleted, and the source lists no image at all.
     SourceEmpty,
+    /// It was to be retired or deleted, and no image of the source passes the selection.
+    NothingSelected,
     /// It was to be retired or deleted, and all images that both ends have are the same there, down
     /// to their times and marks, as those of one server are that is named twice.
     SameEnd,
@@ -160,6 +162,7 @@ impl NotDone {
         matches!(
             self,
             Self::SourceEmpty
+                | Self::NothingSelected
                 | Self::SameEnd
                 | Self::TooManyGone { .. }
                 | Self::NotConfirmed

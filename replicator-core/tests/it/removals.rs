@@ -488,7 +488,7 @@ async fn of_a_selection_leaves_what_is_selected_and_gone() {
         let gold: Test = "tag=gold".parse().unwrap();
         world.setup.selection = Selection::default().with(gold);
         // Nothing of it is left at the source.
-        assert_eq!(held_back(&world).await, [NotDone::SourceEmpty]);
+        assert_eq!(held_back(&world).await, [NotDone::NothingSelected]);
         let mut other = world.source.all().remove(0);
         other.tags.insert("gold".into());
         world.source.insert(other, Some(Bytes::from_static(DATA)));
