@@ -145,7 +145,7 @@ impl Cloud {
         env: &Environment,
     ) -> Result<Self, AuthError> {
         let found = files::with_profile(Settings::of_texts(env.openstack()), None, env)?;
-        Self::of("env:", found, region, side, env)
+        Self::of("env", found, region, side, env)
     }
 
     fn of(
@@ -243,7 +243,7 @@ impl SignedIn {
 /// [`AuthError`] for a certificate that cannot be used.
 pub fn tls_from_env(side: &CloudOptions, env: &Environment) -> Result<Tls, AuthError> {
     let entry = Entry::of(Settings::of_texts(env.openstack()));
-    tls::tls_of("env:", &entry, side, env)
+    tls::tls_of("env", &entry, side, env)
 }
 
 /// Lays what an entry says of one region over what it says of all.

@@ -261,10 +261,7 @@ pub(crate) fn run(invocation: &Invocation<Cli>) -> Result<ExitCode, CliError> {
             command.run(&run).await
         })
     });
-    let code = result.unwrap_or_else(|error| {
-        console.failure(&error);
-        error.exit_code()
-    });
+    let code = result.unwrap_or_else(|error| console.failure(&error));
     // While signals are still heard: stderr may be stuck.
     console.finish(code == ExitCode::Done);
     runtime.shutdown_timeout(FAREWELL);

@@ -16,18 +16,11 @@ mod ui;
 use std::process;
 
 use crate::args::config_file;
-use crate::error::CliError;
-use crate::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
     let code = match config_file::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(invocation) => command::run(&invocation),
         Err(error) => Err(error),
     };
-    code.unwrap_or_else(report).into()
-}
-
-fn report(error: CliError) -> ExitCode {
-    ui::failure(&error);
-    error.exit_code()
+    code.unwrap_or_else(|error| ui::failure(&error)).into()
 }

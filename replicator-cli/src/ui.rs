@@ -15,6 +15,7 @@ mod result;
 mod row;
 mod sink;
 mod stderr;
+mod stdout;
 mod summary;
 mod table;
 mod terminal;

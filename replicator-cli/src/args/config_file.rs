@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, Parser};
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, Parser};
 use configparser::ini::Ini;
 
 use super::{grammar, help};
@@ -58,6 +58,7 @@ pub(crate) fn parse<C: Parser>(
         });
     }
     let first = grammar::read(&grammar, &line)?;
+    let mut plain = grammar.clone();
     let files = first.get_many::<PathBuf>("config_file");
     let options = options(&grammar);
     let mut settings = HashMap::new();
@@ -74,6 +75,7 @@ pub(crate) fn parse<C: Parser>(
                 source: Box::new(source),
             }
         })?;
+    grammar::check(&mut plain, &matches)?;
     warnings.extend(tokens_in_view(&matches));
     Ok(Invocation {
         command: C::from_arg_matches(&matches)?,
@@ -209,7 +211,8 @@ fn with_default(
 ) -> clap::Arg {
     let names = names(&arg);
     let is_setting = |name: &String| name != CONFIG_FILE && !ENDS.contains(&&**name);
-    if arg.is_hide_set() || !names.iter().all(is_setting) {
+    let is_help = matches!(arg.get_action(), ArgAction::HelpShort);
+    if arg.is_hide_set() || is_help || !names.iter().all(is_setting) {
         return arg;
     }
     let in_environment = names.iter().find_map(|name| variables(&variable(name)));
@@ -230,6 +233,7 @@ fn options(grammar: &Command) -> BTreeSet<String> {
     let mut options: BTreeSet<String> = grammar.get_arguments().flat_map(names).collect();
     // A file does not name another one.
     options.retain(|option| option != CONFIG_FILE && !ENDS.contains(&&**option));
+    options.remove("help");
     options
 }
 
@@ -244,6 +248,11 @@ fn tokens_in_view(matches: &ArgMatches) -> Vec<String> {
     ["token", "sourcetoken", "targettoken"]
         .into_iter()
         .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
+        .filter(|name| {
+            matches
+                .get_one(name)
+                .is_some_and(|token: &String| !token.is_empty())
+        })
         .map(|name| {
             format!(
                 "every user of this machine can read the token in --{name}; set {} or use \

@@ -30,14 +30,10 @@ pub(super) const ENVIRONMENT: [(&str, &str); 2] = [
     ),
 ];
 
-/// Gives each command its page.
+/// Gives each command its page, which takes long: each lays out all of its options.
 pub(super) fn with_pages(grammar: Command) -> Command {
     let first = first_page(&grammar);
-    let common: Vec<Arg> = grammar
-        .get_arguments()
-        .filter(|arg| arg.is_global_set())
-        .cloned()
-        .collect();
+    let common = common(&grammar);
     grammar
         .mut_subcommands(|command| {
             let page = page(&command, &common);
@@ -51,13 +47,13 @@ pub(super) fn with_pages(grammar: Command) -> Command {
 pub(super) fn on(grammar: &Command, words: &[String]) -> Result<String, String> {
     let [word] = words else {
         return if words.is_empty() {
-            Ok(grammar.clone().render_help().to_string())
+            Ok(first_page(grammar))
         } else {
             Err("help explains one command, topic or --option at a time".to_owned())
         };
     };
     if let Some(command) = grammar.find_subcommand(word) {
-        return Ok(command.clone().render_help().to_string());
+        return Ok(page(command, &common(grammar)));
     }
     if word == topics::OPTIONS {
         return Ok(all_options(grammar));
@@ -83,6 +79,12 @@ pub(super) fn on(grammar: &Command, words: &[String]) -> Result<String, String> 
 pub(super) fn shown(grammar: &Command) -> impl Iterator<Item = &Command> {
     let commands = grammar.get_subcommands();
     commands.filter(|command| !command.is_hide_set())
+}
+
+/// The options of every command.
+fn common(grammar: &Command) -> Vec<Arg> {
+    let args = grammar.get_arguments();
+    args.filter(|arg| arg.is_global_set()).cloned().collect()
 }
 
 /// The names of an option, without dashes.
@@ -126,6 +128,12 @@ fn page(command: &Command, common: &[Arg]) -> String {
         (name, help.unwrap_or_default())
     });
     table(&mut text, "Arguments", ends);
+    let is_own = |arg: &&Arg| {
+        command
+            .get_arguments()
+            .any(|own| own.get_id() == arg.get_id())
+    };
+    let common = common.iter().filter(|arg| !is_own(arg));
     let args: Vec<&Arg> = command.get_arguments().chain(common).collect();
     for heading in HEADINGS {
         let own = args

@@ -41,7 +41,7 @@ pub(crate) struct DeleteArgs {
     /// the last step of a run. A copy asks on a terminal, and takes --yes elsewhere; what a plan says
     /// is done by apply. With --shard, the first share does it for all. A server never gives the id
     /// of a deleted image back.
-    #[arg(long, value_parser = BoolishValueParser::new(), requires = "origin")]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     delete: bool,
 
     /// Time from retired to deleted: 7d, 12h or 2w

@@ -1,6 +1,6 @@
 //! The options that describe an image which is made of a file.
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use glance_model::{BaseProperty, ImageId, ImageMetadata, ImageStatus, Visibility};
 use replicator_core::{Digest, DigestAlgorithm};
 
@@ -30,16 +30,19 @@ pub(crate) struct NewImageArgs {
 
     /// Name of the image; that of the file by default
     #[arg(long, value_name = "NAME")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
 
     /// Format of the disk, such as qcow2; found by default
     ///
     /// The data has to be of this format (see --format-check).
     #[arg(long, value_name = "FORMAT")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     disk_format: Option<String>,
 
     /// Format of the container around the disk
     #[arg(long, value_name = "FORMAT", default_value = BARE)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     container_format: String,
 
     /// Disk that an instance needs, in GiB
@@ -57,6 +60,7 @@ pub(crate) struct NewImageArgs {
 
     /// Tag of the image; may be given more than once
     #[arg(long, value_name = "TAG", action = clap::ArgAction::Append)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     tag: Vec<String>,
 
     /// Visibility: private, shared, community or public
@@ -71,6 +75,7 @@ pub(crate) struct NewImageArgs {
     ///
     /// That of the token by default; an administrator's token alone may choose another one.
     #[arg(long, value_name = "ID")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     project: Option<String>,
 
     /// Protect the image from deletion

@@ -49,6 +49,7 @@ pub(crate) enum Format {
     /// One JSON document, with its schema
     Json,
     /// A JSON object a line
+    #[value(alias = "ndjson")]
     Jsonl,
     /// Comma-separated values, with a header
     Csv,

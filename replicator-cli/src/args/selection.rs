@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ArgAction;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use glance_model::{ExpressionError, Key, Selection, Shard, Surroundings, Test};
 use jiff::Timestamp;
 use replicator_core::Newest;
@@ -20,6 +20,7 @@ pub(crate) struct SelectionArgs {
     ///
     /// A name means all images that are called so. One that no image has is an error, as is such an id.
     #[arg(long, value_name = "ID|NAME", action = ArgAction::Append)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     image: Vec<String>,
 
     /// File of ids, one a line; - is stdin
@@ -51,7 +52,7 @@ pub(crate) struct SelectionArgs {
     /// Groups of --newest: name, property:NAME ...
     ///
     /// Several keys are separated by commas: images that agree in all of them are one group.
-    #[arg(long, value_name = "KEYS", requires = "newest", value_delimiter = ',', value_parser = group)]
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', value_parser = group)]
     per: Vec<Key>,
 
     /// One share of the images, as 2/8

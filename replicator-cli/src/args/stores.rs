@@ -1,5 +1,7 @@
 //! The options that choose the stores of a target.
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::heading;
 
 /// The word for all stores of a target.
@@ -14,6 +16,7 @@ pub(crate) struct StoreArgs {
     /// A target that does not name a store so is an error before any data moves; `check`
     /// shows which there are. Without this option, a target chooses.
     #[arg(long, value_name = "ID", hide_short_help = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: Option<String>,
 
     /// More stores that proven images are copied to, or all
@@ -29,6 +32,7 @@ pub(crate) struct StoreArgs {
         value_delimiter = ',',
         hide_short_help = true
     )]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     copy_to_stores: Vec<String>,
 }
 

@@ -67,8 +67,7 @@ impl DumpArgs {
 pub(super) fn job<'a>(run: &Run<'_>, args: &'a DumpArgs) -> Result<Job<'a>, CliError> {
     let words = [&args.server].into_iter().chain(&args.directory);
     let mut ends = Ends::new(words, &run.env);
-    let server = ends.next("SERVER", args.cloud())?;
-    let directory = ends.archive()?;
+    let (server, directory) = ends.server_and_directory(args.cloud(), "livecopy")?;
     ends.finish()?;
     if !args.snapshots.snapshot && args.snapshots.keep().is_some() {
         return Err(CliError::KeepWithoutSnapshot);

@@ -48,8 +48,8 @@ pub(super) fn job<'a>(run: &Run<'_>, args: &'a LoadArgs) -> Result<Job<'a>, CliE
     let cloud = cloud.or(args.target.target_os_cloud.as_ref());
     let words = [&args.server].into_iter().chain(&args.directory);
     let mut ends = Ends::new(words, &run.env);
-    let server = ends.next("SERVER", cloud.map(String::as_str))?;
-    let directory = End::Archive(ends.archive()?);
+    let (server, directory) = ends.server_and_directory(cloud.map(String::as_str), "livecopy")?;
+    let directory = End::Archive(directory);
     ends.finish()?;
     let taken = Taken {
         allow_empty: args.allow_empty.allow_empty,

@@ -69,12 +69,14 @@ pub(super) fn asked(run: &Run<'_>, args: &MetadefsArgs) -> Result<Asked, CliErro
             (source, ends.next("TARGET", target_cloud)?)
         }
         Action::Dump => {
-            let server = ends.next("SERVER", source_cloud.or(target_cloud))?;
-            (server, End::Archive(ends.archive()?))
+            let cloud = source_cloud.or(target_cloud);
+            let (server, directory) = ends.server_and_directory(cloud, "metadefs copy")?;
+            (server, End::Archive(directory))
         }
         Action::Load => {
-            let server = ends.next("SERVER", target_cloud.or(source_cloud))?;
-            (End::Archive(ends.archive()?), server)
+            let cloud = target_cloud.or(source_cloud);
+            let (server, directory) = ends.server_and_directory(cloud, "metadefs copy")?;
+            (End::Archive(directory), server)
         }
     };
     ends.finish()?;

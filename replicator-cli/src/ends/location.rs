@@ -39,6 +39,8 @@ pub(crate) enum ParseEndError {
     NotUtf8 { text: String },
     #[error("{text:?} is written like a server, and a directory is wanted")]
     NoDirectory { text: String },
+    #[error("{text:?} names no end: is a variable of a script not set?")]
+    Empty { text: String },
     #[error("{text:?} names no cloud: write cloud:NAME or cloud:NAME/REGION")]
     Cloud { text: String },
 }
@@ -46,7 +48,7 @@ pub(crate) enum ParseEndError {
 impl End {
     /// Reads `host:port`, a URL, `cloud:NAME[/REGION]`, `env:` or `dir:PATH`.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, ParseEndError> {
-        if let Some(path) = path_in(text) {
+        if let Some(path) = path_in(text)? {
             return Ok(Self::Archive(path));
         }
         let Some(text) = text.to_str() else {
@@ -78,7 +80,7 @@ impl End {
     /// Reads the path of an archive, with or without `dir:`. Without it, what is written like
     /// a server is none: a dump would go into a directory of that name.
     pub(crate) fn archive(text: &OsStr) -> Result<PathBuf, ParseEndError> {
-        if let Some(path) = path_in(text) {
+        if let Some(path) = path_in(text)? {
             return Ok(path);
         }
         let shown = text.to_string_lossy();
@@ -91,7 +93,7 @@ impl End {
 }
 
 /// Returns whether a text looks like a cloud, a URL or `host:port`, be it a right one or not.
-fn is_like_a_server(text: &str) -> bool {
+pub(super) fn is_like_a_server(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let begins = ["cloud:", "env:", "dir:", "http:", "https:"];
     if begins.iter().any(|begin| lower.starts_with(begin)) || text.contains("://") {
@@ -114,9 +116,17 @@ fn without_user(text: &str) -> String {
     }
 }
 
-fn path_in(text: &OsStr) -> Option<PathBuf> {
-    let path = text.as_bytes().strip_prefix(b"dir:")?;
-    Some(OsStr::from_bytes(path).into())
+fn path_in(text: &OsStr) -> Result<Option<PathBuf>, ParseEndError> {
+    match text.as_bytes() {
+        b"" | b"dir:" => {
+            let text = text.to_string_lossy().into_owned();
+            Err(ParseEndError::Empty { text })
+        }
+        text => {
+            let path = text.strip_prefix(b"dir:");
+            Ok(path.map(|path| OsStr::from_bytes(path).into()))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use glance_client::EndpointProblem;
 use glance_client::cloud::{Cloud, Environment};
 
-use super::location::{End, ParseEndError};
+use super::location::{End, ParseEndError, is_like_a_server};
 use crate::error::CliError;
 
 /// What stands where a command line has its ends, in order, and is taken one after the other.
@@ -40,6 +40,34 @@ impl<'a> Ends<'a> {
             return Ok(None);
         }
         self.next("END", cloud).map(Some)
+    }
+
+    /// Takes a server and a directory, in this order; `copies` is what copies from server to server.
+    pub(crate) fn server_and_directory(
+        &mut self,
+        cloud: Option<&str>,
+        copies: &str,
+    ) -> Result<(End, PathBuf), CliError> {
+        // They are kept in the order in which they are taken from the end.
+        let hint = match (self.words.first(), self.words.get(1)) {
+            (Some(second), _) if !is_like_a_server(&second.to_string_lossy()) => None,
+            (Some(_), Some(first)) if is_plainly_a_directory(first) => {
+                Some("the server comes first, and the directory behind it".to_owned())
+            }
+            _ => Some(format!(
+                "{copies} copies from server to server; {CALLED_SO}"
+            )),
+        };
+        let both = self
+            .next("SERVER", cloud)
+            .and_then(|server| Ok((server, self.archive()?)));
+        both.map_err(|error| match (error, hint) {
+            (CliError::End { problem, .. }, Some(hint)) => CliError::End {
+                problem,
+                hint: Some(hint),
+            },
+            (error, _) => error,
+        })
     }
 
     /// Takes the next one as the path of an archive.
@@ -115,11 +143,7 @@ impl<'a> Ends<'a> {
 
     fn wrong(&self, word: &OsStr, error: ParseEndError) -> CliError {
         let hint = match &error {
-            ParseEndError::NoDirectory { .. } => Some(
-                "livecopy copies from server to server; a directory that is called so is written \
-                 dir:NAME or ./NAME"
-                    .to_owned(),
-            ),
+            ParseEndError::NoDirectory { .. } => Some(CALLED_SO.to_owned()),
             _ => namesake(&word.to_string_lossy(), self.env),
         };
         let hint = hint.or_else(|| match &error {
@@ -134,6 +158,14 @@ impl<'a> Ends<'a> {
         CliError::End { problem, hint }
     }
 }
+
+fn is_plainly_a_directory(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    let is_path = path.is_absolute() || path.is_dir();
+    matches!(End::parse(word), Ok(End::Archive(_))) || is_path
+}
+
+const CALLED_SO: &str = "a directory that is called so is written dir:NAME or ./NAME";
 
 const WRITE_ONE: &str = "write one, such as cloud:NAME or HOST:PORT";
 

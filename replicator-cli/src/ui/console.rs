@@ -1,6 +1,6 @@
 //! The output on stderr: progress, problems, summaries, and the log if it goes nowhere else.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,19 +11,40 @@ use replicator_core::{Event, EventSink, Plan, Report};
 
 use super::progress::{Look, Progress};
 use super::stderr::{LineStyle, Stderr, show};
+use super::stdout;
 use super::summary::{summary, would_fail};
 use super::wording::{self, Lines, Weight, Wording};
 use crate::advice::Advised;
 use crate::args::LogArgs;
 use crate::error::CliError;
+use crate::exit_code::ExitCode;
 
-/// Writes why there is no command to be run, and what can be done about it; or the help.
-pub(crate) fn failure(error: &CliError) {
+/// Writes why there is no command to be run, and what can be done about it; or the help. Returns the exit
+/// code, which is another one if the help could not be written.
+pub(crate) fn failure(error: &CliError) -> ExitCode {
+    let shown = match error {
+        CliError::Usage(error) if !error.use_stderr() => stdout::written(error.print()),
+        CliError::Help(page) => stdout::write_part(page),
+        error => {
+            tell(error);
+            Ok(())
+        }
+    };
+    match shown {
+        // Whoever has asked for the help has read as much of it as they wanted.
+        Ok(()) | Err(CliError::NoReader) => error.exit_code(),
+        Err(failed) => {
+            tell(&failed);
+            failed.exit_code()
+        }
+    }
+}
+
+fn tell(error: &CliError) {
     // If nobody reads it, nothing can be done.
     match error {
         CliError::Usage(error) => drop(error.print()),
         CliError::FirstRun => error.to_string().lines().for_each(show),
-        CliError::Help(page) => drop(io::stdout().write_all(page.as_bytes())),
         // As other tools do, which the signal ends.
         CliError::NoReader => {}
         CliError::Setting { source } => {
@@ -145,18 +166,21 @@ impl Console {
         LogWriter(self.messages.clone())
     }
 
-    /// Writes what ended the command, why, and what can be done about it.
-    pub(crate) fn failure(&self, error: &CliError) {
+    /// Writes what ended the command, why, and what can be done about it. Returns the exit code.
+    pub(crate) fn failure(&self, error: &CliError) -> ExitCode {
         match error {
             // Output went to a pipe that nobody reads any more; other tools say nothing either.
             CliError::NoReader => {}
-            CliError::Usage(_) | CliError::Help(_) | CliError::Setting { .. } => failure(error),
+            CliError::Usage(_) | CliError::Help(_) | CliError::Setting { .. } => {
+                return failure(error);
+            }
             error => {
                 let hint = error.hint();
                 let lines = wording::told("error: ", error, hint.as_deref());
                 self.send(Message::Lines(lines));
             }
         }
+        error.exit_code()
     }
 
     /// Writes what is left to be written, and ends. A run that is to be quiet has said nothing until

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Write as _};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use serde_json::Value;
 use super::console::Console;
 use super::escape::escaped;
 use super::row::{Column, PROPERTY, Row, Text};
+use super::stdout::{write, write_part};
 use super::table::{self, Rows};
 use super::{cell, document};
 use crate::args::{Format, OutputArgs};
@@ -206,26 +206,4 @@ pub(crate) fn column_named<R: Row>(name: &str) -> Result<Column, CliError> {
         count: R::COLUMNS.len(),
         has_properties: R::HAS_PROPERTIES,
     })
-}
-
-/// Writes a line to stdout.
-fn write(line: &str) -> Result<(), CliError> {
-    write_part(&format!("{line}\n"))
-}
-
-/// Writes all of a text, and nothing else, to stdout.
-pub(super) fn write_part(text: &str) -> Result<(), CliError> {
-    written(io::stdout().write_all(text.as_bytes()))
-}
-
-/// Returns how writing to stdout has gone.
-pub(super) fn written(result: io::Result<()>) -> Result<(), CliError> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(CliError::NoReader),
-        Err(source) => {
-            let what = "write to stdout";
-            Err(CliError::System { what, source })
-        }
-    }
 }

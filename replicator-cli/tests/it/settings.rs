@@ -8,7 +8,7 @@ use glance_client::testing::{Caller, EmbeddedGlance, FaultAction, FaultOn, Profi
 
 use crate::kit::images::{filled, glance, id};
 use crate::kit::program::{Ran, program, run};
-use crate::kit::runs::{path, succeeded};
+use crate::kit::runs::{assert_error, path, succeeded};
 
 /// Runs `size` of a server without images, with these options and this file.
 fn size_with(text: &str, args: &[&str], variables: &[(&str, &str)]) -> Ran {
@@ -25,6 +25,88 @@ fn size_with(text: &str, args: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut ran = Ran::from(command.output().unwrap());
     ran.stderr = ran.stderr.replace(file.to_str().unwrap(), "FILE");
     ran
+}
+
+/// Runs a command with options that are set as variables.
+fn with_variables(args: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let mut command = program();
+    let name = |option: &str| format!("GLANCE_REPLICATOR_{option}");
+    let variables = variables
+        .iter()
+        .map(|(option, value)| (name(option), value));
+    command.args(args).envs(variables);
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn an_option_that_needs_another_one_takes_it_from_wherever_it_is_set() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let copy = [
+        "livecopy",
+        "--dry-run",
+        source.host_port(),
+        target.host_port(),
+    ];
+    let list = ["list", "-f", "value", "--column", "id", source.host_port()];
+    let delete = [&copy[..], &["--delete"]].concat();
+    let per = [&list[..], &["--per", "name"]].concat();
+    for (args, variables) in [
+        (&delete, &[("ORIGIN", "prod")][..]),
+        (&copy.to_vec(), &[("ORIGIN", "prod"), ("DELETE", "true")]),
+        (&per, &[("NEWEST", "1")]),
+        (&list.to_vec(), &[("NEWEST", "1"), ("PER", "name")]),
+    ] {
+        let ran = with_variables(args, variables);
+        assert_eq!(ran.code, Some(0), "{variables:?}: {ran:?}");
+    }
+    let needs_origin = "'--delete' needs '--origin <NAME>'";
+    let needs_newest = "'--per <KEYS>' needs '--newest <N>'";
+    for (args, variables, told) in [
+        (&delete, &[][..], needs_origin),
+        (&copy.to_vec(), &[("DELETE", "true")], needs_origin),
+        (&per, &[], needs_newest),
+        (&list.to_vec(), &[("PER", "name")], needs_newest),
+    ] {
+        assert_error(&with_variables(args, variables), 2, &[told]);
+    }
+}
+
+#[test]
+fn a_file_that_is_asked_for_is_not_left_out_for_a_dry_run_that_is_set() {
+    let (source, target) = (filled(Profile::Today), glance(Profile::Today));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    let ends = ["livecopy", source.host_port(), target.host_port()];
+    for option in ["--report", "--metrics-file"] {
+        let args = [&ends[..], &[option, path(&file)]].concat();
+        let ran = with_variables(&args, &[("DRY_RUN", "true")]);
+        let told = "cannot be used with '--dry-run', which is set";
+        assert_error(&ran, 2, &[option, told]);
+    }
+    // One that is set for all runs is: it would tell of a run that went well.
+    let plan = path(&dir.path().join("plan.json")).to_owned();
+    succeeded(&["plan", "-o", &plan, ends[1], ends[2]]);
+    for option in ["REPORT", "METRICS_FILE"] {
+        for args in [&ends[..], &["apply", &plan]] {
+            let set = [(option, path(&file)), ("DRY_RUN", "true")];
+            assert_eq!(with_variables(args, &set).code, Some(0));
+            assert!(!file.exists(), "{option} {args:?}");
+        }
+    }
+}
+
+#[test]
+fn help_is_asked_for_on_the_command_line_alone_and_a_switch_is_true_or_false() {
+    let glance = glance(Profile::Today);
+    let size = ["size", glance.host_port()];
+    let ran = with_variables(&size, &[("HELP", "true")]);
+    assert!(ran.stdout.starts_with("Total size"), "{ran:?}");
+    assert!(ran.stderr.contains("ignored: GLANCE_REPLICATOR_HELP"));
+    for value in ["", "maybe"] {
+        let ran = with_variables(&size, &[("QUIET", value)]);
+        let told = format!("invalid value '{value}' for '--quiet': write true or false");
+        assert_error(&ran, 2, &[&told]);
+    }
 }
 
 #[test]

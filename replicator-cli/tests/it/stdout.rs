@@ -47,13 +47,19 @@ fn a_pipe_that_nobody_reads_ends_the_output_and_nothing_else() {
 #[test]
 fn output_that_cannot_be_written_is_an_error() {
     let source = numbered(1);
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = program();
-    let ran = command.args(["size", source.host_port()]).stdout(full);
-    let ran = Ran::from(ran.stderr(Stdio::piped()).output().unwrap());
-    assert_error(
-        &ran,
-        1,
-        &["cannot write to stdout", "No space left on device"],
-    );
+    for args in [
+        &["size", source.host_port()][..],
+        &["help"],
+        &["help", "options"],
+        &["list", "--help"],
+        &["--version"],
+        &["completion", "bash"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = program();
+        let ran = command.args(args).stdout(full).stderr(Stdio::piped());
+        let ran = Ran::from(ran.output().unwrap());
+        let texts = ["cannot write to stdout", "No space left on device"];
+        assert_error(&ran, 1, &texts);
+    }
 }

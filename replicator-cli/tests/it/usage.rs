@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::kit::images::numbered;
 use crate::kit::program::{Ran, program, run};
-use crate::kit::runs::assert_error;
+use crate::kit::runs::{assert_error, path};
 
 #[test]
 fn what_is_no_end_is_a_usage_error_that_says_what_an_end_is() {
@@ -92,6 +92,7 @@ fn what_is_no_number_is_told_in_plain_words() {
             "the number is too large",
         ),
         ("--chunksize", "64K", "write a whole number"),
+        ("--transfers", "1,5", "write a whole number"),
     ] {
         for args in [
             [option, value, "livecopy", "a:1", "b:1"],
@@ -100,6 +101,7 @@ fn what_is_no_number_is_told_in_plain_words() {
             let ran = run(&args);
             let told = format!("error: invalid value '{value}' for '{option} <");
             assert_error(&ran, 2, &[&told, &format!(">': {problem}\n")]);
+            assert!(!ran.stderr.contains("Usage:"), "{ran:?}");
         }
     }
 }
@@ -180,6 +182,145 @@ fn option_that_a_command_does_not_use_is_a_usage_error_wherever_it_stands() {
         assert_error(&ran, 1, &["error: "]);
         assert!(!ran.stderr.contains("odd"), "{ran:?}");
     }
+}
+
+#[test]
+fn an_empty_value_is_a_usage_error_where_it_would_mean_something_else() {
+    let glance = numbered(1);
+    let (server, dir) = (glance.host_port(), tempfile::tempdir().unwrap());
+    let archive = path(dir.path());
+    for args in [
+        &["list", ""][..],
+        &["list", "dir:"],
+        &["dump", server, ""],
+        &["dump", "--snapshot", server, "dir:"],
+        &["load", server, ""],
+        &["livecopy", server, "dir:"],
+        &["livecopy", "--dry-run", server, "dir:"],
+        &["archive", "list", ""],
+        &["metadefs", "dump", server, ""],
+    ] {
+        let problem = "names no end: is a variable of a script not set?";
+        assert_error(&run(args), 2, &[problem]);
+    }
+    let push = ["push", archive, server];
+    let copy = ["livecopy", server, "127.0.0.1:1"];
+    for (args, option) in [
+        (&push[..], "--project"),
+        (&push, "--name"),
+        (&push, "--tag"),
+        (&push, "--disk-format"),
+        (&push, "--container-format"),
+        (&push, "--store"),
+        (&copy, "--store"),
+        (&copy, "--copy-to-stores"),
+        (&copy, "--drop-property"),
+        (&copy, "--image"),
+    ] {
+        let ran = run(&[args, &[option, ""]].concat());
+        let problem = format!("a value is required for '{option} <");
+        assert_error(&ran, 2, &[&problem]);
+    }
+    assert_eq!(glance.requests().len(), 0);
+}
+
+#[test]
+fn a_server_behind_its_directory_is_told_to_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = path(dir.path());
+    let with_scheme = format!("dir:{directory}");
+    let server = "127.0.0.1:1";
+    let first = "hint: the server comes first, and the directory behind it";
+    for args in [
+        &["load", directory, server][..],
+        &["load", &with_scheme, "cloud:x"],
+        &["dump", "/new/directory", server],
+        &["metadefs", "load", directory, server],
+    ] {
+        assert_error(&run(args), 2, &[first]);
+    }
+    for (args, hint) in [
+        (
+            &["load", server, "cloud:x"][..],
+            "hint: livecopy copies from server to server",
+        ),
+        (
+            &["metadefs", "dump", server, "b:2"],
+            "hint: metadefs copy copies from server to server",
+        ),
+        (
+            &["archive", "list", server],
+            "hint: a directory that is called so",
+        ),
+    ] {
+        assert_error(&run(args), 2, &[hint]);
+    }
+}
+
+#[test]
+fn a_version_that_a_server_lacks_is_told_with_the_option_that_chose_it() {
+    let glance = numbered(1);
+    for option in ["--source-api", "--target-api"] {
+        let ran = run(&["size", glance.host_port(), option, "v1"]);
+        let hint = "hint: without --source-api and --target-api";
+        assert_error(&ran, 1, &["no v1 among its versions", hint]);
+    }
+}
+
+#[test]
+fn an_option_of_servers_is_none_of_a_command_that_reaches_none() {
+    for command in [
+        &["report", "merge", "/nosuch/file"][..],
+        &["archive", "list", "/nosuch/directory"],
+        &["run", "/nosuch/file"],
+        &["completion", "bash"],
+    ] {
+        let name = command[0];
+        let page = run(&["help", name]).stdout;
+        assert!(!page.contains("Connection:"), "{page}");
+        for (option, value) in [("--retries", "3"), ("--cacert", "/x"), ("--token", "x")] {
+            let told = format!("error: {name} reaches no server: '{option} <");
+            for args in [
+                [command, &[option, value]].concat(),
+                [&[option, value], command].concat(),
+            ] {
+                assert_error(&run(&args), 2, &[&told]);
+            }
+        }
+        // A variable is for all commands.
+        let mut program = program();
+        program.args(command).env("GLANCE_REPLICATOR_RETRIES", "3");
+        let ran = Ran::from(program.output().unwrap());
+        assert!(!ran.stderr.contains("reaches no server"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_id_map_that_cannot_be_kept_is_a_usage_error_before_any_server_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = path(dir.path());
+    let (one, other) = (numbered(1), numbered(0));
+    let ends = [one.host_port(), other.host_port()];
+    let nowhere = dir.path().join("none/ids");
+    let no_directory = format!("there is no directory {archive}/none");
+    for (map, problem) in [
+        (path(&nowhere), &*no_directory),
+        (archive, "it is a directory"),
+    ] {
+        for command in [
+            &["livecopy", ends[0], ends[1]][..],
+            &["livecopy", "--dry-run", ends[0], ends[1]],
+            &["load", ends[0], archive],
+            &["plan", ends[0], ends[1]],
+            &["compare", ends[0], ends[1]],
+            &["status", ends[0], ends[1]],
+            &["verify", ends[0], ends[1]],
+        ] {
+            let ran = run(&[command, &["--id-map", map]].concat());
+            assert_error(&ran, 2, &["the file of --id-map, ", map, problem]);
+        }
+    }
+    assert_eq!((one.requests().len(), other.requests().len()), (0, 0));
 }
 
 #[test]

@@ -45,8 +45,8 @@ impl SortBy {
     /// Reads `KEY`, `KEY:asc` or `KEY:desc`.
     pub(super) fn parse<R: Sortable>(text: &str) -> Result<Self, CliError> {
         let (name, is_descending) = match text.rsplit_once(':') {
-            Some((name, "desc")) => (name, true),
-            Some((name, "asc")) => (name, false),
+            Some((name, way)) if way.eq_ignore_ascii_case("desc") => (name, true),
+            Some((name, way)) if way.eq_ignore_ascii_case("asc") => (name, false),
             Some((name, _)) if column_named::<R>(name).is_ok() => {
                 return Err(CliError::Direction {
                     text: text.to_owned(),
