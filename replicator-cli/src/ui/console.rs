@@ -59,6 +59,9 @@ fn tell(error: &CliError) {
     }
 }
 
+/// The beginning of a warning.
+pub(super) const WARNING: &str = "warning: ";
+
 /// Writes to stderr from a thread of its own, so that whoever reports something
 /// never waits for the terminal.
 pub(crate) struct Console {
@@ -104,7 +107,7 @@ impl Console {
     }
 
     pub(crate) fn warning(&self, text: &str) {
-        self.say(Weight::Problem, vec![format!("warning: {text}")]);
+        self.say(Weight::Problem, vec![format!("{WARNING}{text}")]);
     }
 
     pub(crate) fn summary(&self, text: &str) {
@@ -209,7 +212,10 @@ pub(crate) struct LogWriter(Sender<Message>);
 impl io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line).trim_end().to_owned();
-        let _ = self.0.send(Message::Log(text));
+        let _ = self.0.send(match text.starts_with(WARNING) {
+            true => Message::Lines(Lines::new(Weight::Problem, [text])),
+            false => Message::Log(text),
+        });
         Ok(line.len())
     }
 

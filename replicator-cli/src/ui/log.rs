@@ -18,12 +18,12 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, layer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format, layer};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::console::Console;
+use super::console::{Console, WARNING};
 use super::escape::escaped;
 use super::stderr::now;
 use super::wording::REPORTS;
@@ -67,7 +67,14 @@ pub(crate) fn start(options: &LogArgs, console: &Arc<Console>) -> Result<(), Cli
         let console = Arc::clone(console);
         let filter = filter(level, LevelFilter::OFF);
         let writer = move || console.log_writer();
-        layers.push(to(writer, options.log_format, filter));
+        layers.push(match options.log_format {
+            LogFormat::Json => to(writer, LogFormat::Json, filter),
+            LogFormat::Text | LogFormat::Plain => {
+                let layer = layer().with_ansi(false).fmt_fields(fields());
+                let layer = layer.event_format(ForPeople).with_writer(writer);
+                layer.with_filter(filter).boxed()
+            }
+        });
     }
     tracing_subscriber::registry().with(layers).init();
     Ok(())
@@ -84,6 +91,30 @@ where
         LogFormat::Text | LogFormat::Plain => {
             layer.fmt_fields(fields()).with_filter(filter).boxed()
         }
+    }
+}
+
+/// Writes a warning as the console does, which gives it the form of its other lines, and all else as a log.
+struct ForPeople;
+
+impl<S, N> FormatEvent<S, N> for ForPeople
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if *event.metadata().level() != Level::WARN {
+            let log = format().with_ansi(false);
+            return log.format_event(context, writer, event);
+        }
+        write!(writer, "{WARNING}")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }
 

@@ -145,6 +145,7 @@ fn an_endpoint_of_v2_is_used_though_nothing_above_it_is_open() {
         if code == 0 {
             let ran = lab.run(&[
                 "check",
+                "--retries=0",
                 "cloud:c/One",
                 if v2_is_forced {
                     "--source-api=v2"
@@ -176,11 +177,20 @@ fn variables_beside_os_cloud_are_told_to_count_for_nothing() {
     let ran = entry.run(&["size", "cloud:c/One"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for words in [
-        "cloud:c has the profile \"p\", which is in no clouds-public.yaml",
-        "cloud:c: image_url is not known, and does nothing",
+        "warning: cloud:c has the profile \"p\", which is in no clouds-public.yaml",
+        "warning: cloud:c: image_url is not known, and does nothing\n",
     ] {
         assert!(ran.stderr.contains(words), "{ran:?}");
     }
+    // They are warnings as others are, in each form of a line.
+    assert!(ran.stderr.starts_with("warning: "), "{ran:?}");
+    let of_form = |form: &str| {
+        let ran = entry.run(&["size", "cloud:c/One", "--log-format", form]);
+        ran.stderr.lines().next().unwrap().to_owned()
+    };
+    assert!(of_form("text").contains("Z warning: cloud:c"));
+    let json: serde_json::Value = serde_json::from_str(&of_form("json")).unwrap();
+    assert_eq!(json["level"], "warn");
 }
 
 #[test]
