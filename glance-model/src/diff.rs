@@ -195,8 +195,8 @@ impl MetadataDiff {
             };
             let compared = property.is_writable() || (property.is_content() && found.is_some());
             if compared
-                && !omit.contains(property.name())
                 && !same(property, source, target, wanted, found)
+                && !omit.contains(property.name())
             {
                 diff.push(
                     Field::Base(property),

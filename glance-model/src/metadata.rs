@@ -242,15 +242,15 @@ impl ImageMetadata {
         match property.kind() {
             Kind::Number => as_number(value).map(|n| self.put_number(property, Some(n))),
             Kind::Flag => as_flag(value).map(|flag| self.put_flag(property, Some(flag))),
-            Kind::Visibility => Visibility::parse(&value.to_string()).map(|visibility| {
+            Kind::Visibility => Visibility::parse(&value.text()).map(|visibility| {
                 self.visibility = Some(visibility);
             }),
             Kind::Time => {
-                self.put_text(property, Some(whole_seconds(&value.to_string())));
+                self.put_text(property, Some(whole_seconds(&value.text())));
                 Some(())
             }
             Kind::Text => {
-                self.put_text(property, Some(value.to_string()));
+                self.put_text(property, Some(value.text().into_owned()));
                 Some(())
             }
         }

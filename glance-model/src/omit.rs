@@ -125,9 +125,9 @@ impl Omit {
     /// digests), which a transfer cannot do without.
     #[must_use]
     pub fn apply(&self, mut metadata: ImageMetadata) -> ImageMetadata {
-        for property in BaseProperty::ALL {
-            if self.contains(property.name()) && property.is_writable() {
-                metadata.clear(*property);
+        for name in &self.names {
+            if let Some(property) = BaseProperty::from_name(name).filter(|p| p.is_writable()) {
+                metadata.clear(property);
             }
         }
         if self.contains("tags") {

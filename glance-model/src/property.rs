@@ -1,5 +1,6 @@
 //! Base properties: their names, their types, and who may set them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,16 @@ pub enum Scalar<'a> {
     Text(&'a str),
     Number(u64),
     Flag(bool),
+}
+
+impl<'a> Scalar<'a> {
+    /// The form that v1 headers use, as [`Display`](fmt::Display) writes it.
+    pub(crate) fn text(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(text) => text.into(),
+            other => other.to_string().into(),
+        }
+    }
 }
 
 impl fmt::Display for Scalar<'_> {

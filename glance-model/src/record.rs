@@ -3,8 +3,10 @@
 mod json;
 mod listed;
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::{Value, json};
 
@@ -77,15 +79,18 @@ impl Builder {
         }
     }
 
-    pub(crate) fn field(&mut self, name: &str, value: Json) -> Result<(), RecordError> {
+    pub(crate) fn field(&mut self, name: &str, value: Json<'_>) -> Result<(), RecordError> {
         if let Some(property) = self.names.base(name) {
             return self.base(property, &value);
         }
         let is_v1 = self.names == Names::V1;
         match (name, value) {
             ("id", value) => {
-                self.found_id = value.text().chars().take(100).collect();
-                self.id = ImageId::parse(&value.text()).ok();
+                let text = value.text();
+                self.id = ImageId::parse(&text).ok();
+                if self.id.is_none() {
+                    self.found_id = text.chars().take(100).collect();
+                }
             }
             ("status", value) => {
                 if let Json::Text(status) = value {
@@ -114,7 +119,7 @@ impl Builder {
             }
             ("properties", Json::Other(Value::Object(properties))) if is_v1 => {
                 for (name, value) in properties {
-                    self.property(&name, &value.into());
+                    self.property(&name, value.into());
                 }
             }
             ("properties", Json::Null) if is_v1 => {}
@@ -131,7 +136,7 @@ impl Builder {
         Ok(())
     }
 
-    fn base(&mut self, property: BaseProperty, value: &Json) -> Result<(), RecordError> {
+    fn base(&mut self, property: BaseProperty, value: &Json<'_>) -> Result<(), RecordError> {
         let set = match value {
             Json::Null => self.image.set(property, None),
             // `5.0`, as tools write it that know no whole numbers.
@@ -152,7 +157,7 @@ impl Builder {
 
     /// Takes an additional property of v2. Of a name that comes twice the last value counts,
     /// as for Python's `json`.
-    fn additional(&mut self, name: &str, value: Json) {
+    fn additional(&mut self, name: &str, value: Json<'_>) {
         self.image.properties.remove(name);
         self.image.null_properties.remove(name);
         self.image.other.remove(name);
@@ -164,17 +169,20 @@ impl Builder {
             Json::Other(value) => {
                 self.image.other.insert(name.to_owned(), value);
             }
-            value => self.property(name, &value),
+            value => self.property(name, value),
         }
     }
 
-    pub(crate) fn property(&mut self, name: &str, value: &Json) {
-        if let Json::Null = value {
-            self.image.null_properties.insert(name.to_owned());
-        } else {
-            let text = value.text();
-            self.image.properties.insert(name.to_owned(), text);
-        }
+    pub(crate) fn property(&mut self, name: &str, value: Json<'_>) {
+        let text = match value {
+            Json::Null => {
+                self.image.null_properties.insert(name.to_owned());
+                return;
+            }
+            Json::Text(text) => text.into_owned(),
+            value => value.text().into_owned(),
+        };
+        self.image.properties.insert(name.to_owned(), text);
     }
 
     pub(crate) fn build(mut self) -> Result<ImageMetadata, RecordError> {
@@ -211,6 +219,11 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
+/// The name of a field, that of the document where it stands there as it is.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads the record of an image, a JSON object.
 pub(crate) struct RecordVisitor(Builder);
 
@@ -229,8 +242,8 @@ impl<'de> Visitor<'de> for RecordVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<ImageMetadata, A::Error> {
-        while let Some((name, value)) = map.next_entry::<String, Json>()? {
-            self.0.field(&name, value).map_err(A::Error::custom)?;
+        while let Some((name, value)) = map.next_entry::<Name<'_>, Json<'_>>()? {
+            self.0.field(&name.0, value).map_err(A::Error::custom)?;
         }
         self.0.build().map_err(A::Error::custom)
     }

@@ -56,6 +56,7 @@ pub(super) fn whole_seconds(text: &str) -> String {
     let (Some(seconds), Some(rest)) = (text.get(..19), text.get(19..)) else {
         return text.to_owned();
     };
+    let (date, time) = (text.get(..10), text.get(11..19));
     let fraction = rest.trim_end_matches('Z').trim_end_matches("+00:00");
     let is_fraction = fraction.is_empty()
         || fraction.strip_prefix('.').is_some_and(|digits| {
@@ -65,9 +66,8 @@ pub(super) fn whole_seconds(text: &str) -> String {
     let is_time = shape.bytes().zip(seconds.bytes()).all(|(want, got)| {
         (want == b'd' && got.is_ascii_digit()) || want == got || (want == b'T' && got == b' ')
     });
-    if is_time && is_fraction {
-        format!("{}Z", seconds.replace(' ', "T"))
-    } else {
-        text.to_owned()
+    match (date, time) {
+        (Some(date), Some(time)) if is_time && is_fraction => [date, "T", time, "Z"].concat(),
+        _ => text.to_owned(),
     }
 }

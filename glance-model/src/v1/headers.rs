@@ -97,7 +97,7 @@ pub fn from_headers<'a>(
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
         if let Some(name) = name.strip_prefix(PROPERTY) {
-            builder.property(name, &value.into());
+            builder.property(name, value.into());
         } else if let Some(name) = name.strip_prefix(META) {
             builder.field(name, value.into())?;
         } else {
