@@ -41,11 +41,33 @@ pub(super) struct Query {
     /// The ids of the bad records that it has given out.
     given_bad: HashSet<String>,
     ended_at_an_id: bool,
-    /// The ids after which pages begin, encoded as in a query; the next page begins after the last.
-    markers: Vec<String>,
+    /// The ids after which pages begin; the next page begins after the last.
+    markers: Vec<Marker>,
     refused_markers: u32,
     idle_pages: u32,
     page_limit: u32,
+}
+
+/// An id after which a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Marker {
+    Image(ImageId),
+    /// Any other text, encoded as in a query.
+    Encoded(String),
+}
+
+impl Marker {
+    /// The marker of a text that is encoded already.
+    fn of(encoded: String) -> Self {
+        ImageId::parse(&encoded).map_or(Self::Encoded(encoded), Self::Image)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Image(id) => id.as_str(),
+            Self::Encoded(text) => text,
+        }
+    }
 }
 
 /// A page, and the most images that it was asked for.
@@ -125,26 +147,29 @@ impl Query {
     fn fetch(&self) -> impl Future<Output = Result<Fetched, Error>> + Send + use<> {
         let (session, filter) = (Arc::clone(&self.session), self.filter.clone());
         let (page_limit, marker) = (self.page_limit, self.markers.last().cloned());
-        async move { fetch(&session, &filter, page_limit, marker.as_deref()).await }
+        async move {
+            let marker = marker.as_ref().map(Marker::as_str);
+            fetch(&session, &filter, page_limit, marker).await
+        }
     }
 
     fn take(&mut self, page: Page) -> Result<(), Error> {
         let asked = self.markers.last().cloned();
         let images = page.images;
-        let id = |listed: &Listed| match listed {
-            Ok(image) => encoded(image.id.as_str()),
-            Err(bad) => encoded(&bad.id),
+        let marker = |listed: &Listed| match listed {
+            Ok(image) => Some(Marker::Image(image.id)),
+            Err(bad) if bad.id.is_empty() => None,
+            Err(bad) => Some(Marker::of(encoded(&bad.id))),
         };
-        let mut markers: Vec<String> = images.iter().map(id).collect();
-        let is_at_an_id = markers.last().is_some_and(|marker| !marker.is_empty());
-        markers.retain(|marker| !marker.is_empty());
+        let is_at_an_id = images.last().is_some_and(|last| marker(last).is_some());
+        let mut markers: Vec<Marker> = images.iter().filter_map(marker).collect();
         if let Next::Behind(Some(marker)) = &page.next
             && !is_at_an_id
         {
-            markers.push(marker.clone());
+            markers.push(Marker::of(marker.clone()));
         }
 
-        self.check_order(asked.as_deref(), &images)?;
+        self.check_order(asked.as_ref(), &images)?;
         let (order, given) = (self.order, self.given.take());
         let given_bad = &mut self.given_bad;
         let is_new = |listed: &Listed| match (listed, image_id(listed)) {
@@ -193,8 +218,11 @@ impl Query {
     }
 
     /// A page that repeats, or is out of order, would make a wrong plan.
-    fn check_order(&mut self, asked: Option<&str>, images: &[Listed]) -> Result<(), Error> {
-        let mut last = asked.and_then(|marker| ImageId::parse(marker).ok());
+    fn check_order(&mut self, asked: Option<&Marker>, images: &[Listed]) -> Result<(), Error> {
+        let mut last = match asked {
+            Some(Marker::Image(id)) => Some(*id),
+            Some(Marker::Encoded(_)) | None => None,
+        };
         for id in images.iter().filter_map(image_id) {
             if let Some(last) = &last
                 && !self.order.follows(last, &id)
@@ -208,7 +236,7 @@ impl Query {
     }
 
     fn wrong(&self, what: &str) -> Error {
-        let marker = self.markers.last().map(String::as_str);
+        let marker = self.markers.last().map(Marker::as_str);
         let dialect = &self.session.dialect;
         let request = dialect.list(self.page_limit, &self.filter, marker);
         let error = self.session.http.error(ErrorKind::InvalidAnswer, &request);
