@@ -90,6 +90,9 @@ impl<'a> Removals<'a> {
     /// Takes note of an image that both ends have. A copy is not as old as its original, to the
     /// second of its creation and of its last change, and it alone has our mark.
     fn both(&mut self, image: &ImageMetadata, found: &ImageMetadata) {
+        if self.rules.is_none() {
+            return;
+        }
         if !self.target.nature().keeps_records {
             let times = |image: &ImageMetadata| image.created().zip(image.updated());
             let is_same = times(image).is_some()
