@@ -41,7 +41,8 @@ pub(crate) async fn begin_all(
 ) -> Vec<Member> {
     let begun = members.into_iter().map(|member| async move {
         let writer = writer(run, source, &member.target);
-        let begun = writer.begin(&member.planned, waits);
+        // Large, and moved several times if it were not in a box.
+        let begun = Box::pin(writer.begin(&member.planned, waits));
         let ctx = &member.target.ctx;
         let begun = ctx.until_cancelled(begun).await;
         let begun = begun.map_err(ImageError::Target).flatten();
@@ -96,7 +97,7 @@ pub(crate) async fn write_all(
         .zip(shares)
         .map(|(member, share)| async move {
             let writer = writer(run, source, &member.target);
-            let work = writer.write(member.planned, member.begun, share?);
+            let work = Box::pin(writer.write(member.planned, member.begun, share?));
             // Dropped on cancellation, which breaks off its requests.
             let written = ctx.until_cancelled(work).await;
             written.map_err(|cancelled| WriteError::from(ImageError::Target(cancelled)))?

@@ -351,7 +351,7 @@ impl Schedule {
         self.running.spawn(async move {
             let opened = async {
                 let (planned, target) = early?;
-                open_early(&ctx, &options, &source, &planned, &target).await
+                Box::pin(open_early(&ctx, &options, &source, &planned, &target)).await
             };
             let begun = async {
                 let members = begin_all(&options, &source, members, waits).await;
