@@ -8,7 +8,7 @@ use serde::Deserialize;
 use self::v1::V1;
 use self::v2::V2;
 use crate::http::{Http, Request};
-use crate::{ApiChoice, Endpoint, Error, ErrorKind};
+use crate::{ApiChoice, ClientConfig, Endpoint, Error, ErrorKind};
 
 mod dialect;
 mod filters;
@@ -29,6 +29,17 @@ pub(crate) struct Versions {
 #[derive(Deserialize)]
 pub(crate) struct VersionEntry {
     pub(crate) id: String,
+}
+
+/// Asks for the first page of all images before it is known which version the server speaks.
+pub(crate) fn list_ahead(http: &Arc<Http>, config: &ClientConfig) {
+    if !config.lists_all_first || config.api == ApiChoice::V1 {
+        return;
+    }
+    let today = V2 { minor: 7 };
+    for view in today.views(UsedIds::LeftOut).queries {
+        http.send_ahead(today.list(config.page_limit, view, None));
+    }
 }
 
 /// Finds out which version to speak. Nothing else asks which one it is.

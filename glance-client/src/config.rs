@@ -31,6 +31,10 @@ pub struct ClientConfig {
     pub tls: Tls,
     /// The choice of the version of the API.
     pub api: ApiChoice,
+    /// Whether all images are listed first. The first page is asked for while it is found out which
+    /// versions of the API the server has, as one of today is asked: that saves two round trips. Any
+    /// other server is asked again.
+    pub lists_all_first: bool,
     /// The longest time to connect, TLS included.
     pub connect_timeout: Duration,
     /// The longest time in which the server neither sends nor takes a byte, and the longest wait
@@ -62,6 +66,7 @@ impl ClientConfig {
             tokens: None,
             tls: Tls::default(),
             api: ApiChoice::Auto,
+            lists_all_first: false,
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(600),
@@ -93,6 +98,7 @@ impl fmt::Debug for ClientConfig {
             .field("endpoint", &self.endpoint)
             .field("tls", &self.tls)
             .field("api", &self.api)
+            .field("lists_all_first", &self.lists_all_first)
             .field("connect_timeout", &self.connect_timeout)
             .field("stall_timeout", &self.stall_timeout)
             .field("answer_timeout", &self.answer_timeout)

@@ -4,14 +4,16 @@ mod answer;
 mod request;
 mod upload;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{self, Either};
 use futures_util::pin_mut;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect;
+use tokio::task::JoinHandle;
 
 pub(crate) use self::answer::{ANSWER_BYTES, Answer, PAGE_BYTES};
 pub(crate) use self::request::Request;
@@ -50,7 +52,11 @@ pub(crate) struct Http {
     listing_retries: u32,
     retry_until: Option<Instant>,
     limits: Limits,
+    ahead: Mutex<SentAhead>,
 }
+
+/// The answers to requests that were sent ahead, by their paths.
+type SentAhead = HashMap<String, JoinHandle<Result<Answer, Error>>>;
 
 impl Http {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, Error> {
@@ -108,6 +114,7 @@ impl Http {
             listing_retries: config.listing_retries,
             retry_until: config.retry_until,
             limits: config.limits.clone(),
+            ahead: Mutex::default(),
         })
     }
 
@@ -180,8 +187,34 @@ impl Http {
             .with_source(error.source)
     }
 
+    /// Sends a GET before it is known that it is needed. Whoever sends the same one later gets
+    /// its answer.
+    pub(crate) fn send_ahead(self: &Arc<Self>, request: Request) {
+        let (http, path) = (Arc::clone(self), request.path.clone());
+        let answer = async move { http.send_for_any(&request).await?.successful().await };
+        self.ahead().insert(path, tokio::spawn(answer));
+    }
+
+    /// Breaks off what was sent ahead and is not needed.
+    pub(crate) fn forget_ahead(&self) {
+        self.ahead().drain().for_each(|(_, answer)| answer.abort());
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, SentAhead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sends a request; every status but 2xx is an error.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        let ahead = match request.method {
+            Method::GET => self.ahead().remove(&request.path),
+            _ => None,
+        };
+        if let Some(ahead) = ahead
+            && let Ok(answer) = ahead.await
+        {
+            return answer;
+        }
         self.send_for_any(request).await?.successful().await
     }
 

@@ -11,7 +11,7 @@ use crate::{ClientConfig, Endpoint, Error, ErrorKind};
 
 /// One server, and what is known of it by now.
 pub(crate) struct Session {
-    pub(crate) http: Http,
+    pub(crate) http: Arc<Http>,
     pub(crate) dialect: Arc<dyn Dialect>,
     pub(crate) endpoint: Endpoint,
     pub(crate) page_limit: u32,
@@ -23,8 +23,14 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn begin(config: &ClientConfig) -> Result<Self, Error> {
-        let http = Http::new(config)?;
-        let dialect = api::discover(&http, &config.endpoint, config.api).await?;
+        let http = Arc::new(Http::new(config)?);
+        api::list_ahead(&http, config);
+        let dialect = api::discover(&http, &config.endpoint, config.api).await;
+        let is_of_today = |dialect: &Arc<dyn Dialect>| dialect.version().has_hidden();
+        if !dialect.as_ref().is_ok_and(is_of_today) {
+            http.forget_ahead();
+        }
+        let dialect = dialect?;
         Ok(Self {
             http,
             dialect,

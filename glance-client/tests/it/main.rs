@@ -1,5 +1,6 @@
 //! The client against the embedded Glance, and that against what real servers were seen to do.
 
+mod ahead;
 mod contract;
 mod early_answers;
 mod embedded;

@@ -88,6 +88,11 @@ impl SelectionArgs {
         !self.image.is_empty() || self.images_from.is_some() || self.newest.is_some()
     }
 
+    /// Returns whether a server is asked for all of its images.
+    pub(crate) fn lists_all(&self) -> bool {
+        !self.names_images() && self.select.is_empty()
+    }
+
     /// Returns the tests as a selection; `project` is the one that `owner=mine` means.
     pub(crate) fn tests(&self, project: Option<String>) -> Result<Selection, ExpressionError> {
         let surroundings = now().of_project(project);

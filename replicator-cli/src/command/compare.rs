@@ -90,7 +90,7 @@ pub(super) fn asked(run: &Run<'_>, args: &CompareArgs) -> Result<Asked, CliError
         (source, &args.source_args),
         (vec![target], &args.target_args),
     );
-    let sides = Sides::new(run, from, taken, to)?;
+    let sides = Sides::new(run, from, taken, to)?.comparing(&args.selection);
     let omit = args.omit.filter()?;
     let adapt = args.state.adapt(&omit)?;
     args.owners.check()?;

@@ -88,7 +88,7 @@ pub(super) fn job<'a>(run: &Run<'_>, args: &'a DumpArgs) -> Result<Job<'a>, CliE
     let (from, to) = ((server, &args.source), (target, SideArgs::default()));
     Ok(Job {
         verb: "dump",
-        sides: Sides::new(run, from, taken, to)?,
+        sides: Sides::new(run, from, taken, to)?.comparing(&args.selection),
         policy,
         snapshots,
         selection: &args.selection,

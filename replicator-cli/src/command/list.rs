@@ -67,6 +67,7 @@ pub(super) fn asked(run: &Run<'_>, args: &ListArgs) -> Result<Asked, CliError> {
     let sort = args.sort.iter().map(|text| SortBy::parse::<Listed>(text));
     let sort = sort.collect::<Result<_, _>>()?;
     let access = Access::new(run, Side::Target, &args.one)?;
+    let access = access.listing_all(args.selection.lists_all());
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     Ok(Asked {
         sink,

@@ -58,7 +58,7 @@ pub(super) fn job<'a>(run: &Run<'_>, args: &'a LivecopyArgs) -> Result<Job<'a>, 
     let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
     Ok(Job {
         verb: "livecopy",
-        sides: Sides::new(run, from, taken, to)?,
+        sides: Sides::new(run, from, taken, to)?.comparing(&args.selection),
         policy: copy_policy(&args.copies, &args.selection, Some(&args.uploads))?,
         selection: &args.selection,
         copies: &args.copies,

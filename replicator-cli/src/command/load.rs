@@ -61,7 +61,7 @@ pub(super) fn job<'a>(run: &Run<'_>, args: &'a LoadArgs) -> Result<Job<'a>, CliE
     );
     Ok(Job {
         verb: "load",
-        sides: Sides::new(run, from, taken, to)?,
+        sides: Sides::new(run, from, taken, to)?.comparing(&args.selection),
         policy: copy_policy(&args.copies, &args.selection, Some(&args.uploads))?,
         selection: &args.selection,
         copies: &args.copies,

@@ -74,7 +74,7 @@ pub(super) fn asked(run: &Run<'_>, args: &PlanArgs) -> Result<Asked, CliError> {
         metadata_only: planning.what.metaonly.metaonly,
     };
     let (from, to) = ((source, &planning.source), (targets, &planning.target));
-    let sides = Sides::new(run, from, taken, to)?;
+    let sides = Sides::new(run, from, taken, to)?.comparing(&args.selection);
     let policy = planning_policy(planning)?;
     Ok(Asked {
         sink: run.sink()?,

@@ -44,6 +44,7 @@ pub(super) struct Asked {
 
 pub(super) fn asked(run: &Run<'_>, args: &SizeArgs) -> Result<Asked, CliError> {
     let access = Access::new(run, Side::Target, &args.one)?;
+    let access = access.listing_all(args.selection.lists_all());
     let (_, end) = Ends::new(&args.end, &run.env).only(args.one.cloud())?;
     Ok(Asked {
         sink: run.sink()?,

@@ -91,7 +91,7 @@ pub(super) fn asked(run: &Run<'_>, args: &StatusArgs) -> Result<Asked, CliError>
         metadata_only: false,
     };
     let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
-    let sides = Sides::new(run, from, taken, to)?;
+    let sides = Sides::new(run, from, taken, to)?.comparing(&args.selection);
     let mut policy = TargetPolicy::default();
     policy.omit = args.omit.filter()?;
     policy.adapt = args.state.adapt(&policy.omit)?;

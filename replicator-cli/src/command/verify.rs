@@ -102,7 +102,7 @@ pub(super) fn asked(run: &Run<'_>, args: &VerifyArgs) -> Result<Asked, CliError>
     let (from, to) = ((source, &args.source_args), (targets, &args.target_args));
     Ok(Asked {
         sink: run.sink()?,
-        sides: Sides::new(run, from, taken, to)?,
+        sides: Sides::new(run, from, taken, to)?.comparing(&args.selection),
     })
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Access {
     token: Option<AuthToken>,
     answer_timeout: Option<Duration>,
     stores: StoreArgs,
+    lists_all_first: bool,
 }
 
 impl Access {
@@ -57,6 +58,7 @@ impl Access {
             args,
             answer_timeout: None,
             stores: StoreArgs::default(),
+            lists_all_first: false,
         })
     }
 
@@ -64,6 +66,14 @@ impl Access {
     pub(crate) fn sending(self, way: &WayArgs) -> Self {
         Self {
             answer_timeout: Some(way.answer_timeout()),
+            ..self
+        }
+    }
+
+    /// Sets whether all images are listed first.
+    pub(crate) fn listing_all(self, lists_all_first: bool) -> Self {
+        Self {
+            lists_all_first,
             ..self
         }
     }
@@ -384,6 +394,7 @@ async fn connect(
 ) -> Result<GlanceClient, CliError> {
     let servers = &run.common.servers;
     config.api = access.args.api;
+    config.lists_all_first = access.lists_all_first;
     config.stall_timeout = servers.stall_timeout();
     if let Some(timeout) = access.answer_timeout {
         config.answer_timeout = timeout;

@@ -9,7 +9,7 @@ use replicator_core::Side;
 use super::connect::{Access, Opening, Reached, Source, Taken, Target, reach, source, target};
 use super::location::End;
 use super::named::missing;
-use crate::args::{SideArgs, StoreArgs, WayArgs};
+use crate::args::{SelectionArgs, SideArgs, StoreArgs, WayArgs};
 use crate::error::CliError;
 use crate::run::Run;
 
@@ -37,6 +37,14 @@ impl Sides {
             source_access: Access::new(run, Side::Source, source_args)?,
             taken,
         })
+    }
+
+    /// Sets which images of the source are compared with those of the targets.
+    pub(crate) fn comparing(mut self, selection: &SelectionArgs) -> Self {
+        self.source_access = self.source_access.listing_all(selection.lists_all());
+        // Of a target, all are listed unless images are named.
+        self.target_access = self.target_access.listing_all(!selection.names_images());
+        self
     }
 
     /// Sets how uploads are done.

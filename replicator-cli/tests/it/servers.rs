@@ -135,7 +135,11 @@ fn asked_of_a_proxy(variable: &str, server: &str) -> (String, Ran) {
 #[test]
 fn requests_go_through_the_proxy_of_the_environment() {
     let (asked, ran) = asked_of_a_proxy("http_proxy", "glance.invalid:9292");
-    assert_eq!(asked, "GET http://glance.invalid:9292/versions HTTP/1.1");
+    // Which of the first requests comes first is open.
+    assert!(
+        asked.starts_with("GET http://glance.invalid:9292/"),
+        "{asked}"
+    );
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let (asked, ran) = asked_of_a_proxy("https_proxy", "https://glance.invalid");
     assert_eq!(asked, "CONNECT glance.invalid:443 HTTP/1.1");
