@@ -15,17 +15,17 @@ const LIBRARIES: [&str; 4] = [
 
 type Step = (&'static str, fn() -> Outcome);
 
-const FAST: [Step; 6] = [
+const CHECKS: [Step; 5] = [
     ("format", format),
     ("tidy", tidy::check),
     ("layers", layers::check),
     ("clippy", clippy),
     ("libraries alone", libraries_alone),
-    ("tests", tests),
 ];
 
 /// The examples of `deploy/` come behind the live suite, with which they share what is compiled.
-const SLOW: [Step; 6] = [
+const SLOW: [Step; 7] = [
+    ("tests", tests_beside_live_ones),
     ("docs", docs),
     ("book", book::build),
     ("cargo-deny", deny),
@@ -37,14 +37,15 @@ const SLOW: [Step; 6] = [
 /// Installs what is missing, and runs every step.
 pub(crate) fn full() -> Outcome {
     let setup: Step = ("setup", setup::everything);
-    run_steps([setup].iter().chain(&FAST).chain(&SLOW))
+    run_steps([setup].iter().chain(&CHECKS).chain(&SLOW))
 }
 
 /// Runs the steps that every commit has to pass: not the documentation, nor what takes
 /// cargo-fuzz or the lab.
 pub(crate) fn fast() -> Outcome {
     let setup: Step = ("setup", setup::components);
-    run_steps([setup].iter().chain(&FAST))
+    let tests: Step = ("tests", tests);
+    run_steps([setup].iter().chain(&CHECKS).chain([&tests]))
 }
 
 /// Runs steps up to the first that fails, and prints what each has taken.
@@ -101,6 +102,16 @@ fn tests() -> Outcome {
     }
     run(&mut cargo(&["nextest", "run", "--workspace"]))?;
     run(&mut cargo(&["test", "--workspace", "--doc"]))
+}
+
+/// The same tests, built as those that need the lab, so that nothing is built twice.
+fn tests_beside_live_ones() -> Outcome {
+    if !has_cargo("nextest") {
+        return tests();
+    }
+    let others = ["-E", "not (binary(live) | binary(deploy))"];
+    run(cargo(&["nextest", "run"]).args(live::BUILT).args(others))?;
+    run(cargo(&["test", "--doc"]).args(live::BUILT))
 }
 
 /// Of the libraries: in a binary, doc comments are also the text of `--help`.

@@ -5,12 +5,12 @@ use std::process::Command;
 use crate::lab;
 use crate::shell::{self, Outcome, cargo};
 
-/// Both suites must be there: a package without the feature makes cargo fail.
-const PACKAGES: [&str; 4] = [
-    "--package=glance-client",
-    "--package=replicator-cli",
+/// The packages and features with which all tests are built in a whole run: each other choice would
+/// build the crates once more, and those that they stand on. Both suites must be there: a package
+/// without the feature makes cargo fail.
+pub(crate) const BUILT: [&str; 2] = [
+    "--workspace",
     "--features=glance-client/live,replicator-cli/live",
-    "--no-fail-fast",
 ];
 
 /// Starts and empties the lab, and runs the live suites, one test at a time: they share
@@ -25,13 +25,13 @@ pub(crate) fn run() -> Outcome {
 pub(crate) fn suite(name: &str) -> Command {
     if shell::has_cargo("nextest") {
         let mut nextest = cargo(&["nextest", "run"]);
-        nextest.args(PACKAGES).arg(format!("--test={name}"));
-        nextest.arg("--test-threads=1");
+        nextest.args(BUILT).arg(format!("--test={name}"));
+        nextest.args(["--no-fail-fast", "--test-threads=1"]);
         nextest
     } else {
         let mut test = cargo(&["test"]);
-        test.args(PACKAGES).arg(format!("--test={name}"));
-        test.args(["--", "--test-threads=1"]);
+        test.args(BUILT).arg(format!("--test={name}"));
+        test.args(["--no-fail-fast", "--", "--test-threads=1"]);
         test
     }
 }
