@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::contest::{CPU, Contest, HANDLES, Metric, SECONDS, SPEED, Unit, Wanted};
 use super::runs::{
-    HASHING, ON_DISK, PYTHON_2017, PYTHON_TODAY, V2_ONCE, arrived, clean, counted, memory, product,
-    program, python, requests, to_disk,
+    HASHING, ON_DISK, PYTHON_2017, PYTHON_TODAY, arrived, clean, counted, memory, product, program,
+    python, requests, requests_each, to_disk,
 };
 use super::servers::{self, Api, Images};
 use super::{Bench, GIB, MIB};
@@ -164,14 +164,11 @@ fn small_images(bench: &Bench) -> Prepared<'_> {
         contest.goal(&text, Wanted::AtLeast(10.0), SPEED, FULL, &[name]);
     }
     // With v1, one that is not public may have members, and no listing says so.
-    let each: Metric = |sample, work| requests(sample) / work;
-    let text = "requests an image, Images v1, one of them for its members";
-    contest.goal(text, Wanted::AtMost(3.0), each, FULL, &[]);
-    for (what, most, of) in [("2", 4.0, V2), ("2, to publish as well", 5.0, PUBLIC)] {
-        let text = format!("requests an image, Images v{what}, but for {V2_ONCE} of a run");
-        let each: Metric = |sample, work| (requests(sample) - f64::from(V2_ONCE)) / work;
-        contest.goal(&text, Wanted::AtMost(most), each, of, &[]);
-    }
+    let what = "Images v1, one of them for its members";
+    requests_each(&mut contest, what, Api::V1, 3.0, FULL);
+    requests_each(&mut contest, "Images v2", Api::V2, 4.0, V2);
+    let what = "Images v2, to publish as well";
+    requests_each(&mut contest, what, Api::V2, 5.0, PUBLIC);
     memory(&mut contest, FULL, 64.0);
     memory(&mut contest, V2, 64.0);
     Ok(contest)
@@ -438,11 +435,8 @@ fn far_small(bench: &Bench) -> Prepared<'_> {
     contest.goal(&text, Wanted::AtLeast(10.0), SPEED, PUBLIC, &[PYTHON_2017]);
     let text = "images a second";
     contest.goal(text, Wanted::AtLeast(100.0), SPEED, PUBLIC, &[]);
-    for (most, of) in [(2.0, V1), (5.0, PUBLIC)] {
-        let text = format!("requests an image, {of}");
-        let each: Metric = |sample, work| requests(sample) / work;
-        contest.goal(&text, Wanted::AtMost(most), each, of, &[]);
-    }
+    requests_each(&mut contest, V1, Api::V1, 2.0, V1);
+    requests_each(&mut contest, PUBLIC, Api::V2, 5.0, PUBLIC);
     memory(&mut contest, PUBLIC, 64.0);
     contest.remarks.push(format!(
         "{FAR} With v1 alone, small images have no lane of their own: a run that is killed uses up an id \

@@ -189,7 +189,7 @@ pub(super) fn counted(sample: &Sample, name: &str) -> f64 {
 
 /// The requests that a run with v2 makes once something is to be written, however many images that
 /// is: it asks the target for the schema of images.
-pub(super) const V2_ONCE: u32 = 1;
+const V2_ONCE: u32 = 1;
 
 /// All requests but those that a run without images would make.
 pub(super) fn requests(sample: &Sample) -> f64 {
@@ -200,6 +200,24 @@ pub(super) fn requests(sample: &Sample) -> f64 {
     };
     let counts = sample.counts.iter().filter(|(name, _)| !fixed(name));
     counts.map(|(_, count)| as_f64(*count)).sum()
+}
+
+/// Limits the requests that an image takes, beside those that a run takes for all of them.
+pub(super) fn requests_each(
+    contest: &mut Contest<'_>,
+    what: &str,
+    api: Api,
+    most: f64,
+    of: &'static str,
+) {
+    let (of_a_run, each): (_, Metric) = match api {
+        Api::V1 => (String::new(), |sample, work| requests(sample) / work),
+        Api::V2 => (format!(", but for {V2_ONCE} of a run"), |sample, work| {
+            (requests(sample) - f64::from(V2_ONCE)) / work
+        }),
+    };
+    let text = format!("requests an image, {what}{of_a_run}");
+    contest.goal(&text, Wanted::AtMost(most), each, of, &[]);
 }
 
 /// Fails unless all images have reached the targets: a program that did nothing is not fast.
