@@ -1,5 +1,8 @@
 //! Everything that a change must pass, in one run: what CI does, and what a developer does.
 
+use std::num::NonZero;
+use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use crate::shell::{Outcome, cargo, has_cargo, run};
@@ -94,13 +97,21 @@ fn libraries_alone() -> Outcome {
         .try_for_each(|library| run(&mut cargo(&["check", "--package", library])))
 }
 
+/// Two more tests at a time than there are cores: some wait for seconds.
+fn nextest() -> Command {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut nextest = cargo(&["nextest", "run"]);
+    nextest.arg(format!("--test-threads={}", cores + 2));
+    nextest
+}
+
 /// Without features, since the feature `live` adds tests that need the lab; what tests of a
 /// crate need of its own features, it asks for itself.
 fn tests() -> Outcome {
     if !has_cargo("nextest") {
         return run(&mut cargo(&["test", "--workspace"]));
     }
-    run(&mut cargo(&["nextest", "run", "--workspace"]))?;
+    run(nextest().arg("--workspace"))?;
     run(&mut cargo(&["test", "--workspace", "--doc"]))
 }
 
@@ -110,7 +121,7 @@ fn tests_beside_live_ones() -> Outcome {
         return tests();
     }
     let others = ["-E", "not (binary(live) | binary(deploy))"];
-    run(cargo(&["nextest", "run"]).args(live::BUILT).args(others))?;
+    run(nextest().args(live::BUILT).args(others))?;
     run(cargo(&["test", "--doc"]).args(live::BUILT))
 }
 

@@ -13,20 +13,20 @@ pub(crate) const BUILT: [&str; 2] = [
     "--features=glance-client/live,replicator-cli/live",
 ];
 
-/// Starts and empties the lab, and runs the live suites, one test at a time: they share
-/// the servers. A second run waits for the first.
+/// Starts and empties the lab, and runs the live suites. A second run waits for the first.
 pub(crate) fn run() -> Outcome {
     let _taken = lab::take()?;
     lab::up_and_empty()?;
     shell::run(suite("live").envs(lab::environment()?))
 }
 
-/// Returns a command that runs the tests of this name, one at a time.
+/// Returns a command that runs the tests of this name, those that share servers one at a time: nextest
+/// knows which they are (`.config/nextest.toml`).
 pub(crate) fn suite(name: &str) -> Command {
     if shell::has_cargo("nextest") {
         let mut nextest = cargo(&["nextest", "run"]);
         nextest.args(BUILT).arg(format!("--test={name}"));
-        nextest.args(["--no-fail-fast", "--test-threads=1"]);
+        nextest.arg("--no-fail-fast");
         nextest
     } else {
         let mut test = cargo(&["test"]);

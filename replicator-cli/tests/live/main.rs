@@ -9,26 +9,19 @@
     reason = "test helpers"
 )]
 
-mod book;
-mod clouds;
 mod images;
 mod inspector;
 mod keystone;
 mod killed;
 mod kit;
-mod member;
-mod metadefs;
 mod mirror;
 mod names;
 mod odd;
 mod odd_images;
 mod openstacksdk;
-mod owners;
+mod regions;
 mod server;
-mod stores;
-mod tls;
 mod together;
-mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use reqwest::blocking::{Client, Response};
 use reqwest::header::HeaderMap;
@@ -31,11 +32,18 @@ pub(crate) struct Server {
 impl Server {
     /// Finds a server of the lab, and empties it. A region is spoken to as its admin.
     pub(crate) fn empty(name: &'static str) -> Self {
+        let is_region = name.starts_with("region");
+        let test = thread::current().name().unwrap_or_default().to_owned();
+        assert_eq!(
+            is_region,
+            test.starts_with("regions::"),
+            "{name} would be emptied by two tests at a time: see regions/mod.rs"
+        );
         let variable = format!("GLANCE_LAB_{}", name.replace('-', "_").to_uppercase());
         let url = std::env::var(&variable)
             .unwrap_or_else(|_| panic!("{variable} is not set: run this by `cargo xtask live`"));
         let mut headers = HeaderMap::new();
-        if name.starts_with("region") {
+        if is_region {
             let keystone = match name {
                 "region-other" => "KEYSTONE_OTHER",
                 _ => "KEYSTONE",

@@ -417,7 +417,7 @@ async fn downloads_without_data_answer_204_and_deactivated_ones_403() {
     assert_eq!(lab.status_as("alice", "GET", "/v2/images").await, 401);
 }
 
-// The same statuses as those of a real server in replicator-cli/tests/live/member.rs.
+// The same statuses as those of a real server in replicator-cli/tests/live/regions/member.rs.
 #[tokio::test]
 async fn reader_gets_records_and_members_and_nothing_else() {
     let lab = Lab::new(EmbeddedGlance::builder().token("carol", Caller::reader("alpha")));

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::json;
 
-use crate::clouds::bytes;
+use super::clouds::bytes;
 use crate::keystone::{Shell, sign_in};
 use crate::server::Server;
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::clouds::bytes;
+use super::clouds::bytes;
+use super::owners::Cloud;
 use crate::keystone::PASSWORD;
 use crate::kit::book::Machine;
-use crate::owners::Cloud;
 use crate::server::Server;
 
 /// The password in the book, which no other word contains.

@@ -1,7 +1,7 @@
 //! Servers behind TLS, of which some are not to be trusted.
 
+use super::clouds::{add_image, bytes};
 use crate::assert_replicated;
-use crate::clouds::{add_image, bytes};
 use crate::keystone::{PASSWORD, Shell, sign_in, variable};
 use crate::server::Server;
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
-use crate::clouds::bytes;
+use super::clouds::bytes;
 use crate::keystone::{Shell, SignedIn, sign_in, sign_in_at, variable};
 use crate::server::Server;
 
