@@ -284,8 +284,9 @@ fn hint_of_content(problem: &ContentProblem) -> &'static str {
         }
         ContentProblem::Mismatch { .. } => {
             "create it anew at the source with the right disk_format, which v2 does not change \
-             once there is data; or dump it, correct its metadata file, and load it from there; \
-             --format-check off sends it to a target that does not check"
+             once there is data (a push: with the right --disk-format); or dump it, correct its \
+             metadata file, and load it from there; --format-check off sends it to a target that \
+             does not check"
         }
         ContentProblem::RefusedBefore { .. } => {
             "the record there takes no data with that disk_format any more: create the image \

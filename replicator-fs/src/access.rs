@@ -33,7 +33,11 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
 ///
 /// Those of somebody else's file are not taken over: whoever has put it there would choose who
 /// may read the image. Nor are those of a group that we cannot give the file to.
-pub(crate) fn take_over(file: &File, replaced: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of the system, if it does not tell of the file, or does not let its permissions be changed.
+pub fn take_over_permissions(file: &File, replaced: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::fs::Permissions;

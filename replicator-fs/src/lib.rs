@@ -17,6 +17,7 @@ mod partial_file;
 mod snapshots;
 mod transfer;
 
+pub use access::take_over_permissions;
 pub use archive::ImageArchive;
 pub use directory::Contents;
 pub use error::ArchiveError;

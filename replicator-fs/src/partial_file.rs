@@ -155,7 +155,7 @@ impl PartialFile {
     /// what is returned lets other writers in.
     pub(crate) fn publish(mut self, path: &Path) -> Result<Self, ArchiveError> {
         self.set_len()?;
-        hardening::as_far_as_possible(access::take_over(&self.data.file, path))
+        hardening::as_far_as_possible(access::take_over_permissions(&self.data.file, path))
             .and_then(|()| hardening::sync(&self.data.file))
             .map_err(|error| self.failed(error))?;
         self.check_name(&self.path)?;

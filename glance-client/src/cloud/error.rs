@@ -39,12 +39,9 @@ pub enum AuthError {
     },
     #[error("{cloud}: {problem}")]
     Setting { cloud: String, problem: String },
-    #[error("{cloud}: cannot use {}", path.display())]
-    Pem {
-        cloud: String,
-        path: PathBuf,
-        source: InvalidPem,
-    },
+    /// Of an entry, or of the caller's own.
+    #[error("cannot use {}", path.display())]
+    Pem { path: PathBuf, source: InvalidPem },
     #[error("{cloud} has no region {region:?} for images")]
     UnknownRegion {
         cloud: String,

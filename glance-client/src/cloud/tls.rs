@@ -42,7 +42,6 @@ pub(super) fn tls_of(
         let named = path("cacert")?.or(bundle);
         if let Some(path) = side.cacert.clone().or(named) {
             let no_pem = |source| AuthError::Pem {
-                cloud: cloud.to_owned(),
                 path: path.clone(),
                 source,
             };
@@ -55,11 +54,7 @@ pub(super) fn tls_of(
             pem.push(b'\n');
             pem.extend(read(&key)?);
         }
-        let no_pem = |source| AuthError::Pem {
-            cloud: cloud.to_owned(),
-            path: cert,
-            source,
-        };
+        let no_pem = |source| AuthError::Pem { path: cert, source };
         tls = tls.with_identity(&pem).map_err(no_pem)?;
     }
     Ok(tls)

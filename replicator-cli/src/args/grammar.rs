@@ -108,6 +108,12 @@ fn in_plain_words(error: &clap::Error) -> Option<String> {
 
 /// Options that need another one, wherever that is set: the library asks for it on the command line.
 const NEEDS: [(&str, &str); 2] = [("delete", "origin"), ("per", "newest")];
+/// Options of the command line that have no effect without another one, wherever that is set.
+const IDLE_WITHOUT: [(&str, &str); 3] = [
+    ("grace", "delete"),
+    ("max_delete", "delete"),
+    ("yes", "delete"),
+];
 /// Options of the command line that have no effect with another one, wherever that is set.
 const IDLE_WITH: [(&str, &str); 2] = [("report", "dry_run"), ("metrics_file", "dry_run")];
 
@@ -135,6 +141,11 @@ pub(super) fn check(grammar: &mut Command, matches: &ArgMatches) -> Result<(), c
     if let Some((option, needed)) = NEEDS.iter().find(|(a, b)| is_set(a) && !is_set(b)) {
         let (option, needed) = (shown(command, option), shown(command, needed));
         let message = format!("'{option}' needs '{needed}'");
+        return Err(command.error(ErrorKind::MissingRequiredArgument, message));
+    }
+    if let Some((option, other)) = IDLE_WITHOUT.iter().find(|(a, b)| is_typed(a) && !is_set(b)) {
+        let (option, other) = (shown(command, option), shown(command, other));
+        let message = format!("'{option}' has no effect without '{other}'");
         return Err(command.error(ErrorKind::MissingRequiredArgument, message));
     }
     if let Some((option, other)) = IDLE_WITH.iter().find(|(a, b)| is_typed(a) && is_set(b)) {

@@ -10,8 +10,8 @@ use replicator_core::{
 use serde::Serialize;
 
 use crate::ui::{
-    Column, Row, Text, amount, bytes, column, counts, human_size, named, or_undefined, reason,
-    reason_word, word,
+    Column, Row, Text, amount, bytes, column, counts, named, or_undefined, reason, reason_word,
+    word,
 };
 
 /// The work that is planned for an image at a target, or why there is none.
@@ -307,7 +307,7 @@ impl Totals {
         let work = [
             (
                 self.copy,
-                format!("copy {} ({})", self.copy, human_size(self.bytes)),
+                format!("copy {} ({})", self.copy, amount(self.bytes)),
             ),
             (
                 self.create_record,

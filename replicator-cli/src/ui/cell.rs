@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::escape::{escaped, escaped_json};
 use super::row::Column;
-use super::words::human_size;
+use super::words::amount;
 
 /// The characters with which a spreadsheet begins a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
@@ -34,7 +34,7 @@ pub(super) fn human(column: Column, value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::Number(number) if column.is_bytes => {
-            number.as_u64().map_or_else(|| plain(value), human_size)
+            number.as_u64().map_or_else(|| plain(value), amount)
         }
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {

@@ -126,10 +126,12 @@ pub(crate) struct MetricsFile {
 impl MetricsFile {
     /// Begins the file, before anything is done.
     pub(crate) fn begin(path: &Path) -> Result<Self, CliError> {
+        let file = ReportFile::begin(path, Readers::Everybody)?;
+        // Where there is none, nothing is kept; a pipe would give what this run is to write.
+        let old = path.is_file().then(|| fs::read_to_string(path).ok());
         Ok(Self {
-            file: ReportFile::begin(path, Readers::Everybody)?,
-            // Where there is none, nothing is kept.
-            old: fs::read_to_string(path).unwrap_or_default(),
+            file,
+            old: old.flatten().unwrap_or_default(),
             path: path.to_owned(),
         })
     }

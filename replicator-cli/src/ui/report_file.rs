@@ -1,9 +1,12 @@
 //! The file that has a result, or a plan: all of it, or nothing new.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use replicator_fs::take_over_permissions;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::error::CliError;
 
@@ -17,39 +20,32 @@ pub(crate) enum Readers {
 }
 
 /// A file that is written beside the one that it becomes. What is dropped before its end leaves
-/// the old one as it was.
+/// the old one as it was. A device or a pipe is written to, and never replaced.
 pub(crate) struct ReportFile {
     path: PathBuf,
-    partial: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<Place>,
+}
+
+enum Place {
+    Beside(NamedTempFile),
+    Straight(File),
 }
 
 impl ReportFile {
     /// Begins the file.
     pub(crate) fn begin(path: &Path, readers: Readers) -> Result<Self, CliError> {
-        let partial = beside(path);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial);
-        let file = file.and_then(|file| {
-            if readers == Readers::Everybody {
-                file.set_permissions(fs::Permissions::from_mode(0o644))?;
-            }
-            Ok(file)
-        });
-        let file = match file {
-            // It is the directory that nobody can write to.
-            _ if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-            file => file,
+        let place = match is_stream(path) {
+            true => OpenOptions::new()
+                .append(true)
+                .open(path)
+                .map(Place::Straight),
+            false => beside(path, readers).map(Place::Beside),
         };
         let path = path.to_owned();
-        match file {
-            Ok(file) => Ok(Self {
+        match place {
+            Ok(place) => Ok(Self {
                 path,
-                partial,
-                file: BufWriter::new(file),
+                file: BufWriter::new(place),
             }),
             Err(source) => Err(CliError::Report { path, source }),
         }
@@ -64,10 +60,20 @@ impl ReportFile {
     /// Writes a text behind what is there, and puts the file in its place.
     pub(crate) fn end(mut self, text: &str) -> Result<(), CliError> {
         self.write(text)?;
-        let written = self.file.flush();
-        let written = written.and_then(|()| self.file.get_ref().sync_all());
-        let written = written.and_then(|()| fs::rename(&self.partial, &self.path));
-        written.map_err(|source| self.failed(source))
+        let place = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error);
+        let written = place.and_then(|place| match place {
+            Place::Straight(_) => Ok(()),
+            Place::Beside(file) => {
+                file.as_file().sync_all()?;
+                file.persist(&self.path)?;
+                Ok(())
+            }
+        });
+        let path = self.path;
+        written.map_err(|source| CliError::Report { path, source })
     }
 
     fn failed(&self, source: io::Error) -> CliError {
@@ -76,16 +82,53 @@ impl ReportFile {
     }
 }
 
-impl Drop for ReportFile {
-    fn drop(&mut self) {
-        // After its end, it has another name.
-        let _ = fs::remove_file(&self.partial);
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Beside(file) => file.write(bytes),
+            Self::Straight(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Beside(file) => file.flush(),
+            Self::Straight(file) => file.flush(),
+        }
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+/// Returns whether what is at a path takes text and is no file: `/dev/null`, `/dev/stdout`, which may
+/// be a file by that name alone, a named pipe.
+fn is_stream(path: &Path) -> bool {
+    let is_process_own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
+        .iter()
+        .any(|place| path.starts_with(place));
+    let is_other = |found: fs::Metadata| !found.is_file() && !found.is_dir();
+    is_process_own || fs::metadata(path).is_ok_and(is_other)
+}
+
+/// Creates a file of a name of its own, for its owner alone unless it is for everybody; or for those who
+/// read the file that it is to replace.
+fn beside(path: &Path, readers: Readers) -> io::Result<NamedTempFile> {
+    let name = path.file_name().filter(|_| !path.is_dir());
+    let Some(name) = name else {
+        return Err(io::ErrorKind::IsADirectory.into());
+    };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let mut file = Builder::new();
+    file.prefix(&prefix).suffix(".partial");
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let file = file.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    if readers == Readers::Everybody {
+        file.as_file()
+            .set_permissions(Permissions::from_mode(0o644))?;
+    }
+    // A file system may have none to keep.
+    let _ = take_over_permissions(file.as_file(), path);
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -99,7 +142,17 @@ mod tests {
         fs::write(&path, "old").unwrap();
         drop(ReportFile::begin(&path, Readers::Owner).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        for (readers, wanted) in [(Readers::Owner, 0o600), (Readers::Everybody, 0o644)] {
+        let mode = |mode| fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for (readers, old, wanted) in [
+            (Readers::Owner, None, 0o600),
+            (Readers::Owner, Some(0o640), 0o640),
+            (Readers::Everybody, None, 0o644),
+            (Readers::Everybody, Some(0o600), 0o600),
+        ] {
+            match old {
+                Some(old) => mode(old),
+                None => fs::remove_file(&path).unwrap(),
+            }
             let file = ReportFile::begin(&path, readers).unwrap();
             file.end("new").unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), "new");
@@ -107,6 +160,40 @@ mod tests {
             assert_eq!(mode & 0o777, wanted);
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn device_or_pipe_is_written_to_and_stays_what_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [&pipe, &link] {
+            std::thread::scope(|scope| {
+                let read = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+                let file = ReportFile::begin(path, Readers::Everybody).unwrap();
+                file.end("all of it").unwrap();
+                assert_eq!(read.join().unwrap(), "all of it");
+            });
+        }
+        assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(is_stream(Path::new("/dev/null")) && is_stream(Path::new("/dev/fd/2")));
+    }
+
+    #[test]
+    fn file_that_a_killed_run_left_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        // In a container, each run has the same process id.
+        let left = format!(".report.json.{}.partial", std::process::id());
+        fs::write(dir.path().join(left), "").unwrap();
+        let file = ReportFile::begin(&path, Readers::Owner).unwrap();
+        file.end("new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
     }
 
     #[test]

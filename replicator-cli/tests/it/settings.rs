@@ -61,6 +61,20 @@ fn an_option_that_needs_another_one_takes_it_from_wherever_it_is_set() {
     }
     let needs_origin = "'--delete' needs '--origin <NAME>'";
     let needs_newest = "'--per <KEYS>' needs '--newest <N>'";
+    let grace = [&copy[..], &["--origin", "prod", "--grace", "1d"]].concat();
+    let yes = [&copy[..], &["--yes"]].concat();
+    let most = [&copy[..], &["--max-delete", "5%"]].concat();
+    for (args, option) in [
+        (&grace, "--grace <TIME>"),
+        (&yes, "--yes"),
+        (&most, "--max-delete <N|N%>"),
+    ] {
+        let told = format!("'{option}' has no effect without '--delete'");
+        assert_error(&with_variables(args, &[]), 2, &[&told]);
+        // Set for all runs, they are for those that delete.
+        let variables = [("GRACE", "1d"), ("YES", "true"), ("MAX_DELETE", "5")];
+        assert_eq!(with_variables(&copy, &variables).code, Some(0));
+    }
     for (args, variables, told) in [
         (&delete, &[][..], needs_origin),
         (&copy.to_vec(), &[("DELETE", "true")], needs_origin),

@@ -33,7 +33,7 @@ pub(crate) fn write_metadata(
         })
     };
     let is_at = |path| folder.is_at(&file, path).unwrap_or_default();
-    let filled = hardening::as_far_as_possible(access::take_over(&file, &path))
+    let filled = hardening::as_far_as_possible(access::take_over_permissions(&file, &path))
         .and_then(|()| fill(&file, contents, directory))
         .map_err(|error| folder.failed(&path, error));
     let written = filled.and_then(|()| match is_at(&temporary) {

@@ -53,7 +53,11 @@ pub(crate) struct Job {
 /// The value of an option or a variable.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "write true or false, a number, a text, a list of texts, {env: NAME}, {secret: {file: \
+                 PATH}} or {secret: {command: [PROGRAM]}}"
+)]
 enum Setting {
     /// Whether an option without a value is given.
     Flag(bool),
@@ -102,6 +106,9 @@ impl JobsFile {
         let options = serde_saphyr::options! { with_snippet: false };
         let file: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| error.to_string())?;
+        if file.jobs.is_empty() {
+            return Err("there is no job in it".to_owned());
+        }
         let mut names = BTreeSet::new();
         for job in &file.jobs {
             let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -341,6 +348,11 @@ mod tests {
             ),
             ("jobs: [{name: a, command: size, option: {}}]", "option"),
             ("jobs: [{name: a}]", "command"),
+            (
+                "jobs: [{name: a, command: size, options: {transfers: null}}]",
+                "write true or false, a number",
+            ),
+            ("jobs: []", "there is no job in it"),
             ("- a", ""),
             ("", ""),
         ] {

@@ -9,7 +9,7 @@ use super::{Planned, Totals};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::run::Run;
-use crate::ui::{Sink, human_size};
+use crate::ui::{Sink, amount};
 
 /// What becomes of a plan that is not done at once.
 pub(crate) struct DryRun {
@@ -140,8 +140,8 @@ impl PlannedTarget<'_> {
         match (bytes, images) {
             (Some(room), _) => Some(format!(
                 "it has room for {}, and {} are to be copied",
-                human_size(room),
-                human_size(totals.bytes)
+                amount(room),
+                amount(totals.bytes)
             )),
             (None, Some(room)) => Some(format!(
                 "it takes {room} more images, and {} are to be made",
