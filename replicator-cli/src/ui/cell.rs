@@ -114,7 +114,9 @@ mod tests {
             assert_eq!(word(&value), script, "{value}");
             assert_eq!(csv(&value), sheet, "{value}");
         }
-        assert_eq!(human(bytes("x"), &json!(2048)), "2.0 KiB");
+        for (size, people) in [(375, "375 B"), (2048, "2.0 KiB")] {
+            assert_eq!(human(bytes("x"), &json!(size)), people);
+        }
     }
 
     #[test]

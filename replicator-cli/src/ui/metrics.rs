@@ -127,11 +127,14 @@ impl MetricsFile {
     /// Begins the file, before anything is done.
     pub(crate) fn begin(path: &Path) -> Result<Self, CliError> {
         let file = ReportFile::begin(path, Readers::Everybody)?;
-        // Where there is none, nothing is kept; a pipe would give what this run is to write.
-        let old = path.is_file().then(|| fs::read_to_string(path).ok());
+        // Of a pipe, it would be waited for.
+        let old = match path.is_file() {
+            true => fs::read_to_string(path).unwrap_or_default(),
+            false => String::new(),
+        };
         Ok(Self {
             file,
-            old: old.flatten().unwrap_or_default(),
+            old,
             path: path.to_owned(),
         })
     }

@@ -1,14 +1,17 @@
 //! The file that has a result, or a plan: all of it, or nothing new.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use replicator_fs::take_over_permissions;
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, TempPath};
 
 use crate::error::CliError;
+
+/// The streams of this process. A shell may have led one to a file, which is written to as well.
+const OWN_STREAMS: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
 
 /// The readers of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +26,26 @@ pub(crate) enum Readers {
 /// the old one as it was. A device or a pipe is written to, and never replaced.
 pub(crate) struct ReportFile {
     path: PathBuf,
-    file: BufWriter<Place>,
-}
-
-enum Place {
-    Beside(NamedTempFile),
-    Straight(File),
+    /// None if it is written straight to its place.
+    beside: Option<TempPath>,
+    file: BufWriter<File>,
 }
 
 impl ReportFile {
     /// Begins the file.
     pub(crate) fn begin(path: &Path, readers: Readers) -> Result<Self, CliError> {
-        let place = match is_stream(path) {
-            true => OpenOptions::new()
-                .append(true)
-                .open(path)
-                .map(Place::Straight),
-            false => beside(path, readers).map(Place::Beside),
+        let begun = if is_stream(path) {
+            let file = OpenOptions::new().append(true).open(path);
+            file.map(|file| (file, None))
+        } else {
+            beside(path, readers).map(|(file, beside)| (file, Some(beside)))
         };
         let path = path.to_owned();
-        match place {
-            Ok(place) => Ok(Self {
+        match begun {
+            Ok((file, beside)) => Ok(Self {
                 path,
-                file: BufWriter::new(place),
+                beside,
+                file: BufWriter::new(file),
             }),
             Err(source) => Err(CliError::Report { path, source }),
         }
@@ -60,20 +60,16 @@ impl ReportFile {
     /// Writes a text behind what is there, and puts the file in its place.
     pub(crate) fn end(mut self, text: &str) -> Result<(), CliError> {
         self.write(text)?;
-        let place = self
-            .file
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error);
-        let written = place.and_then(|place| match place {
-            Place::Straight(_) => Ok(()),
-            Place::Beside(file) => {
-                file.as_file().sync_all()?;
-                file.persist(&self.path)?;
-                Ok(())
-            }
-        });
-        let path = self.path;
-        written.map_err(|source| CliError::Report { path, source })
+        self.put().map_err(|source| self.failed(source))
+    }
+
+    fn put(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if let Some(beside) = self.beside.take() {
+            self.file.get_ref().sync_all()?;
+            beside.persist(&self.path)?;
+        }
+        Ok(())
     }
 
     fn failed(&self, source: io::Error) -> CliError {
@@ -82,35 +78,16 @@ impl ReportFile {
     }
 }
 
-impl Write for Place {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Beside(file) => file.write(bytes),
-            Self::Straight(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Beside(file) => file.flush(),
-            Self::Straight(file) => file.flush(),
-        }
-    }
-}
-
-/// Returns whether what is at a path takes text and is no file: `/dev/null`, `/dev/stdout`, which may
-/// be a file by that name alone, a named pipe.
+/// Returns whether what is at a path takes text and is no file: a stream, a device, a named pipe.
 fn is_stream(path: &Path) -> bool {
-    let is_process_own = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
-        .iter()
-        .any(|place| path.starts_with(place));
     let is_other = |found: fs::Metadata| !found.is_file() && !found.is_dir();
-    is_process_own || fs::metadata(path).is_ok_and(is_other)
+    OWN_STREAMS.iter().any(|stream| path.starts_with(stream))
+        || fs::metadata(path).is_ok_and(is_other)
 }
 
 /// Creates a file of a name of its own, for its owner alone unless it is for everybody; or for those who
 /// read the file that it is to replace.
-fn beside(path: &Path, readers: Readers) -> io::Result<NamedTempFile> {
+fn beside(path: &Path, readers: Readers) -> io::Result<(File, TempPath)> {
     let name = path.file_name().filter(|_| !path.is_dir());
     let Some(name) = name else {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -122,13 +99,13 @@ fn beside(path: &Path, readers: Readers) -> io::Result<NamedTempFile> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let file = file.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    let (file, beside) = file.into_parts();
     if readers == Readers::Everybody {
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
     }
     // A file system may have none to keep.
-    let _ = take_over_permissions(file.as_file(), path);
-    Ok(file)
+    let _ = take_over_permissions(&file, path);
+    Ok((file, beside))
 }
 
 #[cfg(test)]

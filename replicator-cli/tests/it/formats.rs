@@ -1,13 +1,14 @@
 //! The forms of a result: `--format` and `--column`.
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::thread;
 
 use glance_client::testing::{EmbeddedGlance, ImageContent, ImageSpec, Profile};
 use serde_json::{Value, json};
 
 use crate::kit::images::{filled, glance, id};
 use crate::kit::program::{Ran, run};
-use crate::kit::runs::succeeded;
+use crate::kit::runs::{path, succeeded};
 
 /// A source, and a target that lacks one image, has one of its own, and another name of a third.
 fn two_ends() -> (EmbeddedGlance, EmbeddedGlance) {
@@ -274,6 +275,39 @@ fn report_that_cannot_be_written_ends_the_run_before_it_begins() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.starts_with("error: cannot write "), "{ran:?}");
     assert_eq!(target.images().len(), 3);
+}
+
+#[test]
+fn what_is_written_to_a_named_pipe_arrives_and_the_pipe_stays() {
+    let (source, target) = two_ends();
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    for (command, option, begin) in [
+        ("plan", "-o", "{\"schema\":\"glance-replicator/plan/1\""),
+        ("status", "--html", "<!doctype html>"),
+        ("status", "--metrics-file", "# HELP "),
+        ("livecopy", "--metrics-file", "# HELP "),
+        (
+            "livecopy",
+            "--report",
+            "{\"schema\":\"glance-replicator/run/1\"",
+        ),
+    ] {
+        let args = [command, source.url(), target.url(), option, path(&pipe)];
+        let (ran, text) = thread::scope(|scope| {
+            let read = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+            let ran = run(&args);
+            // A reader to whom nobody has written waits no longer.
+            let both = OpenOptions::new().read(true).write(true).open(&pipe);
+            drop(both.unwrap());
+            (ran, read.join().unwrap())
+        });
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(text.starts_with(begin), "{args:?}: {text}");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 #[test]

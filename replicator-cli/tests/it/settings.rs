@@ -71,10 +71,10 @@ fn an_option_that_needs_another_one_takes_it_from_wherever_it_is_set() {
     ] {
         let told = format!("'{option}' has no effect without '--delete'");
         assert_error(&with_variables(args, &[]), 2, &[&told]);
-        // Set for all runs, they are for those that delete.
-        let variables = [("GRACE", "1d"), ("YES", "true"), ("MAX_DELETE", "5")];
-        assert_eq!(with_variables(&copy, &variables).code, Some(0));
     }
+    // Set for all runs, they are for those that delete.
+    let variables = [("GRACE", "1d"), ("YES", "true"), ("MAX_DELETE", "5")];
+    assert_eq!(with_variables(&copy, &variables).code, Some(0));
     for (args, variables, told) in [
         (&delete, &[][..], needs_origin),
         (&copy.to_vec(), &[("DELETE", "true")], needs_origin),

@@ -73,6 +73,11 @@ fn options_that_make_no_sense_are_usage_errors() {
     ] {
         assert_error(&run(args), 2, &["/nosuch/file", "No such file"]);
     }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = file.path().to_str().unwrap();
+    let ran = run(&["size", "127.0.0.1:1", "--cacert", file]);
+    let told = format!("error: cannot use {file}\ncaused by: there is no certificate");
+    assert_error(&ran, 2, &[&told]);
     let log = ["-l", "/nosuch/log", "size", "127.0.0.1:1"];
     assert_error(&run(&log), 1, &["cannot log to /nosuch/log"]);
 }

@@ -20,6 +20,7 @@ pub(crate) struct JobsFile {
     /// that of this file.
     locks: Option<PathBuf>,
     /// The jobs, in the order in which they run.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) jobs: Vec<Job>,
 }
 
