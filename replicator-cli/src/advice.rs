@@ -260,8 +260,9 @@ fn hint_of_metadata(problems: &[MetadataProblem]) -> String {
             ),
             _ if field == "tags" => "-D tags leaves the tags out".to_owned(),
             _ if field.ends_with("_format") => format!(
-                "create it anew at the source with a {field} that the target takes, or have it \
-                 taken there ([image_format] in glance-api.conf)"
+                "create it anew at the source with a {field} that the target takes (a push: \
+                 --{}), or have it taken there ([image_format] in glance-api.conf)",
+                field.replace('_', "-")
             ),
             _ => format!("change the {field} at the source"),
         };
@@ -284,9 +285,8 @@ fn hint_of_content(problem: &ContentProblem) -> &'static str {
         }
         ContentProblem::Mismatch { .. } => {
             "create it anew at the source with the right disk_format, which v2 does not change \
-             once there is data (a push: with the right --disk-format); or dump it, correct its \
-             metadata file, and load it from there; --format-check off sends it to a target that \
-             does not check"
+             once there is data; or dump it, correct its metadata file, and load it from there; \
+             --format-check off sends it to a target that does not check"
         }
         ContentProblem::RefusedBefore { .. } => {
             "the record there takes no data with that disk_format any more: create the image \

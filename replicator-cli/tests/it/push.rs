@@ -221,6 +221,19 @@ fn what_is_not_of_its_format_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_format_that_the_target_does_not_take_is_told_with_the_option_that_gives_another_one() {
+    let target = glance(Profile::Today);
+    let (_dir, file) = file("disk", b"some data");
+    let options = ["--disk-format", "foo"];
+    let ran = push(path(&file), &[target.host_port()], &options);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    for said in ["disk_format is \"foo\"", "(a push: --disk-format)"] {
+        assert!(ran.stderr.contains(said), "no {said:?}: {ran:?}");
+    }
+    assert!(target.images().is_empty());
+}
+
+#[test]
 fn what_makes_no_sense_is_a_usage_error() {
     let (_dir, file) = file("disk", b"data");
     let server = glance(Profile::Today);
